@@ -1,0 +1,871 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ring, the pool, the two cursors and the wake-ups. channel.h has the
+ * protocol.
+ */
+#include <linux/delay.h>
+#include <linux/limits.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#include "cgroup.h"
+#include "channel.h"
+#include "event.h"
+#include "limits.h"
+#include "trace.h"
+#include "workflow.h"
+
+/*
+ * A block for the ring, or NULL. That the cgroup that pays is gone is said
+ * once, when it first matters.
+ */
+static struct faasin_block *block_take(struct faasin_channel *ch)
+{
+	u64 bytes = ch->pool.bytes;
+	struct faasin_block *b = faasin_pool_take(&ch->pool);
+
+	if (ch->pool.bytes != bytes)
+		schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
+	if (ch->pool.gone && !ch->gone_said) {
+		ch->gone_said = true;
+		faasin_channel_event(ch, FAASIN_EVENT_CGROUP_GONE, 0, 0, NULL);
+	}
+	return b;
+}
+
+/* Both mutexes held, nothing in the ring: take the segments off it. */
+static void ring_clear(struct faasin_channel *ch)
+{
+	unsigned long i;
+
+	for (i = ch->rd.segments; i != ch->wr.segments; i++)
+		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+	smp_store_release(&ch->rd.segments, ch->wr.segments);
+	WRITE_ONCE(ch->space, 0);
+}
+
+/*
+ * Runs a while after the pool grew, and again until the channel has been idle
+ * for as long: then all that is empty goes back.
+ */
+static void channel_idle(struct work_struct *work)
+{
+	struct faasin_channel *ch = container_of(to_delayed_work(work),
+						 struct faasin_channel, idle);
+	bool again = true;
+	u64 head;
+
+	if (!mutex_trylock(&ch->rd.mutex))
+		goto out;
+	if (!mutex_trylock(&ch->wr.mutex))
+		goto unlock_rd;
+
+	head = READ_ONCE(ch->head);
+	if (head == ch->idle_seen) {
+		if (READ_ONCE(ch->tail) == head) {
+			ring_clear(ch);
+			again = false;
+		}
+		faasin_pool_trim(&ch->pool, ULONG_MAX);
+	}
+	ch->idle_seen = head;
+
+	mutex_unlock(&ch->wr.mutex);
+unlock_rd:
+	mutex_unlock(&ch->rd.mutex);
+	faasin_channel_discard(ch);
+out:
+	if (again)
+		schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
+}
+
+/* ------------------------------------------------------------------ sides */
+
+static int side_lock(struct faasin_side *side, bool nowait)
+{
+	if (nowait)
+		return mutex_trylock(&side->mutex) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(&side->mutex) ? -ERESTARTSYS : 0;
+}
+
+/* Who works on this side now, so that the other can tell whether it runs. */
+static void side_user(struct faasin_channel *ch, struct faasin_side *side)
+{
+	struct task_struct *old;
+
+	if (READ_ONCE(side->user) == current)
+		return;
+	get_task_struct(current);
+	spin_lock(&ch->lock);
+	old = side->user;
+	WRITE_ONCE(side->user, current);
+	spin_unlock(&ch->lock);
+	if (old)
+		put_task_struct(old);
+}
+
+/**
+ * faasin_channel_forget_user() - drop the reference to a side's last task
+ * @ch: channel
+ * @side: one of its sides, which nobody has open any more
+ */
+void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *side)
+{
+	struct task_struct *old;
+
+	spin_lock(&ch->lock);
+	old = side->user;
+	WRITE_ONCE(side->user, NULL);
+	spin_unlock(&ch->lock);
+	if (old)
+		put_task_struct(old);
+}
+
+/*
+ * Wait for the peer without sleeping: only while it runs on another CPU and
+ * nothing else wants this one, and no longer than sleeping would cost.
+ */
+static bool side_spin(struct faasin_channel *ch, struct faasin_side *peer,
+		      bool (*ready)(struct faasin_channel *ch, void *arg), void *arg)
+{
+	struct task_struct *task;
+	bool done = false;
+	u64 until;
+
+	spin_lock(&ch->lock);
+	task = peer->user;
+	if (task == current)
+		task = NULL;
+	if (task)
+		get_task_struct(task);
+	spin_unlock(&ch->lock);
+	if (!task)
+		return false;
+
+	until = local_clock() + FAASIN_SPIN_NS;
+	while (owner_on_cpu(task) && !need_resched() && !signal_pending(current) &&
+	       local_clock() < until) {
+		if (ready(ch, arg)) {
+			done = true;
+			break;
+		}
+		cpu_relax();
+	}
+	put_task_struct(task);
+	return done;
+}
+
+/**
+ * faasin_channel_wake_readers() - tell all readers that something changed
+ * @ch: channel
+ */
+void faasin_channel_wake_readers(struct faasin_channel *ch)
+{
+	wake_up_interruptible_all(&ch->rd.wait);
+	wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
+}
+
+/**
+ * faasin_channel_wake_writers() - tell all writers that something changed
+ * @ch: channel
+ */
+void faasin_channel_wake_writers(struct faasin_channel *ch)
+{
+	wake_up_interruptible_all(&ch->wr.wait);
+	wake_up_interruptible_poll(&ch->wr.poll, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
+}
+
+/* -------------------------------------------------------------- producing */
+
+static struct faasin_segment *last_segment(struct faasin_channel *ch)
+{
+	return &ch->ring[(ch->wr.segments - 1) & ch->ring_mask];
+}
+
+/* Bytes that still fit into the last segment's block. */
+static u32 last_space(struct faasin_channel *ch, u64 head)
+{
+	struct faasin_segment *seg = last_segment(ch);
+
+	return seg->block->size - (seg->offset + (u32)(head - seg->begin));
+}
+
+static void *segment_address(struct faasin_segment *seg, u64 pos)
+{
+	return page_address(seg->block->page) + seg->offset + (pos - seg->begin);
+}
+
+/*
+ * The consumer has seen all there is: it looks at nothing until more is
+ * published, so that the last block can be filled from its start again.
+ */
+static void ring_start_over(struct faasin_channel *ch, u64 head)
+{
+	struct faasin_segment *seg;
+
+	if (ch->wr.segments == smp_load_acquire(&ch->rd.segments) ||
+	    smp_load_acquire(&ch->tail) != head)
+		return;
+	seg = last_segment(ch);
+	seg->offset = 0;
+	seg->begin = head;
+}
+
+static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 begin)
+{
+	struct faasin_segment *seg = &ch->ring[ch->wr.segments & ch->ring_mask];
+
+	seg->block = b;
+	seg->offset = 0;
+	seg->begin = begin;
+	smp_store_release(&ch->wr.segments, ch->wr.segments + 1);
+}
+
+/* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
+static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
+			    struct iov_iter *from, bool whole)
+{
+	size_t want = iov_iter_count(from), n, copied = 0;
+	struct faasin_block *next = NULL;
+	u64 head = ch->head;
+	u32 space = 0;
+
+	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
+		return -EPIPE;
+
+	ring_start_over(ch, head);
+	if (ch->wr.segments != smp_load_acquire(&ch->rd.segments))
+		space = last_space(ch, head);
+	if (whole ? space < want : !space) {
+		next = block_take(ch);
+		if (!next)
+			return 0;
+	}
+
+	n = min_t(size_t, want, space);
+	if (n)
+		copied = copy_from_iter(segment_address(last_segment(ch), head), n, from);
+	if (next) {
+		ring_append(ch, next, head + copied);
+		if (copied == n) {
+			n = min_t(size_t, want - n, next->size);
+			copied += copy_from_iter(page_address(next->page), n, from);
+		}
+	}
+	WRITE_ONCE(ch->space, last_space(ch, head + copied));
+	if (!copied)
+		return -EFAULT;
+	if (!faasin_stream_publish(ch, s, head + copied))
+		return -EPIPE;
+	ch->held_max = max(ch->held_max, head + copied - READ_ONCE(ch->tail));
+	return copied;
+}
+
+/* Bytes were published: wake whoever found none. */
+static void wake_after_write(struct faasin_channel *ch, size_t n)
+{
+	/* Pairs with the barrier of prepare_to_wait(): the sleeper sees head,
+	 * or this sees the sleeper.
+	 */
+	bool wake = wq_has_sleeper(&ch->rd.wait);
+
+	if (wake) {
+		ch->wr.wakes++;
+		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
+		wake_up_interruptible_poll(&ch->rd.wait, EPOLLIN | EPOLLRDNORM);
+	} else {
+		ch->wr.wakes_avoided++;
+	}
+	/* Whoever polls edge-triggered expects to hear of every write. */
+	if (waitqueue_active(&ch->rd.poll))
+		wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLRDNORM);
+}
+
+/* Room for at least @need bytes, as far as someone beside the producer can tell. */
+static bool has_room(struct faasin_channel *ch, size_t need)
+{
+	if (smp_load_acquire(&ch->tail) == READ_ONCE(ch->head))
+		return true;
+	if (READ_ONCE(ch->pool.starved))
+		return READ_ONCE(ch->space) >= need;
+	return READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= need;
+}
+
+/**
+ * faasin_channel_has_room() - would a write of up to PIPE_BUF bytes go through
+ * @ch: channel
+ *
+ * If not, the consumer tells the pollers when one would.
+ *
+ * Return: whether there is room.
+ */
+bool faasin_channel_has_room(struct faasin_channel *ch)
+{
+	if (has_room(ch, PIPE_BUF))
+		return true;
+	WRITE_ONCE(ch->full, true);
+	/* Pairs with wq_has_sleeper() in wake_after_read(). */
+	smp_mb();
+	return has_room(ch, PIPE_BUF);
+}
+
+struct room_wait {
+	struct faasin_stream *stream;
+	size_t need;
+};
+
+static bool room_ready(struct faasin_channel *ch, void *arg)
+{
+	struct room_wait *w = arg;
+
+	return READ_ONCE(w->stream->state) != FAASIN_STREAM_LIVE || has_room(ch, w->need);
+}
+
+/* The channel is full: wait without the mutex. */
+static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, size_t need)
+{
+	struct room_wait w = { .stream = s, .need = need };
+	u64 since = ktime_get_ns();
+	DEFINE_WAIT(wait);
+	int err = 0;
+
+	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
+	mutex_unlock(&ch->wr.mutex);
+	if (side_spin(ch, &ch->rd, room_ready, &w))
+		goto lock;
+
+	for (;;) {
+		prepare_to_wait(&ch->wr.wait, &wait, TASK_INTERRUPTIBLE);
+		if (room_ready(ch, &w))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		/* What kept the pool from growing may have passed. */
+		if (!schedule_timeout(FAASIN_LOOK_JIFFIES) && READ_ONCE(ch->pool.starved))
+			break;
+	}
+	finish_wait(&ch->wr.wait, &wait);
+lock:
+	since = ktime_get_ns() - since;
+	if (err) {
+		/* Not worth waiting for the mutex only to count. */
+		if (!mutex_trylock(&ch->wr.mutex))
+			return err;
+	} else {
+		err = side_lock(&ch->wr, false);
+		if (err)
+			return err;
+	}
+	ch->wr.blocks++;
+	ch->wr.blocked_ns += since;
+	if (err)
+		mutex_unlock(&ch->wr.mutex);
+	return err;
+}
+
+/**
+ * faasin_channel_write() - bytes in
+ * @ch: channel
+ * @h: an output's open file
+ * @from: bytes; advanced by what was taken
+ * @nonblock: do not wait for room
+ * @nowait: do not wait for other writers either
+ *
+ * Up to PIPE_BUF bytes go in together; without waiting, all or none.
+ *
+ * Return: bytes written, or
+ * -EPIPE: the stream is over (with SIGPIPE), also sent after a partial count
+ * -EAGAIN: no room and not to wait
+ * -EFAULT: none of the bytes could be read
+ * -ERESTARTSYS: a signal came first
+ * -EUSERS: FAASIN_WRITERS_MAX processes write already
+ * -ENOMEM: no memory to register the process as a writer
+ */
+ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
+			     struct iov_iter *from, bool nonblock, bool nowait)
+{
+	bool whole = iov_iter_count(from) <= PIPE_BUF;
+	struct faasin_stream *s = h->stream;
+	size_t done = 0;
+	ssize_t n;
+	int err;
+
+	if (!iov_iter_count(from))
+		return 0;
+	err = faasin_stream_note_writer(h);
+	if (err)
+		return err;
+	err = side_lock(&ch->wr, nowait);
+	if (err)
+		return err;
+	side_user(ch, &ch->wr);
+
+	while (iov_iter_count(from)) {
+		n = channel_fill(ch, s, from, whole);
+		if (n > 0) {
+			done += n;
+			wake_after_write(ch, n);
+			continue;
+		}
+		if (!n && nonblock) {
+			/* Asked again so that the pollers' mark is set first. */
+			if (faasin_channel_has_room(ch)) {
+				n = channel_fill(ch, s, from, whole);
+				if (n > 0) {
+					done += n;
+					wake_after_write(ch, n);
+					continue;
+				}
+			}
+			n = n ?: -EAGAIN;
+		}
+		if (n == -EPIPE) {
+			n = iov_iter_count(from);
+			if (faasin_stream_swallow(ch, s, n)) {
+				iov_iter_advance(from, n);
+				done += n;
+				break;
+			}
+			n = -EPIPE;
+		}
+		if (n) {
+			err = n;
+			break;
+		}
+		err = wait_for_room(ch, s, whole ? iov_iter_count(from) : 1);
+		if (err)
+			goto unlocked;
+	}
+	if (done)
+		ch->wr.calls++;
+	mutex_unlock(&ch->wr.mutex);
+unlocked:
+	if (done)
+		trace_faasin_write(ch->generation, s->number, done);
+	if (err == -EPIPE)
+		send_sig(SIGPIPE, current, 0);
+	return done ?: err;
+}
+
+/* -------------------------------------------------------------- consuming */
+
+/* The segment that holds the byte at @pos; what lies before it is done with. */
+static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
+{
+	unsigned long last = smp_load_acquire(&ch->wr.segments);
+	unsigned long i = ch->rd.segments;
+
+	while (i + 1 != last && ch->ring[(i + 1) & ch->ring_mask].begin <= pos) {
+		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+		i++;
+	}
+	if (i != ch->rd.segments)
+		smp_store_release(&ch->rd.segments, i);
+	if (i + 1 != last)
+		*end = min(*end, ch->ring[(i + 1) & ch->ring_mask].begin);
+	return &ch->ring[i & ch->ring_mask];
+}
+
+/* Everything below @pos is consumed: give its blocks back, then say so. */
+static void consumed_to(struct faasin_channel *ch, u64 pos)
+{
+	u64 end = pos;
+
+	segment_at(ch, pos, &end);
+	smp_store_release(&ch->tail, pos);
+}
+
+/* Room was made: tell a writer when half of it is free, pollers as soon as
+ * there is enough for them.
+ */
+static void wake_after_read(struct faasin_channel *ch)
+{
+	bool sleeps = wq_has_sleeper(&ch->wr.wait);
+	u64 room;
+
+	if (!sleeps && !READ_ONCE(ch->full)) {
+		ch->rd.wakes_avoided++;
+		return;
+	}
+	room = READ_ONCE(ch->head) == ch->tail ? ch->pool.capacity :
+	       faasin_pool_room(&ch->pool);
+	if (sleeps && room >= ch->pool.capacity / 2) {
+		ch->rd.wakes++;
+		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
+		wake_up_interruptible_poll(&ch->wr.wait, EPOLLOUT | EPOLLWRNORM);
+	} else {
+		ch->rd.wakes_avoided++;
+	}
+	if (READ_ONCE(ch->full) && has_room(ch, PIPE_BUF)) {
+		WRITE_ONCE(ch->full, false);
+		wake_up_interruptible_poll(&ch->wr.poll, EPOLLOUT | EPOLLWRNORM);
+	}
+}
+
+static void drop_discarded(struct faasin_channel *ch)
+{
+	u64 to = READ_ONCE(ch->discard), end = to;
+
+	lockdep_assert_held(&ch->rd.mutex);
+	if (to <= ch->tail)
+		return;
+	segment_at(ch, to, &end);
+	/* Together, so that the sums of the statistics hold at any time. */
+	spin_lock(&ch->lock);
+	ch->discarded += to - ch->tail;
+	smp_store_release(&ch->tail, to);
+	spin_unlock(&ch->lock);
+	wake_after_read(ch);
+}
+
+/**
+ * faasin_channel_discard() - drop what was asked to be dropped
+ * @ch: channel
+ *
+ * Never waits: if a reader is at work, it does so itself when it is done.
+ */
+void faasin_channel_discard(struct faasin_channel *ch)
+{
+	/* The mark before the look at the mutex; the holder does it the other
+	 * way round.
+	 */
+	smp_mb();
+	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
+		if (!mutex_trylock(&ch->rd.mutex))
+			return;
+		drop_discarded(ch);
+		mutex_unlock(&ch->rd.mutex);
+		smp_mb();
+	}
+}
+
+static void reader_unlock(struct faasin_channel *ch)
+{
+	mutex_unlock(&ch->rd.mutex);
+	faasin_channel_discard(ch);
+}
+
+/* Where a stream ends for now. Must be asked before the segments. */
+static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int *state)
+{
+	*state = smp_load_acquire(&s->state);
+	return *state == FAASIN_STREAM_LIVE ? smp_load_acquire(&ch->head) : s->end;
+}
+
+/*
+ * What is there of the session's stream, into @to: > 0 bytes; 0 nothing yet;
+ * < 0 an error, of which -ENODATA stands for the end.
+ */
+static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
+			     struct iov_iter *to)
+{
+	struct faasin_stream *s = faasin_session_stream(ch, ss);
+	struct faasin_segment *seg;
+	size_t n, copied;
+	u64 pos, limit;
+	int state;
+
+	switch (READ_ONCE(ss->result)) {
+	case FAASIN_RESULT_END:
+		return -ENODATA;
+	case FAASIN_RESULT_ABORTED:
+		return -ECONNABORTED;
+	}
+	if (!s)
+		return 0;
+
+	limit = stream_limit(ch, s, &state);
+	pos = ch->tail;
+	if (pos >= limit) {
+		switch (state) {
+		case FAASIN_STREAM_ENDED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_END);
+			return -ENODATA;
+		case FAASIN_STREAM_ABORTED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
+			return -ECONNABORTED;
+		}
+		return 0;
+	}
+
+	seg = segment_at(ch, pos, &limit);
+	n = min_t(u64, limit - pos, iov_iter_count(to));
+	copied = copy_to_iter(segment_address(seg, pos), n, to);
+	if (!copied)
+		return -EFAULT;
+	faasin_session_take(ch, ss);
+	consumed_to(ch, pos + copied);
+	return copied;
+}
+
+static bool data_ready(struct faasin_channel *ch, void *arg)
+{
+	struct faasin_session *ss = arg;
+	struct faasin_stream *s;
+	int state;
+
+	if (READ_ONCE(ss->result) || READ_ONCE(ch->discard) > READ_ONCE(ch->tail))
+		return true;
+	s = faasin_session_stream(ch, ss);
+	if (!s)
+		return READ_ONCE(ss->result);
+	return stream_limit(ch, s, &state) > READ_ONCE(ch->tail) ||
+	       state != FAASIN_STREAM_LIVE;
+}
+
+/* The stream has no bytes yet: wait without the mutex. */
+static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	u64 since = ktime_get_ns();
+	DEFINE_WAIT(wait);
+	int err = 0;
+
+	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
+	reader_unlock(ch);
+	if (side_spin(ch, &ch->wr, data_ready, ss))
+		goto lock;
+
+	for (;;) {
+		prepare_to_wait(&ch->rd.wait, &wait, TASK_INTERRUPTIBLE);
+		if (data_ready(ch, ss))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		schedule();
+	}
+	finish_wait(&ch->rd.wait, &wait);
+lock:
+	since = ktime_get_ns() - since;
+	if (err) {
+		if (!mutex_trylock(&ch->rd.mutex))
+			return err;
+	} else {
+		err = side_lock(&ch->rd, false);
+		if (err)
+			return err;
+	}
+	ch->rd.blocks++;
+	ch->rd.blocked_ns += since;
+	if (err)
+		reader_unlock(ch);
+	return err;
+}
+
+/**
+ * faasin_channel_read() - bytes out
+ * @ch: channel
+ * @h: an input's open file
+ * @to: where to; advanced by what was given
+ * @nonblock: do not wait for bytes
+ * @nowait: do not wait for other readers either
+ *
+ * Return: bytes read, 0 at the end of the session's stream, or
+ * -ECONNABORTED: all bytes of an aborted stream were read, or the link is gone
+ *	and no stream was left
+ * -EAGAIN: nothing there and not to wait
+ * -EFAULT: none of the bytes could be stored
+ * -ERESTARTSYS: a signal came first
+ */
+ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
+			    struct iov_iter *to, bool nonblock, bool nowait)
+{
+	struct faasin_session *ss = h->session;
+	size_t done = 0;
+	ssize_t n;
+	int err;
+
+	if (!iov_iter_count(to))
+		return 0;
+	err = side_lock(&ch->rd, nowait);
+	if (err)
+		return err;
+	side_user(ch, &ch->rd);
+
+	while (iov_iter_count(to)) {
+		drop_discarded(ch);
+		n = channel_drain(ch, ss, to);
+		if (n > 0) {
+			done += n;
+			wake_after_read(ch);
+			continue;
+		}
+		if (n < 0 || done) {
+			err = n == -ENODATA ? 0 : n;
+			break;
+		}
+		if (nonblock) {
+			err = -EAGAIN;
+			break;
+		}
+		err = wait_for_data(ch, ss);
+		if (err)
+			goto unlocked;
+	}
+	if (done)
+		ch->rd.calls++;
+	reader_unlock(ch);
+unlocked:
+	if (done)
+		trace_faasin_read(ch->generation, ss->stream ? ss->stream->number : 0, done);
+	return done ?: err;
+}
+
+/* --------------------------------------------------------------- lifetime */
+
+/**
+ * faasin_channel_new() - a channel for a link
+ * @src: the output port; a reference is taken
+ * @dst: the input port; a reference is taken
+ * @css: memory controller that pays, or NULL; the workflow of @src holds it
+ * @capacity: bytes, checked
+ * @abort_on: policy
+ * @early_close: policy
+ * @generation: the link's
+ *
+ * Return: the channel with one reference, or NULL if there is no memory for it
+ * and its reserved page.
+ */
+struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin_port *dst,
+					  struct cgroup_subsys_state *css, u64 capacity,
+					  enum faasin_abort_on abort_on,
+					  enum faasin_early_close early_close, u64 generation)
+{
+	unsigned long slots = roundup_pow_of_two(capacity / PAGE_SIZE);
+	struct faasin_channel *ch;
+
+	ch = faasin_memory_zalloc(css, sizeof(*ch));
+	if (!ch)
+		return NULL;
+	mutex_init(&ch->wr.mutex);
+	ch->ring = faasin_memory_zalloc(css, array_size(slots, sizeof(*ch->ring)));
+	if (!ch->ring)
+		goto free;
+	ch->ring_mask = slots - 1;
+	if (faasin_pool_create(&ch->pool, css, capacity, &ch->wr.mutex))
+		goto free;
+	ch->abort_on = abort_on;
+	ch->early_close = early_close;
+	ch->generation = generation;
+
+	init_waitqueue_head(&ch->wr.wait);
+	init_waitqueue_head(&ch->wr.poll);
+	mutex_init(&ch->rd.mutex);
+	init_waitqueue_head(&ch->rd.wait);
+	init_waitqueue_head(&ch->rd.poll);
+	spin_lock_init(&ch->lock);
+	INIT_LIST_HEAD(&ch->streams);
+	INIT_DELAYED_WORK(&ch->idle, channel_idle);
+	kref_init(&ch->ref);
+
+	ch->src = src;
+	faasin_node_get(&src->node);
+	ch->dst = dst;
+	faasin_node_get(&dst->node);
+	return ch;
+
+free:
+	kvfree(ch->ring);
+	kvfree(ch);
+	return NULL;
+}
+
+static void channel_release(struct kref *ref)
+{
+	struct faasin_channel *ch = container_of(ref, struct faasin_channel, ref);
+	unsigned long i;
+
+	cancel_delayed_work_sync(&ch->idle);
+
+	faasin_streams_free(ch);
+	faasin_channel_forget_user(ch, &ch->wr);
+	faasin_channel_forget_user(ch, &ch->rd);
+	for (i = ch->rd.segments; i != ch->wr.segments; i++)
+		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+	faasin_pool_destroy(&ch->pool);
+	faasin_node_put(&ch->dst->node);
+	faasin_node_put(&ch->src->node);
+	kvfree(ch->ring);
+	kvfree(ch);
+}
+
+/**
+ * faasin_channel_get() - take a reference
+ * @ch: channel
+ */
+void faasin_channel_get(struct faasin_channel *ch)
+{
+	kref_get(&ch->ref);
+}
+
+/**
+ * faasin_channel_put() - drop a reference
+ * @ch: channel
+ *
+ * The last one may sleep; never called by the idle work.
+ */
+void faasin_channel_put(struct faasin_channel *ch)
+{
+	kref_put(&ch->ref, channel_release);
+}
+
+/**
+ * faasin_channel_stats() - what went through
+ * @ch: channel
+ * @st: to be filled
+ *
+ * The sum in = out + dropped + held always holds; calls under way may be counted
+ * in part.
+ */
+void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
+{
+	u64 head, tail, *v = st->v;
+
+	memset(st, 0, sizeof(*st));
+	spin_lock(&ch->lock);
+	tail = smp_load_acquire(&ch->tail);
+	head = ch->head;
+	v[FAASIN_A_STATS_BYTES_IN] = head + ch->swallowed;
+	v[FAASIN_A_STATS_BYTES_HELD] = head - tail;
+	v[FAASIN_A_STATS_BYTES_OUT] = tail - ch->discarded;
+	v[FAASIN_A_STATS_BYTES_DROPPED] = ch->discarded + ch->swallowed;
+	v[FAASIN_A_STATS_STREAMS_BEGUN] = ch->stream_seq;
+	v[FAASIN_A_STATS_STREAMS_ENDED] = ch->ended;
+	v[FAASIN_A_STATS_STREAMS_ABORTED] = ch->aborted;
+	v[FAASIN_A_STATS_EARLY_CLOSES] = ch->early;
+	v[FAASIN_A_STATS_STREAMS_QUEUED] = ch->nr_queued;
+	spin_unlock(&ch->lock);
+
+	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
+	v[FAASIN_A_STATS_POOL_BYTES] = READ_ONCE(ch->pool.bytes);
+	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
+	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
+	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes);
+	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes);
+	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
+					  READ_ONCE(ch->rd.wakes_avoided);
+	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = READ_ONCE(ch->wr.blocked_ns);
+	v[FAASIN_A_STATS_READER_BLOCKED_NS] = READ_ONCE(ch->rd.blocked_ns);
+	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
+	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
+}
+
+/**
+ * faasin_channel_cause() - why the last stream that did not simply end did not
+ * @ch: channel
+ * @ci: to be filled; FAASIN_CAUSE_NONE if all did
+ */
+void faasin_channel_cause(struct faasin_channel *ch, struct faasin_cause_info *ci)
+{
+	spin_lock(&ch->lock);
+	*ci = ch->cause;
+	spin_unlock(&ch->lock);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A channel: a ring of segments, a pool of blocks, two sides.
+ *
+ * One producer and one consumer work at the same time without a lock between
+ * them. The producer owns everything behind @head that it has not published;
+ * the consumer owns everything from @tail up to what it has seen published.
+ *
+ *	head	bytes published. The producer stores it (release) after the
+ *		bytes and their segment are in place; the consumer loads it
+ *		(acquire) before it looks at either.
+ *	tail	bytes consumed. The consumer stores it (release) when it no
+ *		longer looks at them or at their segments; the producer loads it
+ *		(acquire). tail == head: the producer owns the whole ring, its
+ *		last segment included, and may start that one over.
+ *
+ * Positions only grow. A stream is a range of positions (stream.h), so a block
+ * may carry the end of one and the start of the next.
+ *
+ * Locks:
+ *	wr.mutex	the producers among themselves; may be held across a
+ *			fault of user memory, never across a sleep for the peer
+ *	rd.mutex	the consumers, likewise
+ *	lock		streams and sessions, the moment of publishing, @cause;
+ *			never sleeps. Publishing happens under it so that the
+ *			end of a stream and the last byte of it are in order.
+ * They nest: rd.mutex -> wr.mutex (only the idle work and the shrinker take
+ * both, by trylock) -> lock -> wait queue locks.
+ * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
+ * in a fault cannot hold those up.
+ */
+#ifndef _FAASIN_CHANNEL_H
+#define _FAASIN_CHANNEL_H
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "pool.h"
+#include "stream.h"
+#include "uapi/faasin.h"
+
+struct cgroup_subsys_state;
+struct faasin_port;
+
+/**
+ * struct faasin_segment - a run of bytes in one block
+ * @block: where
+ * @offset: of the first byte in the block
+ * @begin: position of the first byte
+ *
+ * It ends where the next segment begins; the last one ends at head.
+ */
+struct faasin_segment {
+	struct faasin_block *block;
+	u64 begin;
+	u32 offset;
+};
+
+/**
+ * struct faasin_side - what one side has to itself
+ * @mutex: its users among themselves
+ * @segments: producer: segments ever queued; consumer: segments ever done with.
+ *	Stored with release by the side, loaded with acquire by the other
+ * @wait: its sleepers
+ * @poll: its pollers and asynchronous waiters
+ * @user: whoever used this side last, for the other one's decision to spin;
+ *	held; channel->lock
+ * @calls: calls that moved bytes; @mutex
+ * @blocks: times it had to wait; @mutex
+ * @blocked_ns: how long; @mutex
+ * @wakes: wake-ups that this side sent; @mutex
+ * @wakes_avoided: transfers by this side that needed none; @mutex
+ */
+struct faasin_side {
+	struct mutex mutex;
+	unsigned long segments;
+	wait_queue_head_t wait;
+	wait_queue_head_t poll;
+	struct task_struct *user;
+	u64 calls;
+	u64 blocks;
+	u64 blocked_ns;
+	u64 wakes;
+	u64 wakes_avoided;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct faasin_cause_info - why the last stream that did not simply end did not
+ * @cause: enum faasin_cause
+ * @code: signal or exit status
+ * @pid: of the process, in the initial pid namespace
+ * @by_reader: the consumer's process, not the producer's
+ * @stream: number of the stream
+ * @comm: the process's command name
+ */
+struct faasin_cause_info {
+	u32 cause;
+	u32 code;
+	u32 pid;
+	bool by_reader;
+	u64 stream;
+	char comm[TASK_COMM_LEN];
+};
+
+/**
+ * struct faasin_stats - statistics, indexed by FAASIN_A_STATS_*
+ * @v: values
+ */
+struct faasin_stats {
+	u64 v[__FAASIN_A_STATS_MAX];
+};
+
+/**
+ * struct faasin_channel - the kernel object behind a link
+ * @wr: the producing side
+ * @head: see above
+ * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone
+ * @full: a writer or poller found no room and waits to be told
+ * @rd: the consuming side
+ * @tail: see above
+ * @discard: the consumer drops everything below this position first; @lock
+ * @ring: segments; index & @ring_mask
+ * @ring_mask: slots - 1; constant
+ * @pool: blocks; guarded by @wr.mutex
+ * @idle: gives empty blocks back
+ * @idle_seen: @head when @idle last ran
+ * @lock: see above
+ * @streams: not consumed yet, oldest first; @lock
+ * @nr_queued: of these, ended or aborted; @lock
+ * @producing: the live one, or NULL; @lock
+ * @session: consumers' session that an open joins, or NULL; @lock
+ * @unlinked: the link is gone; set under @lock
+ * @opens: open files, by direction; @lock
+ * @stream_seq: number of the newest stream; @lock
+ * @ended: streams that ended; @lock
+ * @aborted: streams that were aborted; @lock
+ * @early: streams closed early; @lock
+ * @discarded: bytes that were in the ring and never read; @lock
+ * @swallowed: bytes of writers whose reader is gone; @lock
+ * @held_max: most bytes that waited; @wr.mutex
+ * @cause: @lock
+ * @ref: the link's, and one an open file
+ * @src: the output port; held; constant
+ * @dst: the input port; held; constant
+ * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
+ * @generation: the link's; constant
+ * @abort_on: enum faasin_abort_on; constant
+ * @early_close: enum faasin_early_close; constant
+ */
+struct faasin_channel {
+	struct faasin_side wr;
+	u64 head;
+	u64 held_max;
+	u32 space;
+	bool full;
+	bool gone_said;
+
+	struct faasin_side rd;
+	u64 tail;
+
+	struct faasin_segment *ring ____cacheline_aligned_in_smp;
+	unsigned long ring_mask;
+	enum faasin_abort_on abort_on;
+	enum faasin_early_close early_close;
+	bool unlinked;
+	struct faasin_pool pool;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	struct list_head streams;
+	unsigned int nr_queued;
+	struct faasin_stream *producing;
+	struct faasin_session *session;
+	unsigned int opens[2];
+	u64 discard;
+	u64 stream_seq;
+	u64 ended;
+	u64 aborted;
+	u64 early;
+	u64 discarded;
+	u64 swallowed;
+	struct faasin_cause_info cause;
+
+	struct delayed_work idle;
+	u64 idle_seen;
+	struct kref ref;
+	struct faasin_port *src;
+	struct faasin_port *dst;
+	u64 generation;
+};
+
+struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin_port *dst,
+					  struct cgroup_subsys_state *css, u64 capacity,
+					  enum faasin_abort_on abort_on,
+					  enum faasin_early_close early_close, u64 generation);
+void faasin_channel_get(struct faasin_channel *ch);
+void faasin_channel_put(struct faasin_channel *ch);
+
+ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
+			     struct iov_iter *from, bool nonblock, bool nowait);
+ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
+			    struct iov_iter *to, bool nonblock, bool nowait);
+bool faasin_channel_has_room(struct faasin_channel *ch);
+void faasin_channel_discard(struct faasin_channel *ch);
+void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *side);
+void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,
+			  u64 stream, u64 bytes, const struct faasin_cause_info *ci);
+void faasin_channel_wake_readers(struct faasin_channel *ch);
+void faasin_channel_wake_writers(struct faasin_channel *ch);
+
+void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st);
+void faasin_channel_cause(struct faasin_channel *ch, struct faasin_cause_info *ci);
+
+#endif /* _FAASIN_CHANNEL_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where kernels differ. Features are probed, never versions: distributions
+ * carry changes back. What is a macro is probed by the preprocessor; what is
+ * not is looked for in the kernel's headers by Kbuild, which then defines
+ * FAASIN_HAVE_*.
+ */
+#ifndef _FAASIN_COMPAT_H
+#define _FAASIN_COMPAT_H
+
+/* ---------------------------------------------------------- netlink: begin */
+
+#include <net/genetlink.h>
+
+/* Who may join a multicast group. Kernels that predate the two flags know one
+ * only, which asks for CAP_NET_ADMIN.
+ */
+#ifdef GENL_MCAST_CAP_SYS_ADMIN
+#define FAASIN_GENL_MCGRP_FLAGS (GENL_MCAST_CAP_NET_ADMIN | GENL_MCAST_CAP_SYS_ADMIN)
+#else
+#define FAASIN_GENL_MCGRP_FLAGS GENL_UNS_ADMIN_PERM
+#endif
+
+/* FAASIN_HAVE_NETLINK_FILTER (Kbuild: netlink_filter_fn in linux/netlink.h):
+ * a multicast can pass over receivers. Where it cannot, a socket that joined
+ * the group's number before the module was loaded stays a member.
+ */
+
+/* ------------------------------------------------------------ netlink: end */
+
+/* ------------------------------------------------------------- filesystems */
+
+#include <linux/fs.h>
+#include <linux/splice.h>
+
+/* What a file without pages of its own uses for splicing out: copies. */
+#ifdef FAASIN_HAVE_COPY_SPLICE_READ
+#define faasin_compat_splice_read	copy_splice_read
+#else
+#define faasin_compat_splice_read	generic_file_splice_read
+#endif
+
+#ifdef FAASIN_HAVE_MNT_IDMAP_OPS
+#define faasin_compat_idmap		struct mnt_idmap
+#else
+#define faasin_compat_idmap		struct user_namespace
+#endif
+
+/* Attributes are the stage's and change with it only. */
+static inline int faasin_compat_setattr_refused(faasin_compat_idmap *idmap,
+						struct dentry *dentry, struct iattr *attr)
+{
+	return -EPERM;
+}
+
+static inline void faasin_compat_inode_times(struct inode *inode)
+{
+#ifdef FAASIN_HAVE_SIMPLE_INODE_INIT_TS
+	simple_inode_init_ts(inode);
+#else
+	inode->i_atime = current_time(inode);
+	inode->i_mtime = inode->i_atime;
+	inode->i_ctime = inode->i_atime;
+#endif
+}
+
+/* ---------------------------------------------------------------- shrinker */
+
+#include <linux/shrinker.h>
+
+typedef unsigned long (*faasin_compat_shrink_fn)(struct shrinker *shrinker,
+						 struct shrink_control *sc);
+
+#ifdef SHRINKER_ALLOCATED
+
+typedef struct shrinker *faasin_compat_shrinker;
+
+static inline int faasin_compat_shrinker_register(faasin_compat_shrinker *shrinker,
+						  faasin_compat_shrink_fn count,
+						  faasin_compat_shrink_fn scan)
+{
+	struct shrinker *s = shrinker_alloc(0, "faasin");
+
+	if (!s)
+		return -ENOMEM;
+	s->count_objects = count;
+	s->scan_objects = scan;
+	shrinker_register(s);
+	*shrinker = s;
+	return 0;
+}
+
+static inline void faasin_compat_shrinker_unregister(faasin_compat_shrinker *shrinker)
+{
+	shrinker_free(*shrinker);
+}
+
+#else
+
+typedef struct shrinker faasin_compat_shrinker;
+
+static inline int faasin_compat_shrinker_register(faasin_compat_shrinker *shrinker,
+						  faasin_compat_shrink_fn count,
+						  faasin_compat_shrink_fn scan)
+{
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->seeks = DEFAULT_SEEKS;
+	return register_shrinker(shrinker, "faasin");
+}
+
+static inline void faasin_compat_shrinker_unregister(faasin_compat_shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+}
+
+#endif
+
+#endif /* _FAASIN_COMPAT_H */

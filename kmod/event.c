@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events: numbered whether anybody listens or not, built only if somebody
+ * does, and lost rather than waited for.
+ */
+#include <linux/capability.h>
+#include <linux/net.h>
+#include <linux/spinlock.h>
+#include <linux/timekeeping.h>
+#include <net/genetlink.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "event.h"
+#include "limits.h"
+#include "netlink.h"
+
+/* Also keeps messages in the order of their numbers: a listener takes a number
+ * that is missing for a loss.
+ */
+static DEFINE_SPINLOCK(faasin_event_lock);
+static bool faasin_event_ready;			/* the lock */
+static u64 faasin_event_full_at;		/* the lock */
+static atomic64_t faasin_event_number = ATOMIC64_INIT(0);
+
+/* The bucket is kept as the time at which it will be full again, had it not
+ * been touched: each event moves that by one interval, and there is room while
+ * it is less than a whole bucket ahead.
+ */
+static bool faasin_event_allowed(u64 now)
+{
+	const u64 interval = NSEC_PER_SEC / FAASIN_EVENTS_RATE;
+
+	lockdep_assert_held(&faasin_event_lock);
+
+	if (faasin_event_full_at < now)
+		faasin_event_full_at = now;
+	if (faasin_event_full_at - now > (FAASIN_EVENTS_BURST - 1) * interval)
+		return false;
+	faasin_event_full_at += interval;
+	return true;
+}
+
+static size_t faasin_event_size(void)
+{
+	return 6 * nla_total_size(FAASIN_NAME_MAX + 1) +
+	       nla_total_size(TASK_COMM_LEN) +
+	       5 * nla_total_size_64bit(sizeof(u64)) +
+	       4 * nla_total_size(sizeof(u32));
+}
+
+static int faasin_event_put_string(struct sk_buff *skb, int type, const char *s)
+{
+	return s ? nla_put_string(skb, type, s) : 0;
+}
+
+static int faasin_event_put_u64(struct sk_buff *skb, int type, u64 value)
+{
+	return nla_put_u64_64bit(skb, type, value, FAASIN_A_EVENT_PAD);
+}
+
+static bool faasin_event_of_stream(enum faasin_event_type type)
+{
+	return type >= FAASIN_EVENT_STREAM_BEGIN && type <= FAASIN_EVENT_EARLY_CLOSE;
+}
+
+static int faasin_event_fill(struct sk_buff *skb, const struct faasin_event *ev,
+			     u64 seq, u64 now)
+{
+	void *hdr;
+
+	hdr = genlmsg_put(skb, 0, 0, &faasin_genl_family, 0, FAASIN_CMD_EVENT);
+	if (!hdr)
+		return -EMSGSIZE;
+
+	if (faasin_event_put_u64(skb, FAASIN_A_EVENT_SEQ, seq) ||
+	    nla_put_u32(skb, FAASIN_A_EVENT_TYPE, ev->type) ||
+	    faasin_event_put_u64(skb, FAASIN_A_EVENT_TIME, now) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_WORKFLOW, ev->workflow) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_STAGE, ev->stage) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_SRC_STAGE, ev->src_stage) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_SRC_PORT, ev->src_port) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_DST_STAGE, ev->dst_stage) ||
+	    faasin_event_put_string(skb, FAASIN_A_EVENT_DST_PORT, ev->dst_port) ||
+	    (ev->generation &&
+	     faasin_event_put_u64(skb, FAASIN_A_EVENT_GENERATION, ev->generation)))
+		return -EMSGSIZE;
+
+	if (faasin_event_of_stream(ev->type) &&
+	    (faasin_event_put_u64(skb, FAASIN_A_EVENT_STREAM, ev->stream) ||
+	     faasin_event_put_u64(skb, FAASIN_A_EVENT_BYTES, ev->bytes)))
+		return -EMSGSIZE;
+
+	if (ev->cause != FAASIN_CAUSE_NONE &&
+	    (nla_put_u32(skb, FAASIN_A_EVENT_CAUSE, ev->cause) ||
+	     nla_put_u32(skb, FAASIN_A_EVENT_CAUSE_CODE, ev->code) ||
+	     nla_put_u32(skb, FAASIN_A_EVENT_PID, ev->pid) ||
+	     faasin_event_put_string(skb, FAASIN_A_EVENT_COMM, ev->comm)))
+		return -EMSGSIZE;
+
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+#ifdef FAASIN_HAVE_NETLINK_FILTER
+/* The right to join is checked when a socket joins, but a group that no family
+ * owned yet could be joined by anybody, and such a membership outlives the
+ * birth of a family. So look again at whoever opened the socket.
+ */
+static int faasin_event_filter(struct sock *sk, struct sk_buff *skb, void *data)
+{
+	struct socket *sock = sk->sk_socket;
+
+	return !sock || !sock->file ||
+	       !file_ns_capable(sock->file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
+static void faasin_event_multicast(struct sk_buff *skb)
+{
+	genlmsg_multicast_netns_filtered(&faasin_genl_family, &init_net, skb, 0,
+					 FAASIN_MCGRP_EVENTS,
+					 GFP_ATOMIC | __GFP_NOWARN,
+					 faasin_event_filter, NULL);
+}
+#else
+static void faasin_event_multicast(struct sk_buff *skb)
+{
+	genlmsg_multicast_netns(&faasin_genl_family, &init_net, skb, 0,
+				FAASIN_MCGRP_EVENTS, GFP_ATOMIC | __GFP_NOWARN);
+}
+#endif
+
+/**
+ * faasin_event_send() - tells whoever listens
+ * @ev: what happened
+ *
+ * Never sleeps, never fails: an event that cannot be sent leaves a gap in the
+ * numbers. Not for interrupt handlers.
+ */
+void faasin_event_send(const struct faasin_event *ev)
+{
+	struct sk_buff *skb;
+	u64 seq, now;
+
+	/* Without a listener there is nobody to keep the order for. The flag
+	 * is looked at again under the lock before the family is used to send.
+	 */
+	if (!READ_ONCE(faasin_event_ready) ||
+	    !genl_has_listeners(&faasin_genl_family, &init_net, FAASIN_MCGRP_EVENTS)) {
+		atomic64_inc(&faasin_event_number);
+		return;
+	}
+
+	spin_lock(&faasin_event_lock);
+	seq = atomic64_inc_return(&faasin_event_number);
+	now = ktime_get_boottime_ns();
+	if (!faasin_event_ready || !faasin_event_allowed(now))
+		goto out;
+	skb = genlmsg_new(faasin_event_size(), GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb)
+		goto out;
+	if (WARN_ON_ONCE(faasin_event_fill(skb, ev, seq, now))) {
+		nlmsg_free(skb);
+		goto out;
+	}
+	faasin_event_multicast(skb);
+out:
+	spin_unlock(&faasin_event_lock);
+}
+
+/**
+ * faasin_event_seq() - number of the newest event
+ *
+ * Return: the number; 0 if there was none yet.
+ */
+u64 faasin_event_seq(void)
+{
+	return atomic64_read(&faasin_event_number);
+}
+
+/**
+ * faasin_event_start() - the family is registered: events can be sent
+ */
+void faasin_event_start(void)
+{
+	spin_lock(&faasin_event_lock);
+	WRITE_ONCE(faasin_event_ready, true);
+	spin_unlock(&faasin_event_lock);
+}
+
+/**
+ * faasin_event_stop() - the family goes: from now on events are only counted
+ *
+ * On return nobody uses the family's group any more, which may soon be somebody
+ * else's.
+ */
+void faasin_event_stop(void)
+{
+	spin_lock(&faasin_event_lock);
+	WRITE_ONCE(faasin_event_ready, false);
+	spin_unlock(&faasin_event_lock);
+}

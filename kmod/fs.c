@@ -1,0 +1,715 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pseudo-filesystem: superblock, scopes of mounts, directories, self.
+ *
+ * There is one superblock, owned by the initial user namespace. Inodes and
+ * directory entries are made when they are looked up; what they show is in
+ * workflow.c. A mount's scope is its root: the directory of a workflow or of a
+ * stage, or the root of all.
+ *
+ * Locks: faasin_fs_mutex guards the pointer to the superblock; it nests in
+ * faasin_tree_sem. Inode and directory entry locks are taken by the VFS before
+ * faasin_tree_sem, so nothing here touches them while holding it for writing.
+ */
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/fsnotify.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/user_namespace.h>
+
+#include "compat.h"
+#include "fs.h"
+#include "port.h"
+#include "workflow.h"
+
+#define FAASIN_FS_MAGIC		0xfaa51ce0
+
+/* The root's number; a node's generation is larger. */
+#define ROOT_NUMBER		1
+
+/* Entries that a listing looks up at a time. */
+#define LIST_BATCH		32
+
+static DEFINE_MUTEX(faasin_fs_mutex);
+static struct super_block *faasin_sb;
+
+static const struct inode_operations dir_iops;
+static const struct inode_operations port_iops;
+static const struct inode_operations self_iops;
+static const struct file_operations dir_fops;
+
+/* ----------------------------------------------------------------- inodes */
+
+static unsigned long node_ino(const struct faasin_node *node)
+{
+	return 2 * (node ? node->generation : ROOT_NUMBER);
+}
+
+static unsigned long self_ino(const struct faasin_node *dir)
+{
+	return node_ino(dir) + 1;
+}
+
+static enum faasin_kind dir_kind(const struct faasin_node *dir)
+{
+	return dir ? dir->kind : FAASIN_KIND_ROOT;
+}
+
+static struct inode *inode_get(struct super_block *sb, unsigned long ino,
+			       struct faasin_node *node)
+{
+	struct inode *inode = iget_locked(sb, ino);
+
+	if (!inode || !(inode->i_state & I_NEW))
+		return inode;
+	/* The root has no node. */
+	if (node)
+		faasin_node_get(node);
+	inode->i_private = node;
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	faasin_compat_inode_times(inode);
+	return inode;
+}
+
+static void port_attributes(struct inode *inode, const struct faasin_port *port)
+{
+	const struct faasin_stage *st = port->stage;
+
+	inode->i_uid = st->uid;
+	inode->i_gid = st->gid;
+	WRITE_ONCE(inode->i_mode, S_IFIFO | st->mode);
+}
+
+/* Under faasin_tree_sem, but for the root. */
+static struct inode *node_inode(struct super_block *sb, struct faasin_node *node)
+{
+	struct inode *inode = inode_get(sb, node_ino(node), node);
+
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	if (!(inode->i_state & I_NEW))
+		return inode;
+	if (dir_kind(node) == FAASIN_KIND_PORT) {
+		port_attributes(inode, faasin_node_port(node));
+		inode->i_op = &port_iops;
+		inode->i_fop = &faasin_port_fops;
+	} else {
+		inode->i_mode = S_IFDIR | 0555;
+		inode->i_op = &dir_iops;
+		inode->i_fop = &dir_fops;
+		set_nlink(inode, 2);
+	}
+	unlock_new_inode(inode);
+	return inode;
+}
+
+static struct inode *self_inode(struct super_block *sb, struct faasin_node *dir)
+{
+	struct inode *inode = inode_get(sb, self_ino(dir), dir);
+
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	if (!(inode->i_state & I_NEW))
+		return inode;
+	inode->i_mode = S_IFLNK | 0777;
+	inode->i_op = &self_iops;
+	unlock_new_inode(inode);
+	return inode;
+}
+
+static void inode_evict(struct inode *inode)
+{
+	struct faasin_node *node = inode->i_private;
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (node)
+		faasin_node_put(node);
+}
+
+/* ------------------------------------------------------------ directories */
+
+/* Under faasin_tree_sem: what a directory has under a name, or NULL. */
+static struct faasin_node *child_find(struct faasin_node *dir, const char *name)
+{
+	struct faasin_workflow *wf;
+	struct faasin_stage *st;
+	struct faasin_port *port;
+
+	switch (dir_kind(dir)) {
+	case FAASIN_KIND_ROOT:
+		wf = faasin_workflow_find(name);
+		return wf ? &wf->node : NULL;
+	case FAASIN_KIND_WORKFLOW:
+		st = faasin_stage_find(faasin_node_workflow(dir), name);
+		return st ? &st->node : NULL;
+	case FAASIN_KIND_STAGE:
+		port = faasin_port_find(faasin_node_stage(dir), name);
+		return port ? &port->node : NULL;
+	default:
+		return NULL;
+	}
+}
+
+/* Under faasin_tree_sem: the entry that was made next after a generation. */
+static struct faasin_node *child_next(struct faasin_node *dir, u64 after)
+{
+	struct faasin_workflow *wf;
+	struct faasin_stage *st;
+	struct faasin_port *port;
+
+	switch (dir_kind(dir)) {
+	case FAASIN_KIND_ROOT:
+		wf = faasin_workflow_next(after);
+		return wf ? &wf->node : NULL;
+	case FAASIN_KIND_WORKFLOW:
+		st = faasin_stage_next(faasin_node_workflow(dir), after);
+		return st ? &st->node : NULL;
+	case FAASIN_KIND_STAGE:
+		list_for_each_entry(port, &faasin_node_stage(dir)->ports, entry)
+			if (port->node.generation > after)
+				return &port->node;
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+static struct dentry *dir_lookup(struct inode *inode, struct dentry *dentry, unsigned int flags)
+{
+	struct faasin_node *dir = inode->i_private, *node;
+	struct inode *child = NULL;
+	int err;
+
+	if (dentry->d_name.len > FAASIN_NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
+	err = down_read_killable(&faasin_tree_sem);
+	if (err)
+		return ERR_PTR(err);
+	if (!dir || !dir->dead) {
+		if (!strcmp(dentry->d_name.name, "self")) {
+			child = self_inode(inode->i_sb, dir);
+		} else {
+			node = child_find(dir, dentry->d_name.name);
+			if (node)
+				child = node_inode(inode->i_sb, node);
+		}
+	}
+	/* Names that do not exist are not remembered: they may come to be. What
+	 * is added, is so before the lock lets a removal look for it.
+	 */
+	dentry = child ? d_splice_alias(child, dentry) : NULL;
+	up_read(&faasin_tree_sem);
+	return dentry;
+}
+
+struct list_entry {
+	char name[FAASIN_NAME_MAX + 1];
+	u64 generation;
+	bool port;
+};
+
+/*
+ * Positions: 0 and 1 are the dots, 2 is self, then 3 plus the generation of the
+ * entry before. Names are copied first: storing them may wait for the reader's
+ * memory, and nobody is to wait for that.
+ */
+static int dir_iterate(struct file *file, struct dir_context *ctx)
+{
+	struct faasin_node *dir = file_inode(file)->i_private, *node;
+	struct list_entry *batch, *e;
+	unsigned int n;
+	int err = 0;
+
+	if (!dir_emit_dots(file, ctx))
+		return 0;
+	if (ctx->pos == 2) {
+		if (!(dir && READ_ONCE(dir->dead)) &&
+		    !dir_emit(ctx, "self", 4, self_ino(dir), DT_LNK))
+			return 0;
+		ctx->pos++;
+	}
+
+	batch = kmalloc_array(LIST_BATCH, sizeof(*batch), GFP_KERNEL);
+	if (!batch)
+		return -ENOMEM;
+	for (;;) {
+		u64 after = ctx->pos - 3;
+
+		err = down_read_killable(&faasin_tree_sem);
+		if (err)
+			break;
+		for (n = 0; n < LIST_BATCH; n++) {
+			node = dir && dir->dead ? NULL : child_next(dir, after);
+			if (!node)
+				break;
+			e = &batch[n];
+			strscpy(e->name, node->name, sizeof(e->name));
+			e->generation = node->generation;
+			e->port = node->kind == FAASIN_KIND_PORT;
+			after = node->generation;
+		}
+		up_read(&faasin_tree_sem);
+		if (!n)
+			break;
+		for (e = batch; e < batch + n; e++) {
+			if (!dir_emit(ctx, e->name, strlen(e->name), 2 * e->generation,
+				      e->port ? DT_FIFO : DT_DIR))
+				goto out;
+			ctx->pos = 3 + e->generation;
+		}
+	}
+out:
+	kfree(batch);
+	return err;
+}
+
+static const struct file_operations dir_fops = {
+	.owner = THIS_MODULE,
+	.read = generic_read_dir,
+	.iterate_shared = dir_iterate,
+	.llseek = generic_file_llseek,
+};
+
+static const struct inode_operations dir_iops = {
+	.lookup = dir_lookup,
+	.setattr = faasin_compat_setattr_refused,
+};
+
+static const struct inode_operations port_iops = {
+	.setattr = faasin_compat_setattr_refused,
+};
+
+/* ------------------------------------------------------------------- self */
+
+static void link_free(void *p)
+{
+	kfree(p);
+}
+
+/* Where self of a directory leads whoever looks: down to its own stage. */
+static const char *self_get_link(struct dentry *dentry, struct inode *inode,
+				 struct delayed_call *done)
+{
+	struct faasin_node *dir = inode->i_private;
+	struct faasin_stage *st;
+	char *path = NULL;
+	int err;
+
+	if (!dentry)
+		return ERR_PTR(-ECHILD);
+	if (dir_kind(dir) == FAASIN_KIND_STAGE)
+		return ".";
+
+	err = down_read_killable(&faasin_tree_sem);
+	if (err)
+		return ERR_PTR(err);
+	st = faasin_stage_of_current();
+	if (!st)
+		err = -ENOENT;
+	else if (!dir)
+		path = kasprintf(GFP_KERNEL, "%s/%s", st->workflow->node.name, st->node.name);
+	else if (&st->workflow->node == dir)
+		path = kstrdup(st->node.name, GFP_KERNEL);
+	else
+		err = -ENOENT;
+	up_read(&faasin_tree_sem);
+	if (err)
+		return ERR_PTR(err);
+	if (!path)
+		return ERR_PTR(-ENOMEM);
+	set_delayed_call(done, link_free, path);
+	return path;
+}
+
+static const struct inode_operations self_iops = {
+	.get_link = self_get_link,
+	.setattr = faasin_compat_setattr_refused,
+};
+
+/* ------------------------------------------------------ coming and going */
+
+/* The superblock, kept from going away, or NULL if nothing is mounted. */
+static struct super_block *sb_get(void)
+{
+	struct super_block *sb;
+
+	mutex_lock(&faasin_fs_mutex);
+	sb = faasin_sb;
+	if (sb && !atomic_inc_not_zero(&sb->s_active))
+		sb = NULL;
+	mutex_unlock(&faasin_fs_mutex);
+	return sb;
+}
+
+static void notify(struct super_block *sb, struct faasin_node *parent, const char *name, u32 mask)
+{
+	struct qstr q = QSTR_INIT(name, strlen(name));
+	struct inode *dir = ilookup(sb, node_ino(parent));
+
+	/* Whoever watches a directory keeps its inode. */
+	if (!dir)
+		return;
+	fsnotify_name(mask, dir, FSNOTIFY_EVENT_INODE, dir, &q, 0);
+	iput(dir);
+}
+
+/**
+ * faasin_fs_appeared() - tell watchers of a directory about a new entry
+ * @parent: the directory; NULL for the root
+ * @name: the entry
+ * @dir: it is a directory
+ */
+void faasin_fs_appeared(struct faasin_node *parent, const char *name, bool dir)
+{
+	struct super_block *sb = sb_get();
+
+	if (!sb)
+		return;
+	notify(sb, parent, name, FS_CREATE | (dir ? FS_ISDIR : 0));
+	deactivate_super(sb);
+}
+
+static void entries_drop(struct super_block *sb, unsigned long ino)
+{
+	struct inode *inode = ilookup(sb, ino);
+	struct dentry *dentry;
+
+	if (!inode)
+		return;
+	while ((dentry = d_find_alias(inode))) {
+		bool hashed = !d_unhashed(dentry);
+
+		d_invalidate(dentry);
+		dput(dentry);
+		if (!hashed)
+			break;
+	}
+	if (!S_ISLNK(inode->i_mode))
+		fsnotify_inoderemove(inode);
+	iput(inode);
+}
+
+/**
+ * faasin_fs_vanished() - an object is dead: throw its directory entries out
+ * @parent: the directory; NULL for the root
+ * @node: what was in it
+ *
+ * No look-up finds @node any more.
+ */
+void faasin_fs_vanished(struct faasin_node *parent, struct faasin_node *node)
+{
+	bool dir = node->kind != FAASIN_KIND_PORT;
+	struct super_block *sb = sb_get();
+
+	if (!sb)
+		return;
+	if (dir)
+		entries_drop(sb, self_ino(node));
+	entries_drop(sb, node_ino(node));
+	notify(sb, parent, node->name, FS_DELETE | (dir ? FS_ISDIR : 0));
+	deactivate_super(sb);
+}
+
+/**
+ * faasin_fs_changed() - a port has another owner or mode
+ * @node: the port's
+ *
+ * Called under faasin_tree_sem.
+ */
+void faasin_fs_changed(struct faasin_node *node)
+{
+	struct super_block *sb = sb_get();
+	struct inode *inode;
+
+	if (!sb)
+		return;
+	inode = ilookup(sb, node_ino(node));
+	if (inode) {
+		port_attributes(inode, faasin_node_port(node));
+		fsnotify_inode(inode, FS_ATTRIB);
+		iput(inode);
+	}
+	deactivate_super(sb);
+}
+
+/* ----------------------------------------------------------------- mounts */
+
+struct scope {
+	char *workflow;
+	char *stage;
+};
+
+enum { OPT_WORKFLOW, OPT_STAGE };
+
+static const struct fs_parameter_spec scope_parameters[] = {
+	fsparam_string("workflow", OPT_WORKFLOW),
+	fsparam_string("stage", OPT_STAGE),
+	{}
+};
+
+static int scope_parse(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct scope *scope = fc->fs_private;
+	struct fs_parse_result result;
+	char **value;
+	int opt = fs_parse(fc, scope_parameters, param, &result);
+
+	if (opt < 0)
+		return opt;
+	value = opt == OPT_WORKFLOW ? &scope->workflow : &scope->stage;
+	kfree(*value);
+	*value = param->string;
+	param->string = NULL;
+	return 0;
+}
+
+/* Under faasin_tree_sem: the node that is to be the mount's root, NULL for all. */
+static int scope_node(struct fs_context *fc, struct faasin_node **node)
+{
+	struct scope *scope = fc->fs_private;
+	struct faasin_workflow *wf;
+	struct faasin_stage *st;
+
+	*node = NULL;
+	if (fc->user_ns != &init_user_ns) {
+		st = faasin_stage_of_current();
+		if (!st) {
+			errorf(fc, "faasin: the mounter is in no stage's cgroup");
+			return -EPERM;
+		}
+		if ((scope->workflow && strcmp(scope->workflow, st->workflow->node.name)) ||
+		    (scope->stage && strcmp(scope->stage, st->node.name))) {
+			errorf(fc, "faasin: a user namespace can mount its own stage only");
+			return -EPERM;
+		}
+		*node = &st->node;
+		return 0;
+	}
+	if (scope->stage && !scope->workflow)
+		return invalf(fc, "faasin: stage= needs workflow=");
+	if (!scope->workflow)
+		return 0;
+	wf = faasin_workflow_find(scope->workflow);
+	if (!wf) {
+		errorf(fc, "faasin: no such workflow");
+		return -ENOENT;
+	}
+	*node = &wf->node;
+	if (!scope->stage)
+		return 0;
+	st = faasin_stage_find(wf, scope->stage);
+	if (!st) {
+		errorf(fc, "faasin: no such stage");
+		return -ENOENT;
+	}
+	*node = &st->node;
+	return 0;
+}
+
+/* From the root down to a node, by name, as any look-up goes. */
+static struct dentry *node_dentry(struct dentry *root, struct faasin_node *node)
+{
+	struct dentry *dentry = root, *child;
+	const char *names[2];
+	int i, n = 0;
+
+	if (node->kind == FAASIN_KIND_STAGE)
+		names[n++] = faasin_node_stage(node)->workflow->node.name;
+	names[n++] = node->name;
+
+	dget(dentry);
+	for (i = 0; i < n; i++) {
+		child = lookup_positive_unlocked(names[i], dentry, strlen(names[i]));
+		dput(dentry);
+		if (IS_ERR(child))
+			return child;
+		dentry = child;
+	}
+	if (d_inode(dentry)->i_private == node)
+		return dentry;
+	dput(dentry);
+	return ERR_PTR(-ENOENT);
+}
+
+static int sb_fill(struct super_block *sb, struct fs_context *fc);
+
+static int scope_get_tree(struct fs_context *fc)
+{
+	struct faasin_node *node;
+	struct dentry *root;
+	int err;
+
+	err = down_read_killable(&faasin_tree_sem);
+	if (err)
+		return err;
+	err = scope_node(fc, &node);
+	if (!err && node)
+		faasin_node_get(node);
+	up_read(&faasin_tree_sem);
+	if (err)
+		return err;
+
+	err = get_tree_single(fc, sb_fill);
+	if (err || !node)
+		goto put;
+	/* The superblock was returned locked; a look-up does not mind. */
+	root = node_dentry(fc->root, node);
+	if (IS_ERR(root)) {
+		struct super_block *sb = fc->root->d_sb;
+
+		err = PTR_ERR(root);
+		dput(fc->root);
+		fc->root = NULL;
+		deactivate_locked_super(sb);
+		goto put;
+	}
+	dput(fc->root);
+	fc->root = root;
+put:
+	if (node)
+		faasin_node_put(node);
+	return err;
+}
+
+static int scope_reconfigure(struct fs_context *fc)
+{
+	struct scope *scope = fc->fs_private;
+
+	if (scope->workflow || scope->stage)
+		return invalf(fc, "faasin: a mount's scope cannot change; mount it anew");
+	return 0;
+}
+
+static void scope_free(struct fs_context *fc)
+{
+	struct scope *scope = fc->fs_private;
+
+	if (!scope)
+		return;
+	kfree(scope->workflow);
+	kfree(scope->stage);
+	kfree(scope);
+}
+
+static const struct fs_context_operations scope_ops = {
+	.free = scope_free,
+	.parse_param = scope_parse,
+	.get_tree = scope_get_tree,
+	.reconfigure = scope_reconfigure,
+};
+
+static int scope_init(struct fs_context *fc)
+{
+	fc->fs_private = kzalloc(sizeof(struct scope), GFP_KERNEL);
+	if (!fc->fs_private)
+		return -ENOMEM;
+	fc->ops = &scope_ops;
+	/* The one superblock is the initial user namespace's, whoever mounts it;
+	 * fc->user_ns stays that of the mounter.
+	 */
+	fc->global = true;
+	return 0;
+}
+
+static int sb_show_options(struct seq_file *m, struct dentry *root)
+{
+	struct faasin_node *node = d_inode(root)->i_private;
+	struct faasin_workflow *wf;
+
+	if (!node)
+		return 0;
+	wf = node->kind == FAASIN_KIND_STAGE ? faasin_node_stage(node)->workflow :
+					       faasin_node_workflow(node);
+	seq_printf(m, ",workflow=%s", wf->node.name);
+	if (node->kind == FAASIN_KIND_STAGE)
+		seq_printf(m, ",stage=%s", node->name);
+	return 0;
+}
+
+static const struct super_operations sb_ops = {
+	.statfs = simple_statfs,
+	.evict_inode = inode_evict,
+	.show_options = sb_show_options,
+};
+
+static int sb_fill(struct super_block *sb, struct fs_context *fc)
+{
+	struct inode *inode;
+
+	sb->s_magic = FAASIN_FS_MAGIC;
+	sb->s_op = &sb_ops;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	sb->s_time_gran = 1;
+	sb->s_iflags |= SB_I_NODEV | SB_I_NOEXEC;
+	/* An overlay would turn ports into FIFOs of its own. */
+	sb->s_stack_depth = FILESYSTEM_MAX_STACK_DEPTH;
+
+	inode = node_inode(sb, NULL);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	sb->s_root = d_make_root(inode);
+	if (!sb->s_root)
+		return -ENOMEM;
+
+	mutex_lock(&faasin_fs_mutex);
+	faasin_sb = sb;
+	mutex_unlock(&faasin_fs_mutex);
+	return 0;
+}
+
+static void sb_kill(struct super_block *sb)
+{
+	mutex_lock(&faasin_fs_mutex);
+	if (faasin_sb == sb)
+		faasin_sb = NULL;
+	mutex_unlock(&faasin_fs_mutex);
+	kill_anon_super(sb);
+}
+
+static struct file_system_type faasin_fs_type = {
+	.owner = THIS_MODULE,
+	.name = FAASIN_FS_NAME,
+	.init_fs_context = scope_init,
+	.parameters = scope_parameters,
+	.kill_sb = sb_kill,
+	.fs_flags = FS_USERNS_MOUNT,
+};
+MODULE_ALIAS_FS(FAASIN_FS_NAME);
+
+/**
+ * faasin_fs_init() - create the mount point and register the type
+ *
+ * Return: 0 or a negative errno.
+ */
+int faasin_fs_init(void)
+{
+	int err;
+
+	err = sysfs_create_mount_point(fs_kobj, FAASIN_FS_NAME);
+	if (err)
+		return err;
+	err = register_filesystem(&faasin_fs_type);
+	if (err)
+		sysfs_remove_mount_point(fs_kobj, FAASIN_FS_NAME);
+	return err;
+}
+
+/**
+ * faasin_fs_exit() - undo faasin_fs_init(); nothing is mounted
+ */
+void faasin_fs_exit(void)
+{
+	unregister_filesystem(&faasin_fs_type);
+	sysfs_remove_mount_point(fs_kobj, FAASIN_FS_NAME);
+	/* Inodes are freed after a grace period. */
+	rcu_barrier();
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Bounds that are not part of the interface. Those that are: uapi/faasin.h.
+ */
+#ifndef _FAASIN_LIMITS_H
+#define _FAASIN_LIMITS_H
+
+#include <linux/limits.h>
+#include <linux/sizes.h>
+#include <linux/time64.h>
+
+/* A block of the pool: large enough that charging and queueing it costs
+ * nothing beside copying it, small enough to be found when memory is
+ * fragmented.
+ */
+#define FAASIN_BLOCK_MAX	SZ_64K
+
+/* Blocks in a channel of default size, so that both sides have work at once. */
+#define FAASIN_BLOCKS_MIN	16
+
+/* Growth of a pool stops when a cgroup on the way up has less room than the
+ * larger of these two, so that buffers never push a stage to its limit.
+ */
+#define FAASIN_ROOM_MIN		SZ_8M
+#define FAASIN_ROOM_SHIFT	3	/* an eighth of the limit */
+
+/* An idle channel gives its empty blocks back after this long. */
+#define FAASIN_IDLE_NS		(1 * NSEC_PER_SEC)
+
+/* Waiting for a peer that is running right now: no longer than putting this
+ * task to sleep and waking it up again would cost.
+ */
+#define FAASIN_SPIN_NS		(15 * NSEC_PER_USEC)
+
+/* A writer that sleeps is woken when the channel is half empty. A reader that
+ * stops before that leaves room that nobody announces: the writer looks for it
+ * this often.
+ */
+#define FAASIN_LOOK_JIFFIES	(HZ / 10 ? : 1)
+
+/* Events: at most this many at once and a second. */
+#define FAASIN_EVENTS_BURST	1024
+#define FAASIN_EVENTS_RATE	1024
+
+#endif /* _FAASIN_LIMITS_H */

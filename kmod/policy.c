@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Policies: what a request may carry. The kernel's own checks say little
+ * ("integer out of range"), so what people type is checked by functions that
+ * say more. netlink_spec.py reads this file: keep it one attribute a line.
+ */
+#include <linux/cred.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+#include <net/netlink.h>
+
+#include "policy.h"
+#include "workflow.h"
+
+/* Messages below say these numbers: they cannot be formatted on every kernel. */
+static_assert(FAASIN_NAME_MAX == 63);
+static_assert(FAASIN_CAPACITY_MIN == 4096);
+static_assert(FAASIN_CAPACITY_MAX == 1073741824);
+
+static int faasin_nl_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	const char *name = nla_data(attr);
+	size_t len = strlen(name);
+	int err;
+
+	if (len + 1 != nla_len(attr)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "name goes on after its NUL: send one string");
+		return -EINVAL;
+	}
+	if (len > FAASIN_NAME_MAX) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "name is too long: use at most 63 characters");
+		return -ERANGE;
+	}
+	err = faasin_name_check(name, extack);
+	if (err)
+		NL_SET_BAD_ATTR(extack, attr);
+	return err;
+}
+
+static int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	u64 capacity = nla_get_u64(attr);
+
+	if (capacity < FAASIN_CAPACITY_MIN || capacity > FAASIN_CAPACITY_MAX) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "capacity is out of range: use 4096 to 1073741824 bytes");
+		return -ERANGE;
+	}
+	if (capacity % FAASIN_CAPACITY_MIN) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "capacity is not a multiple of 4096 bytes: round it");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (nla_get_u32(attr) & ~0777) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "mode has more than permission bits: use 0 to 0777");
+		return -ERANGE;
+	}
+	return 0;
+}
+
+static int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (!uid_valid(make_kuid(&init_user_ns, nla_get_u32(attr)))) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "no such user id: 4294967295 means nobody");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (!gid_valid(make_kgid(&init_user_ns, nla_get_u32(attr)))) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "no such group id: 4294967295 means nobody");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (nla_get_u32(attr) & ~FAASIN_WORKFLOW_F_SETTABLE) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "flag is unknown or cannot be set: only UNCHARGED can");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+#define FAASIN_NL_NAME		NLA_POLICY_VALIDATE_FN(NLA_NUL_STRING, faasin_nl_name)
+#define FAASIN_NL_CAPACITY	NLA_POLICY_VALIDATE_FN(NLA_U64, faasin_nl_capacity)
+#define FAASIN_NL_MODE		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_mode)
+#define FAASIN_NL_UID		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_uid)
+#define FAASIN_NL_GID		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_gid)
+#define FAASIN_NL_WORKFLOW_FLAGS NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_workflow_flags)
+#define FAASIN_NL_GENERATION	NLA_POLICY_MIN(NLA_U64, 1)
+
+/* A policy of nothing: an operation without a policy is not checked at all. */
+const struct nla_policy faasin_info_get_policy[1 + 1] = {
+	[1] = { .type = NLA_REJECT, .reject_message = "this request takes no attributes" },
+};
+
+const struct nla_policy faasin_workflow_get_policy[FAASIN_A_WORKFLOW_NAME + 1] = {
+	[FAASIN_A_WORKFLOW_NAME] = FAASIN_NL_NAME,
+};
+
+const struct nla_policy faasin_workflow_new_policy[FAASIN_A_WORKFLOW_FLAGS + 1] = {
+	[FAASIN_A_WORKFLOW_NAME] = FAASIN_NL_NAME,
+	[FAASIN_A_WORKFLOW_CGROUP_FD] = { .type = NLA_S32 },
+	[FAASIN_A_WORKFLOW_FLAGS] = FAASIN_NL_WORKFLOW_FLAGS,
+};
+
+const struct nla_policy faasin_workflow_del_policy[FAASIN_A_WORKFLOW_GENERATION + 1] = {
+	[FAASIN_A_WORKFLOW_NAME] = FAASIN_NL_NAME,
+	[FAASIN_A_WORKFLOW_GENERATION] = FAASIN_NL_GENERATION,
+};
+
+const struct nla_policy faasin_port_policy[FAASIN_A_PORT_DIRECTION + 1] = {
+	[FAASIN_A_PORT_NAME] = FAASIN_NL_NAME,
+	[FAASIN_A_PORT_DIRECTION] = NLA_POLICY_MAX(NLA_U32, FAASIN_DIRECTION_OUT),
+};
+
+const struct nla_policy faasin_stage_get_policy[FAASIN_A_STAGE_NAME + 1] = {
+	[FAASIN_A_STAGE_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_STAGE_NAME] = FAASIN_NL_NAME,
+};
+
+const struct nla_policy faasin_stage_new_policy[FAASIN_A_STAGE_PORT + 1] = {
+	[FAASIN_A_STAGE_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_STAGE_NAME] = FAASIN_NL_NAME,
+	[FAASIN_A_STAGE_CGROUP_FD] = { .type = NLA_S32 },
+	[FAASIN_A_STAGE_UID] = FAASIN_NL_UID,
+	[FAASIN_A_STAGE_GID] = FAASIN_NL_GID,
+	[FAASIN_A_STAGE_MODE] = FAASIN_NL_MODE,
+	[FAASIN_A_STAGE_PORT] = NLA_POLICY_NESTED(faasin_port_policy),
+};
+
+const struct nla_policy faasin_stage_del_policy[FAASIN_A_STAGE_GENERATION + 1] = {
+	[FAASIN_A_STAGE_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_STAGE_NAME] = FAASIN_NL_NAME,
+	[FAASIN_A_STAGE_GENERATION] = FAASIN_NL_GENERATION,
+};
+
+const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_SRC_PORT + 1] = {
+	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
+};
+
+const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1] = {
+	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_PORT] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_CAPACITY] = FAASIN_NL_CAPACITY,
+	[FAASIN_A_LINK_ABORT_ON] = NLA_POLICY_MAX(NLA_U32, FAASIN_ABORT_ON_NEVER),
+	[FAASIN_A_LINK_EARLY_CLOSE] = NLA_POLICY_MAX(NLA_U32, FAASIN_EARLY_CLOSE_DRAIN),
+};
+
+const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {
+	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_PORT] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_GENERATION] = FAASIN_NL_GENERATION,
+};

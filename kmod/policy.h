@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Policies: what a request may carry. One a command, so that an attribute that
+ * a command does not know is refused rather than ignored.
+ */
+#ifndef _FAASIN_POLICY_H
+#define _FAASIN_POLICY_H
+
+#include <net/netlink.h>
+
+#include "uapi/faasin.h"
+
+extern const struct nla_policy faasin_info_get_policy[1 + 1];
+extern const struct nla_policy faasin_workflow_get_policy[FAASIN_A_WORKFLOW_NAME + 1];
+extern const struct nla_policy faasin_workflow_new_policy[FAASIN_A_WORKFLOW_FLAGS + 1];
+extern const struct nla_policy faasin_workflow_del_policy[FAASIN_A_WORKFLOW_GENERATION + 1];
+extern const struct nla_policy faasin_port_policy[FAASIN_A_PORT_DIRECTION + 1];
+extern const struct nla_policy faasin_stage_get_policy[FAASIN_A_STAGE_NAME + 1];
+extern const struct nla_policy faasin_stage_new_policy[FAASIN_A_STAGE_PORT + 1];
+extern const struct nla_policy faasin_stage_del_policy[FAASIN_A_STAGE_GENERATION + 1];
+extern const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_SRC_PORT + 1];
+extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1];
+extern const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1];
+
+#endif /* _FAASIN_POLICY_H */

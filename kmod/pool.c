@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool of blocks of one channel.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "cgroup.h"
+#include "compat.h"
+#include "limits.h"
+#include "pool.h"
+
+/* Every pool, for the shrinker. */
+static DEFINE_MUTEX(faasin_pools_mutex);
+static LIST_HEAD(faasin_pools);
+
+/* Pages in lists of empty blocks: what the shrinker could have. */
+static atomic_long_t faasin_empty_pages;
+
+static faasin_compat_shrinker faasin_shrinker;
+
+static struct faasin_block *block_new(struct faasin_pool *pool, u32 size)
+{
+	struct faasin_block *b = faasin_memory_zalloc(pool->css, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->page = faasin_memory_pages(pool->css, get_order(size), __GFP_COMP);
+	if (!b->page) {
+		kvfree(b);
+		return NULL;
+	}
+	b->size = size;
+	pool->bytes += size;
+	return b;
+}
+
+static void block_free(struct faasin_pool *pool, struct faasin_block *b)
+{
+	pool->bytes -= b->size;
+	__free_pages(b->page, get_order(b->size));
+	kvfree(b);
+}
+
+static struct faasin_block *empty_pop(struct faasin_pool *pool)
+{
+	struct llist_node *node = llist_del_first(&pool->free);
+	struct faasin_block *b;
+
+	if (!node)
+		return NULL;
+	b = llist_entry(node, struct faasin_block, free);
+	atomic_long_sub(b->size >> PAGE_SHIFT, &faasin_empty_pages);
+	return b;
+}
+
+static void empty_push(struct faasin_pool *pool, struct faasin_block *b)
+{
+	atomic_long_add(b->size >> PAGE_SHIFT, &faasin_empty_pages);
+	llist_add(&b->free, &pool->free);
+}
+
+static bool may_grow(struct faasin_pool *pool, u32 size)
+{
+	/* The reserve comes on top: it is out only when nothing else could be. */
+	if (pool->bytes + size > pool->capacity + PAGE_SIZE)
+		return false;
+	if (!pool->css)
+		return true;
+	if (faasin_memory_gone(pool->css)) {
+		pool->gone = true;
+		return false;
+	}
+	return faasin_memory_has_room(pool->css, size);
+}
+
+/**
+ * faasin_pool_take() - an empty block
+ * @pool: pool, its mutex held
+ *
+ * Return: a block of at least a page, or NULL if the capacity is out, or if
+ * memory is short and the reserved page is out, too.
+ */
+struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
+{
+	u64 room = faasin_pool_room(pool);
+	struct faasin_block *b;
+	u32 size;
+
+	lockdep_assert_held(pool->mutex);
+	if (!room)
+		return NULL;
+
+	b = empty_pop(pool);
+	if (b && b->size > room) {
+		empty_push(pool, b);
+		b = NULL;
+	}
+	if (b)
+		goto taken;
+
+	size = min_t(u64, pool->block_size, rounddown_pow_of_two(room));
+	while (may_grow(pool, size)) {
+		b = block_new(pool, size);
+		if (b)
+			goto taken;
+		if (size == PAGE_SIZE)
+			break;
+		size = PAGE_SIZE;
+	}
+	if (smp_load_acquire(&pool->reserved)) {
+		WRITE_ONCE(pool->reserved, false);
+		b = pool->reserve;
+		goto taken;
+	}
+	WRITE_ONCE(pool->starved, true);
+	return NULL;
+
+taken:
+	atomic64_add(b->size, &pool->held);
+	return b;
+}
+
+/**
+ * faasin_pool_put() - a block is empty again
+ * @pool: pool
+ * @b: block that was taken from it
+ */
+void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b)
+{
+	u32 size = b->size;
+
+	if (b == pool->reserve)
+		smp_store_release(&pool->reserved, true);
+	else
+		empty_push(pool, b);
+	atomic64_sub(size, &pool->held);
+	if (READ_ONCE(pool->starved))
+		WRITE_ONCE(pool->starved, false);
+}
+
+/**
+ * faasin_pool_trim() - free empty blocks
+ * @pool: pool, its mutex held
+ * @pages: enough
+ *
+ * Return: how many pages were freed.
+ */
+unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages)
+{
+	unsigned long freed = 0;
+	struct faasin_block *b;
+
+	lockdep_assert_held(pool->mutex);
+	while (freed < pages && (b = empty_pop(pool))) {
+		freed += b->size >> PAGE_SHIFT;
+		block_free(pool, b);
+	}
+	return freed;
+}
+
+/**
+ * faasin_pool_create() - a pool with nothing but its reserve
+ * @pool: zeroed
+ * @css: memory controller that pays, or NULL; outlives the pool
+ * @capacity: bytes that may be out at a time; a multiple of the page size
+ * @mutex: guards the pool, see pool.h
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
+		       u64 capacity, struct mutex *mutex)
+{
+	pool->css = css;
+	pool->mutex = mutex;
+	pool->capacity = capacity;
+	pool->block_size = clamp_t(u64, rounddown_pow_of_two(capacity / FAASIN_BLOCKS_MIN ?: 1),
+				   PAGE_SIZE, FAASIN_BLOCK_MAX);
+	init_llist_head(&pool->free);
+	pool->reserve = block_new(pool, PAGE_SIZE);
+	if (!pool->reserve)
+		return -ENOMEM;
+	pool->reserved = true;
+
+	mutex_lock(&faasin_pools_mutex);
+	list_add(&pool->entry, &faasin_pools);
+	mutex_unlock(&faasin_pools_mutex);
+	return 0;
+}
+
+/**
+ * faasin_pool_destroy() - free all blocks
+ * @pool: pool whose blocks were all put back
+ */
+void faasin_pool_destroy(struct faasin_pool *pool)
+{
+	mutex_lock(&faasin_pools_mutex);
+	list_del(&pool->entry);
+	mutex_unlock(&faasin_pools_mutex);
+
+	mutex_lock(pool->mutex);
+	faasin_pool_trim(pool, ULONG_MAX);
+	block_free(pool, pool->reserve);
+	mutex_unlock(pool->mutex);
+	WARN_ON_ONCE(pool->bytes);
+}
+
+static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return max(atomic_long_read(&faasin_empty_pages), 0L) ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct faasin_pool *pool;
+	unsigned long freed = 0;
+
+	/* Whoever holds these may be allocating: never wait here. */
+	if (!mutex_trylock(&faasin_pools_mutex))
+		return SHRINK_STOP;
+	list_for_each_entry(pool, &faasin_pools, entry) {
+		if (freed >= sc->nr_to_scan)
+			break;
+		if (!mutex_trylock(pool->mutex))
+			continue;
+		freed += faasin_pool_trim(pool, sc->nr_to_scan - freed);
+		mutex_unlock(pool->mutex);
+	}
+	mutex_unlock(&faasin_pools_mutex);
+	return freed ?: SHRINK_STOP;
+}
+
+/**
+ * faasin_pool_init() - register the shrinker
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int faasin_pool_init(void)
+{
+	return faasin_compat_shrinker_register(&faasin_shrinker, shrink_count, shrink_scan);
+}
+
+/**
+ * faasin_pool_exit() - unregister the shrinker; no pool is left
+ */
+void faasin_pool_exit(void)
+{
+	faasin_compat_shrinker_unregister(&faasin_shrinker);
+	WARN_ON_ONCE(!list_empty(&faasin_pools));
+}

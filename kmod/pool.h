@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pool of blocks of one channel: allocated and charged once, recycled
+ * within the channel, given back when it is idle or memory is short.
+ *
+ * pool->mutex (the channel's wr.mutex) guards taking and changes of the pool's
+ * size. Putting a block back needs no lock: that is the consumer's part.
+ * The shrinker's list has a mutex of its own, under which pool->mutex is only
+ * ever tried for.
+ */
+#ifndef _FAASIN_POOL_H
+#define _FAASIN_POOL_H
+
+#include <linux/atomic.h>
+#include <linux/llist.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+struct cgroup_subsys_state;
+struct page;
+
+/**
+ * struct faasin_block - a compound page
+ * @free: in the list of empty blocks
+ * @page: head page
+ * @size: bytes
+ */
+struct faasin_block {
+	struct llist_node free;
+	struct page *page;
+	u32 size;
+};
+
+/**
+ * struct faasin_pool - blocks of one channel
+ * @css: memory controller that pays, or NULL; constant
+ * @mutex: see above; constant
+ * @capacity: bytes that may be out at a time; constant
+ * @block_size: of a new block, at most; constant
+ * @reserve: the block that is always there, taken last; constant
+ * @free: empty blocks but @reserve: last in, first out, since it is still in
+ *	the cache
+ * @held: bytes of blocks that are out, whole
+ * @bytes: of all blocks; @mutex
+ * @reserved: @reserve is not out; set by putting (release), cleared under @mutex
+ * @starved: there is room, but no block could be had for it; cleared by putting
+ * @gone: growing was refused since the cgroup that pays was removed; @mutex
+ * @entry: in the shrinker's list
+ */
+struct faasin_pool {
+	struct cgroup_subsys_state *css;
+	struct mutex *mutex;
+	u64 capacity;
+	u32 block_size;
+	struct faasin_block *reserve;
+	struct llist_head free;
+	atomic64_t held;
+	u64 bytes;
+	bool reserved;
+	bool starved;
+	bool gone;
+	struct list_head entry;
+};
+
+int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
+		       u64 capacity, struct mutex *mutex);
+void faasin_pool_destroy(struct faasin_pool *pool);
+struct faasin_block *faasin_pool_take(struct faasin_pool *pool);
+void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b);
+unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages);
+
+/* Bytes that may still be taken, counted in whole blocks. */
+static inline u64 faasin_pool_room(struct faasin_pool *pool)
+{
+	return pool->capacity - atomic64_read(&pool->held);
+}
+
+int faasin_pool_init(void);
+void faasin_pool_exit(void);
+
+#endif /* _FAASIN_POOL_H */

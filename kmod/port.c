@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * File operations of a port: translate calls, nothing else.
+ */
+#include <asm/ioctls.h>
+#include <linux/capability.h>
+#include <linux/cgroup.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/uaccess.h>
+
+#include "cgroup.h"
+#include "channel.h"
+#include "compat.h"
+#include "port.h"
+#include "trace.h"
+#include "workflow.h"
+
+/* Under faasin_tree_sem: may the caller open this port, and onto what? */
+static int port_channel(struct faasin_port *port, struct faasin_channel **ch)
+{
+	struct faasin_stage *stage = port->stage;
+
+	*ch = NULL;
+	if (port->node.dead)
+		return -ENOENT;
+	if (!(stage->cgroup && faasin_cgroup_holds_current(stage->cgroup)) &&
+	    !capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	if (port->link) {
+		*ch = port->link->channel;
+		faasin_channel_get(*ch);
+	}
+	return 0;
+}
+
+/* The channel of a port's link, waiting for a link if there is none. */
+static int port_bind(struct faasin_port *port, bool nonblock, struct faasin_channel **ch)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int err;
+
+	for (;;) {
+		err = down_read_killable(&faasin_tree_sem);
+		if (err)
+			return err;
+		/* Queued under the lock that a link is made under. */
+		add_wait_queue(&port->linked, &wait);
+		err = port_channel(port, ch);
+		up_read(&faasin_tree_sem);
+		if (!err && !*ch) {
+			if (nonblock)
+				err = -ENXIO;
+			else
+				wait_woken(&wait, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+		}
+		remove_wait_queue(&port->linked, &wait);
+		if (err || *ch)
+			return err;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+	}
+}
+
+static int port_open(struct inode *inode, struct file *file)
+{
+	struct faasin_port *port = inode->i_private;
+	bool nonblock = file->f_flags & O_NONBLOCK;
+	struct faasin_handle *h;
+	int err;
+
+	/* O_RDWR on an output is for windows; reading it stays an error. */
+	if (port->direction == FAASIN_DIRECTION_IN ? file->f_mode & FMODE_WRITE :
+						     !(file->f_mode & FMODE_WRITE))
+		return -EACCES;
+
+	h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
+	if (!h)
+		return -ENOMEM;
+	h->direction = port->direction;
+
+	do {
+		err = port_bind(port, nonblock, &h->channel);
+		if (err)
+			goto free;
+		err = h->direction == FAASIN_DIRECTION_OUT ?
+			faasin_stream_open(h, nonblock) : faasin_session_open(h);
+		if (err)
+			faasin_channel_put(h->channel);
+		/* Unlinked in between: look for the next link. */
+	} while (err == -ENXIO);
+	if (err)
+		goto free;
+
+	trace_faasin_open(h->channel->generation, h->direction,
+			  h->stream ? h->stream->number : 0);
+	file->private_data = h;
+	stream_open(inode, file);
+	file->f_mode |= FMODE_NOWAIT;
+	return 0;
+
+free:
+	kfree(h);
+	return err;
+}
+
+static int port_flush(struct file *file, fl_owner_t id)
+{
+	faasin_handle_flush(file->private_data, file);
+	return 0;
+}
+
+static int port_release(struct inode *inode, struct file *file)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_channel *ch = h->channel;
+
+	trace_faasin_close(ch->generation, h->direction, h->stream ? h->stream->number : 0);
+	faasin_handle_release(h);
+	faasin_channel_put(ch);
+	kfree(h);
+	return 0;
+}
+
+static ssize_t port_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct faasin_handle *h = iocb->ki_filp->private_data;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+
+	if (h->direction != FAASIN_DIRECTION_IN)
+		return -EBADF;
+	return faasin_channel_read(h->channel, h, to,
+				   nowait || iocb->ki_filp->f_flags & O_NONBLOCK, nowait);
+}
+
+static ssize_t port_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct faasin_handle *h = iocb->ki_filp->private_data;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+
+	return faasin_channel_write(h->channel, h, from,
+				    nowait || iocb->ki_filp->f_flags & O_NONBLOCK, nowait);
+}
+
+static __poll_t port_poll(struct file *file, poll_table *wait)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_channel *ch = h->channel;
+
+	poll_wait(file, h->direction == FAASIN_DIRECTION_OUT ? &ch->wr.poll : &ch->rd.poll,
+		  wait);
+	return faasin_stream_poll(h);
+}
+
+static long port_abort(struct faasin_handle *h, const struct faasin_abort __user *arg)
+{
+	struct faasin_abort a;
+	struct pid *pid = NULL;
+
+	if (h->direction != FAASIN_DIRECTION_OUT)
+		return -EBADF;
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.reserved || a.pid < 0)
+		return -EINVAL;
+	switch (a.cause) {
+	case FAASIN_CAUSE_REQUEST:
+		if (a.code)
+			return -EINVAL;
+		break;
+	case FAASIN_CAUSE_SIGNAL:
+		if (!a.code || !valid_signal(a.code))
+			return -EINVAL;
+		break;
+	case FAASIN_CAUSE_STATUS:
+		if (a.code > 255)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	/* A process that is gone already has no number that means anything. */
+	if (a.pid)
+		pid = find_get_pid(a.pid);
+	faasin_stream_abort(h, a.cause, a.code, pid);
+	put_pid(pid);
+	return 0;
+}
+
+static long port_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_port_info info;
+	void __user *p = (void __user *)arg;
+
+	switch (cmd) {
+	case FIONREAD:
+		return put_user((int)min_t(u64, faasin_stream_unread(h), INT_MAX),
+				(int __user *)p);
+	case FAASIN_IOC_END:
+		if (h->direction == FAASIN_DIRECTION_IN)
+			return faasin_session_end(h);
+		faasin_stream_end(h);
+		return 0;
+	case FAASIN_IOC_ABORT:
+		return port_abort(h, p);
+	case FAASIN_IOC_INFO:
+		faasin_stream_info(h, &info);
+		return copy_to_user(p, &info, sizeof(info)) ? -EFAULT : 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct file_operations faasin_port_fops = {
+	.owner = THIS_MODULE,
+	.open = port_open,
+	.flush = port_flush,
+	.release = port_release,
+	.read_iter = port_read_iter,
+	.write_iter = port_write_iter,
+	.splice_read = faasin_compat_splice_read,
+	.splice_write = iter_file_splice_write,
+	.poll = port_poll,
+	.unlocked_ioctl = port_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};

@@ -1,0 +1,932 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How streams begin, end, abort and are closed early, and which sessions read
+ * them. A crash must not look like an end of file: see faasin_handle_flush().
+ */
+#include <linux/fs.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#include "channel.h"
+#include "event.h"
+#include "trace.h"
+#include "workflow.h"
+
+/**
+ * faasin_channel_event() - tell listeners about a channel
+ * @ch: channel
+ * @type: what happened
+ * @stream: number of the stream, or 0
+ * @bytes: as the type says
+ * @ci: the cause, or NULL
+ */
+void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,
+			  u64 stream, u64 bytes, const struct faasin_cause_info *ci)
+{
+	struct faasin_port *src = ch->src, *dst = ch->dst;
+	struct faasin_event ev = {
+		.type = type,
+		.workflow = src->stage->workflow->node.name,
+		.src_stage = src->stage->node.name,
+		.src_port = src->node.name,
+		.dst_stage = dst->stage->node.name,
+		.dst_port = dst->node.name,
+		.generation = ch->generation,
+		.stream = stream,
+		.bytes = bytes,
+	};
+
+	if (ci) {
+		ev.stage = ci->by_reader ? ev.dst_stage : ev.src_stage;
+		ev.cause = ci->cause;
+		ev.code = ci->code;
+		ev.pid = ci->pid;
+		ev.comm = ci->comm;
+	}
+	faasin_event_send(&ev);
+}
+
+static void stream_put(struct faasin_stream *s)
+{
+	struct faasin_writer *w, *next;
+
+	if (!refcount_dec_and_test(&s->ref))
+		return;
+	list_for_each_entry_safe(w, next, &s->processes, entry) {
+		put_pid(w->pid);
+		kfree(w);
+	}
+	kfree(s);
+}
+
+static void cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
+		      enum faasin_cause cause, u32 code, struct pid *pid, bool by_reader)
+{
+	struct task_struct *task;
+
+	memset(ci, 0, sizeof(*ci));
+	ci->cause = cause;
+	ci->code = code;
+	ci->by_reader = by_reader;
+	ci->stream = s->number;
+	if (!pid) {
+		ci->pid = task_tgid_nr(current);
+		get_task_comm(ci->comm, current);
+		return;
+	}
+	ci->pid = pid_nr(pid);
+	rcu_read_lock();
+	task = pid_task(pid, PIDTYPE_TGID);
+	if (task)
+		strscpy(ci->comm, task->comm, sizeof(ci->comm));
+	rcu_read_unlock();
+}
+
+/*
+ * A live stream's end is known. Returns false if it was before. Called with the
+ * lock; the caller tells the world afterwards by stream_said().
+ */
+static bool stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
+			  enum faasin_stream_state state, const struct faasin_cause_info *ci)
+{
+	lockdep_assert_held(&ch->lock);
+	if (s->state != FAASIN_STREAM_LIVE)
+		return false;
+	s->end = ch->head;
+	if (ci) {
+		s->cause = ci->cause;
+		s->code = ci->code;
+		ch->cause = *ci;
+	}
+	smp_store_release(&s->state, state);
+	if (ch->producing == s)
+		ch->producing = NULL;
+	switch (state) {
+	case FAASIN_STREAM_ENDED:
+		ch->ended++;
+		ch->nr_queued++;
+		break;
+	case FAASIN_STREAM_ABORTED:
+		ch->aborted++;
+		ch->nr_queued++;
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+static void stream_said(struct faasin_channel *ch, struct faasin_stream *s,
+			const struct faasin_cause_info *ci)
+{
+	u64 bytes = s->end - s->start;
+
+	faasin_channel_wake_readers(ch);
+	faasin_channel_wake_writers(ch);
+	if (ci) {
+		trace_faasin_stream_abort(ch->generation, s->number, bytes, ci->cause,
+					  ci->code, ci->pid);
+		faasin_channel_event(ch, FAASIN_EVENT_STREAM_ABORT, s->number, bytes, ci);
+	} else {
+		trace_faasin_stream_end(ch->generation, s->number, bytes);
+		faasin_channel_event(ch, FAASIN_EVENT_STREAM_END, s->number, bytes, NULL);
+	}
+}
+
+static void stream_abort(struct faasin_channel *ch, struct faasin_stream *s,
+			 enum faasin_cause cause, u32 code, struct pid *pid)
+{
+	struct faasin_cause_info ci;
+	bool first;
+
+	cause_set(&ci, s, cause, code, pid, false);
+	spin_lock(&ch->lock);
+	first = stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
+	spin_unlock(&ch->lock);
+	if (first)
+		stream_said(ch, s, &ci);
+}
+
+/* -------------------------------------------------------------- producers */
+
+/* Joins the live stream or begins the next. -EAGAIN: too many are queued. */
+static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s;
+	int ret = 0;
+
+	spin_lock(&ch->lock);
+	s = ch->producing;
+	if (ch->unlinked) {
+		ret = -ENXIO;
+	} else if (s) {
+		s->writers++;
+		refcount_inc(&s->ref);
+		h->stream = s;
+		ch->opens[FAASIN_DIRECTION_OUT]++;
+	} else if (ch->nr_queued >= FAASIN_STREAMS_MAX) {
+		ret = -EAGAIN;
+	} else {
+		s = fresh;
+		refcount_set(&s->ref, 2);	/* the list's and ours */
+		INIT_LIST_HEAD(&s->processes);
+		s->number = ++ch->stream_seq;
+		s->start = ch->head;
+		s->writers = 1;
+		list_add_tail(&s->entry, &ch->streams);
+		ch->producing = s;
+		h->stream = s;
+		ch->opens[FAASIN_DIRECTION_OUT]++;
+		ret = 1;
+	}
+	spin_unlock(&ch->lock);
+	return ret;
+}
+
+/**
+ * faasin_stream_open() - join the channel's live stream, or begin the next
+ * @h: an output's open file
+ * @nonblock: do not wait while FAASIN_STREAMS_MAX streams are queued
+ *
+ * Return: 0, or -EAGAIN, -ENOMEM, -ERESTARTSYS, or -ENXIO if the link is gone.
+ */
+int faasin_stream_open(struct faasin_handle *h, bool nonblock)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *fresh;
+	DEFINE_WAIT(wait);
+	int ret;
+
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return -ENOMEM;
+	for (;;) {
+		prepare_to_wait(&ch->wr.wait, &wait, TASK_INTERRUPTIBLE);
+		ret = stream_join(h, fresh);
+		if (ret != -EAGAIN || nonblock)
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+		schedule();
+	}
+	finish_wait(&ch->wr.wait, &wait);
+	if (ret != 1) {
+		kfree(fresh);
+		return ret;
+	}
+	faasin_channel_wake_readers(ch);
+	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
+	return 0;
+}
+
+static struct faasin_writer *writer_find(struct faasin_stream *s, struct pid *pid)
+{
+	struct faasin_writer *w;
+
+	list_for_each_entry(w, &s->processes, entry)
+		if (w->pid == pid)
+			return w;
+	return NULL;
+}
+
+/* Nothing more can come of a process that is gone and whose end was seen. */
+static void writers_prune(struct faasin_stream *s, struct list_head *gone)
+{
+	struct faasin_writer *w, *next;
+
+	rcu_read_lock();
+	list_for_each_entry_safe(w, next, &s->processes, entry) {
+		if (!w->seen || pid_task(w->pid, PIDTYPE_TGID))
+			continue;
+		list_move(&w->entry, gone);
+		s->nr_processes--;
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * faasin_stream_note_writer() - remember that the calling process writes
+ * @h: an output's open file
+ *
+ * Return: 0, or -EUSERS if FAASIN_WRITERS_MAX living processes do, or -ENOMEM.
+ */
+int faasin_stream_note_writer(struct faasin_handle *h)
+{
+	struct pid *pid = task_tgid(current), *old = NULL;
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s = h->stream;
+	struct faasin_writer *w, *fresh, *next;
+	LIST_HEAD(gone);
+	int err = 0;
+
+	/* Held, so that the same address means the same process. */
+	if (READ_ONCE(h->wrote) == pid)
+		return 0;
+	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return -ENOMEM;
+
+	spin_lock(&ch->lock);
+	w = writer_find(s, pid);
+	if (!w) {
+		if (s->nr_processes >= FAASIN_WRITERS_MAX)
+			writers_prune(s, &gone);
+		if (s->nr_processes >= FAASIN_WRITERS_MAX) {
+			err = -EUSERS;
+			goto unlock;
+		}
+		w = fresh;
+		fresh = NULL;
+		w->pid = get_pid(pid);
+		list_add(&w->entry, &s->processes);
+		s->nr_processes++;
+	}
+	w->seen = false;
+	old = h->wrote;
+	WRITE_ONCE(h->wrote, get_pid(pid));
+unlock:
+	spin_unlock(&ch->lock);
+	put_pid(old);
+	kfree(fresh);
+	list_for_each_entry_safe(w, next, &gone, entry) {
+		put_pid(w->pid);
+		kfree(w);
+	}
+	return err;
+}
+
+/**
+ * faasin_stream_publish() - let the consumer see what was put into the ring
+ * @ch: channel; the caller holds wr.mutex
+ * @s: the stream it belongs to
+ * @head: position behind it
+ *
+ * Return: false if the stream is over; the bytes are not part of it then.
+ */
+bool faasin_stream_publish(struct faasin_channel *ch, struct faasin_stream *s, u64 head)
+{
+	bool live;
+
+	spin_lock(&ch->lock);
+	live = s->state == FAASIN_STREAM_LIVE;
+	if (live)
+		smp_store_release(&ch->head, head);
+	spin_unlock(&ch->lock);
+	return live;
+}
+
+/**
+ * faasin_stream_swallow() - take bytes that nobody will read
+ * @ch: channel
+ * @s: a stream that is over
+ * @n: how many
+ *
+ * Return: true if its reader closed early and the policy is to drain.
+ */
+bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n)
+{
+	bool swallow;
+
+	spin_lock(&ch->lock);
+	swallow = s->state == FAASIN_STREAM_CLOSED && !ch->unlinked &&
+		  ch->early_close == FAASIN_EARLY_CLOSE_DRAIN;
+	if (swallow)
+		ch->swallowed += n;
+	spin_unlock(&ch->lock);
+	return swallow;
+}
+
+/**
+ * faasin_stream_end() - FAASIN_IOC_END of an output
+ * @h: open file
+ */
+void faasin_stream_end(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	bool first;
+
+	spin_lock(&ch->lock);
+	first = stream_finish(ch, h->stream, FAASIN_STREAM_ENDED, NULL);
+	spin_unlock(&ch->lock);
+	if (first)
+		stream_said(ch, h->stream, NULL);
+}
+
+/**
+ * faasin_stream_abort() - FAASIN_IOC_ABORT of an output
+ * @h: open file
+ * @cause: what to record
+ * @code: what to record
+ * @pid: the process meant; NULL for the caller
+ */
+void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
+			 struct pid *pid)
+{
+	stream_abort(h->channel, h->stream, cause, code, pid);
+}
+
+/* ------------------------------------------------------------ their deaths */
+
+static int exit_code_of(struct task_struct *task)
+{
+	return task->signal->flags & SIGNAL_GROUP_EXIT ? task->signal->group_exit_code :
+							 task->exit_code;
+}
+
+/*
+ * Is the current process being swept away because the init of its pid
+ * namespace, or of one above, exited in good order? Such an init waits for all
+ * of them in its own exit, so it is there to be looked at.
+ */
+static bool swept_in_good_order(void)
+{
+	struct pid_namespace *ns = task_active_pid_ns(current);
+	bool good = false;
+
+	rcu_read_lock();
+	for (; ns && ns != &init_pid_ns; ns = ns->parent) {
+		struct task_struct *init = READ_ONCE(ns->child_reaper);
+
+		/* Cleared when the init starts to sweep. */
+		if (READ_ONCE(ns->pid_allocated) & PIDNS_ADDING)
+			continue;
+		if (init && init != current && !(exit_code_of(init) & 0x7f)) {
+			good = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return good;
+}
+
+static bool signal_dumps_core(int sig)
+{
+	return siginmask(sig, SIG_KERNEL_COREDUMP_MASK);
+}
+
+/* A process exits that holds a writing end: what does that mean to its stream? */
+static void holder_exits(struct faasin_handle *h, struct file *file, bool wrote)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s = h->stream;
+	int code = exit_code_of(current);
+	int sig = code & 0x7f, status = (code >> 8) & 0xff;
+
+	if (ch->abort_on == FAASIN_ABORT_ON_NEVER)
+		return;
+	if (!sig) {
+		if (status >= 128 || (status && ch->abort_on == FAASIN_ABORT_ON_NONZERO))
+			stream_abort(ch, s, FAASIN_CAUSE_STATUS, status, NULL);
+		return;
+	}
+	if (!wrote) {
+		bool last = file_count(file) == 1 && READ_ONCE(s->writers) == 1;
+
+		if (sig == SIGKILL && swept_in_good_order())
+			return;
+		if (sig != SIGKILL && !signal_dumps_core(sig) && !last)
+			return;
+	}
+	/* SIGPIPE after the reader closed: the stream is not live any more. */
+	stream_abort(ch, s, FAASIN_CAUSE_SIGNAL, sig, NULL);
+}
+
+/**
+ * faasin_handle_flush() - a process closes a descriptor
+ * @h: open file
+ * @file: the same
+ *
+ * Runs for every close, by the closing process, and so tells how a process that
+ * held the writing end died, whoever else holds it.
+ */
+void faasin_handle_flush(struct faasin_handle *h, struct file *file)
+{
+	struct faasin_channel *ch = h->channel;
+	struct pid *pid = task_tgid(current), *old = NULL;
+	struct faasin_writer *w;
+
+	if (h->direction != FAASIN_DIRECTION_OUT || current->flags & PF_KTHREAD)
+		return;
+	spin_lock(&ch->lock);
+	w = writer_find(h->stream, pid);
+	if (w)
+		w->seen = true;
+	if (h->wrote == pid) {
+		old = h->wrote;
+		WRITE_ONCE(h->wrote, NULL);
+	}
+	spin_unlock(&ch->lock);
+	put_pid(old);
+	if (current->flags & PF_EXITING)
+		holder_exits(h, file, w);
+}
+
+/* Dead, or dying in a way that no flush will tell of. Called under RCU. */
+static bool process_gone(struct pid *pid)
+{
+	struct task_struct *task = pid_task(pid, PIDTYPE_TGID);
+
+	return !task || !atomic_read(&task->signal->live) ||
+	       task->signal->flags & SIGNAL_GROUP_EXIT;
+}
+
+static void output_release(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s = h->stream;
+	struct pid *lost = NULL;
+	struct faasin_writer *w;
+	bool last, idle, first = false;
+
+	spin_lock(&ch->lock);
+	last = !--s->writers;
+	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
+	if (last && ch->abort_on != FAASIN_ABORT_ON_NEVER) {
+		rcu_read_lock();
+		list_for_each_entry(w, &s->processes, entry) {
+			if (!w->seen && process_gone(w->pid)) {
+				lost = get_pid(w->pid);
+				break;
+			}
+		}
+		rcu_read_unlock();
+	}
+	if (last && !lost)
+		first = stream_finish(ch, s, FAASIN_STREAM_ENDED, NULL);
+	spin_unlock(&ch->lock);
+
+	if (first)
+		stream_said(ch, s, NULL);
+	if (lost)
+		stream_abort(ch, s, FAASIN_CAUSE_LOST, 0, lost);
+	put_pid(lost);
+	put_pid(h->wrote);
+	stream_put(s);
+	if (idle)
+		faasin_channel_forget_user(ch, &ch->wr);
+}
+
+/* -------------------------------------------------------------- consumers */
+
+/**
+ * faasin_session_open() - join the consumers' session, or start the next
+ * @h: an input's open file
+ *
+ * Return: 0, -ENOMEM, or -ENXIO if the link is gone.
+ */
+int faasin_session_open(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss, *fresh;
+	int err = 0;
+
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return -ENOMEM;
+	spin_lock(&ch->lock);
+	if (ch->unlinked) {
+		err = -ENXIO;
+		goto unlock;
+	}
+	ss = ch->session;
+	if (!ss) {
+		ss = fresh;
+		fresh = NULL;
+		ch->session = ss;
+	}
+	ss->readers++;
+	ch->opens[FAASIN_DIRECTION_IN]++;
+	h->session = ss;
+unlock:
+	spin_unlock(&ch->lock);
+	kfree(fresh);
+	return err;
+}
+
+/* The session's stream, bound now if one has begun. */
+static struct faasin_stream *session_bind(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = ss->stream;
+
+	lockdep_assert_held(&ch->lock);
+	if (s || ss->result)
+		return s;
+	s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
+	if (s) {
+		refcount_inc(&s->ref);
+		smp_store_release(&ss->stream, s);
+	} else if (ch->unlinked) {
+		ss->result = FAASIN_RESULT_ABORTED;
+		if (ch->session == ss)
+			ch->session = NULL;
+	}
+	return s;
+}
+
+/**
+ * faasin_session_stream() - what a session reads
+ * @ch: channel
+ * @ss: session
+ *
+ * Return: the stream, which the session holds, or NULL if none has begun; if
+ * none ever will, the session's result is set.
+ */
+struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = smp_load_acquire(&ss->stream);
+
+	if (s)
+		return s;
+	spin_lock(&ch->lock);
+	s = session_bind(ch, ss);
+	spin_unlock(&ch->lock);
+	return s;
+}
+
+/**
+ * faasin_session_take() - the session's stream has begun to be read
+ * @ch: channel
+ * @ss: session with a stream
+ */
+void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = ss->stream;
+
+	if (READ_ONCE(s->begun))
+		return;
+	spin_lock(&ch->lock);
+	WRITE_ONCE(s->begun, true);
+	spin_unlock(&ch->lock);
+}
+
+/* The stream leaves the list. Returns whether somebody may wait for that. */
+static bool stream_consumed(struct faasin_channel *ch, struct faasin_stream *s)
+{
+	bool full = ch->nr_queued >= FAASIN_STREAMS_MAX;
+
+	lockdep_assert_held(&ch->lock);
+	list_del_init(&s->entry);
+	if (s->state != FAASIN_STREAM_CLOSED)
+		ch->nr_queued--;
+	return full;
+}
+
+/**
+ * faasin_session_done() - the end of a session's stream is delivered
+ * @ch: channel
+ * @ss: session whose stream's end is known and reached
+ * @result: what its reads return from now on
+ */
+void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
+			 enum faasin_result result)
+{
+	struct faasin_stream *s = ss->stream;
+	bool full = false, first;
+
+	spin_lock(&ch->lock);
+	first = !ss->result;
+	if (first) {
+		WRITE_ONCE(ss->result, result);
+		if (ch->session == ss)
+			ch->session = NULL;
+		full = stream_consumed(ch, s);
+	}
+	spin_unlock(&ch->lock);
+	if (!first)
+		return;
+	stream_put(s);		/* the list's; the session has its own */
+	/* Other readers of the session sleep for bytes that will not come. */
+	faasin_channel_wake_readers(ch);
+	if (full)
+		faasin_channel_wake_writers(ch);
+}
+
+/*
+ * The session leaves its stream before the end: drop the rest, tell the writer.
+ * The caller holds the lock; it is released.
+ */
+static void session_closes_early(struct faasin_channel *ch, struct faasin_session *ss)
+	__releases(&ch->lock)
+{
+	struct faasin_stream *s = ss->stream;
+	struct faasin_cause_info ci;
+	bool full;
+	u64 dropped;
+
+	cause_set(&ci, s, FAASIN_CAUSE_EARLY_CLOSE, 0, NULL, true);
+	WRITE_ONCE(ss->result, FAASIN_RESULT_END);
+	if (ch->session == ss)
+		ch->session = NULL;
+	if (!stream_finish(ch, s, FAASIN_STREAM_CLOSED, &ci))
+		ch->cause = ci;		/* it had ended, its rest is lost all the same */
+	ch->early++;
+	full = stream_consumed(ch, s);
+	WRITE_ONCE(ch->discard, s->end);
+	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
+	spin_unlock(&ch->lock);
+
+	faasin_channel_discard(ch);
+	faasin_channel_wake_readers(ch);
+	faasin_channel_wake_writers(ch);
+	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
+				  ci.code, ci.pid);
+	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
+	stream_put(s);
+	if (full)
+		faasin_channel_wake_writers(ch);
+}
+
+/* All of the session's stream was read, though nobody asked for its end. */
+static bool session_read_it_all(struct faasin_channel *ch, struct faasin_stream *s)
+{
+	return s->state != FAASIN_STREAM_LIVE && READ_ONCE(ch->tail) >= s->end;
+}
+
+/**
+ * faasin_session_end() - FAASIN_IOC_END of an input
+ * @h: open file
+ *
+ * Return: 0, or -ENODATA if no stream has begun.
+ */
+int faasin_session_end(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss = h->session;
+	struct faasin_stream *s;
+
+	spin_lock(&ch->lock);
+	s = session_bind(ch, ss);
+	if (ss->result) {
+		spin_unlock(&ch->lock);
+		return 0;
+	}
+	if (!s) {
+		spin_unlock(&ch->lock);
+		return -ENODATA;
+	}
+	WRITE_ONCE(s->begun, true);
+	if (session_read_it_all(ch, s)) {
+		spin_unlock(&ch->lock);
+		faasin_session_done(ch, ss, FAASIN_RESULT_END);
+		return 0;
+	}
+	session_closes_early(ch, ss);
+	return 0;
+}
+
+static void input_release(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss = h->session;
+	struct faasin_stream *s;
+	bool idle;
+
+	spin_lock(&ch->lock);
+	idle = !--ch->opens[FAASIN_DIRECTION_IN];
+	if (--ss->readers) {
+		spin_unlock(&ch->lock);
+		goto out;
+	}
+	s = ss->stream;
+	if (!ss->result && s && s->begun) {
+		if (session_read_it_all(ch, s)) {
+			spin_unlock(&ch->lock);
+			faasin_session_done(ch, ss, FAASIN_RESULT_END);
+		} else {
+			session_closes_early(ch, ss);
+		}
+	} else {
+		/* It took nothing: the stream waits for the next session. */
+		if (ch->session == ss)
+			ch->session = NULL;
+		spin_unlock(&ch->lock);
+	}
+	if (s)
+		stream_put(s);
+	kfree(ss);
+out:
+	if (idle)
+		faasin_channel_forget_user(ch, &ch->rd);
+}
+
+/**
+ * faasin_handle_release() - the last descriptor of an open file is gone
+ * @h: open file
+ */
+void faasin_handle_release(struct faasin_handle *h)
+{
+	if (h->direction == FAASIN_DIRECTION_OUT)
+		output_release(h);
+	else
+		input_release(h);
+}
+
+/* ----------------------------------------------------------------- unlink */
+
+/**
+ * faasin_streams_unlink() - the link is gone
+ * @ch: channel
+ *
+ * The live stream is aborted; queued ones stay for sessions that are open.
+ */
+void faasin_streams_unlink(struct faasin_channel *ch)
+{
+	struct faasin_cause_info ci;
+	struct faasin_stream *s;
+
+	spin_lock(&ch->lock);
+	WRITE_ONCE(ch->unlinked, true);
+	s = ch->producing;
+	if (s) {
+		refcount_inc(&s->ref);
+		cause_set(&ci, s, FAASIN_CAUSE_UNLINK, 0, NULL, false);
+		stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
+	}
+	spin_unlock(&ch->lock);
+	if (s) {
+		stream_said(ch, s, &ci);
+		stream_put(s);
+	} else {
+		faasin_channel_wake_readers(ch);
+		faasin_channel_wake_writers(ch);
+	}
+}
+
+/**
+ * faasin_streams_free() - drop what nobody consumed
+ * @ch: channel that nobody has open
+ */
+void faasin_streams_free(struct faasin_channel *ch)
+{
+	struct faasin_stream *s, *next;
+
+	list_for_each_entry_safe(s, next, &ch->streams, entry) {
+		list_del_init(&s->entry);
+		stream_put(s);
+	}
+}
+
+/* -------------------------------------------------------------- questions */
+
+static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
+{
+	u64 end = s->state == FAASIN_STREAM_LIVE ? ch->head : s->end;
+	u64 from = max(s->start, READ_ONCE(ch->tail));
+
+	lockdep_assert_held(&ch->lock);
+	if (s->state == FAASIN_STREAM_CLOSED || list_empty(&s->entry))
+		return 0;
+	return end > from ? end - from : 0;
+}
+
+/**
+ * faasin_stream_unread() - FIONREAD
+ * @h: open file
+ *
+ * Return: bytes of its stream that are written and not read.
+ */
+u64 faasin_stream_unread(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s;
+	u64 unread;
+
+	spin_lock(&ch->lock);
+	s = h->session ? session_bind(ch, h->session) : h->stream;
+	unread = s ? stream_unread(ch, s) : 0;
+	spin_unlock(&ch->lock);
+	return unread;
+}
+
+/**
+ * faasin_stream_info() - FAASIN_IOC_INFO
+ * @h: open file
+ * @info: to be filled
+ */
+void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s;
+
+	memset(info, 0, sizeof(*info));
+	info->abi = FAASIN_ABI_VERSION;
+	info->capacity = ch->pool.capacity;
+	info->link_generation = ch->generation;
+	if (h->direction == FAASIN_DIRECTION_OUT)
+		info->flags |= FAASIN_INFO_OUTPUT;
+
+	spin_lock(&ch->lock);
+	if (ch->unlinked)
+		info->flags |= FAASIN_INFO_UNLINKED;
+	s = h->session ? session_bind(ch, h->session) : h->stream;
+	if (s) {
+		info->stream = s->number;
+		info->unread = stream_unread(ch, s);
+		info->cause = s->cause;
+		info->code = s->code;
+		if (s->begun)
+			info->flags |= FAASIN_INFO_BEGUN;
+		if (s->state != FAASIN_STREAM_LIVE)
+			info->flags |= FAASIN_INFO_ENDED;
+		if (s->state == FAASIN_STREAM_ABORTED)
+			info->flags |= FAASIN_INFO_ABORTED;
+		if (s->state == FAASIN_STREAM_CLOSED)
+			info->flags |= FAASIN_INFO_READER_GONE;
+	}
+	spin_unlock(&ch->lock);
+}
+
+static __poll_t input_poll(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss = h->session;
+	struct faasin_stream *s;
+	__poll_t mask = 0;
+
+	spin_lock(&ch->lock);
+	s = session_bind(ch, ss);
+	if (ss->result == FAASIN_RESULT_END)
+		mask = EPOLLHUP;
+	else if (ss->result == FAASIN_RESULT_ABORTED)
+		mask = EPOLLHUP | EPOLLERR;
+	else if (s && stream_unread(ch, s))
+		mask = EPOLLIN | EPOLLRDNORM;
+	else if (s && s->state == FAASIN_STREAM_ABORTED)
+		mask = EPOLLHUP | EPOLLERR;
+	else if (s && s->state != FAASIN_STREAM_LIVE)
+		mask = EPOLLHUP;
+	spin_unlock(&ch->lock);
+	return mask;
+}
+
+static __poll_t output_poll(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	bool drains = ch->early_close == FAASIN_EARLY_CLOSE_DRAIN;
+
+	switch (smp_load_acquire(&h->stream->state)) {
+	case FAASIN_STREAM_LIVE:
+		return faasin_channel_has_room(ch) ? EPOLLOUT | EPOLLWRNORM : 0;
+	case FAASIN_STREAM_CLOSED:
+		if (drains && !READ_ONCE(ch->unlinked))
+			return EPOLLOUT | EPOLLWRNORM;
+		break;
+	}
+	return EPOLLOUT | EPOLLWRNORM | EPOLLERR;
+}
+
+/**
+ * faasin_stream_poll() - what a descriptor is ready for
+ * @h: open file
+ *
+ * Return: EPOLL* bits, as the contract says.
+ */
+__poll_t faasin_stream_poll(struct faasin_handle *h)
+{
+	return h->direction == FAASIN_DIRECTION_OUT ? output_poll(h) : input_poll(h);
+}

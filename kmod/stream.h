@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Streams and sessions: where bytes begin and end, and how.
+ *
+ * A stream is what one producer session writes. It stays in its channel's list
+ * from the first open for writing until a consumer session is done with it.
+ * A consumer session reads exactly one stream; at most one session of a channel
+ * is not done.
+ *
+ * channel->lock guards all members that are not said to be constant. A stream's
+ * state may be read without it: it changes once, from live to one of the
+ * others, after @end is set (release).
+ */
+#ifndef _FAASIN_STREAM_H
+#define _FAASIN_STREAM_H
+
+#include <linux/list.h>
+#include <linux/poll.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+#include "uapi/faasin.h"
+
+struct file;
+struct pid;
+struct faasin_channel;
+
+/**
+ * enum faasin_stream_state
+ * @FAASIN_STREAM_LIVE: can be written to and joined
+ * @FAASIN_STREAM_ENDED: its end is known
+ * @FAASIN_STREAM_ABORTED: its end is known and is not a good one
+ * @FAASIN_STREAM_CLOSED: its reader closed early
+ */
+enum faasin_stream_state {
+	FAASIN_STREAM_LIVE,
+	FAASIN_STREAM_ENDED,
+	FAASIN_STREAM_ABORTED,
+	FAASIN_STREAM_CLOSED,
+};
+
+/**
+ * struct faasin_writer - a process that wrote to a stream
+ * @entry: in the stream's list
+ * @pid: its thread group, held
+ * @seen: it closed a descriptor after it last wrote, so its end was or will be
+ *	looked at
+ */
+struct faasin_writer {
+	struct list_head entry;
+	struct pid *pid;
+	bool seen;
+};
+
+/**
+ * struct faasin_stream - a range of positions
+ * @ref: the channel's list, each writing handle, the session
+ * @entry: in the channel's list until it is consumed
+ * @number: from 1; constant
+ * @start: position of its first byte; constant
+ * @end: position behind its last byte; valid unless live
+ * @state: enum faasin_stream_state
+ * @begun: a session took it
+ * @writers: open files that write
+ * @processes: who wrote: struct faasin_writer
+ * @nr_processes: length of that list
+ * @cause: of an abort or early close
+ * @code: of the cause
+ */
+struct faasin_stream {
+	refcount_t ref;
+	struct list_head entry;
+	u64 number;
+	u64 start;
+	u64 end;
+	int state;
+	bool begun;
+	unsigned int writers;
+	struct list_head processes;
+	unsigned int nr_processes;
+	u32 cause;
+	u32 code;
+};
+
+/**
+ * enum faasin_result - what a session that is done answers reads with
+ * @FAASIN_RESULT_NONE: it is not done
+ * @FAASIN_RESULT_END: 0
+ * @FAASIN_RESULT_ABORTED: ECONNABORTED
+ */
+enum faasin_result {
+	FAASIN_RESULT_NONE,
+	FAASIN_RESULT_END,
+	FAASIN_RESULT_ABORTED,
+};
+
+/**
+ * struct faasin_session - consumers that share a stream
+ * @readers: open files
+ * @stream: what they read, held; NULL before one began
+ * @result: enum faasin_result; set once
+ */
+struct faasin_session {
+	unsigned int readers;
+	struct faasin_stream *stream;
+	int result;
+};
+
+/**
+ * struct faasin_handle - an open file of a port
+ * @channel: bound for life; held
+ * @direction: constant
+ * @stream: output: what it writes; held; constant
+ * @session: input: where it reads; constant
+ * @wrote: output: the process that wrote through it last, held, registered in
+ *	the stream and not seen to close since
+ */
+struct faasin_handle {
+	struct faasin_channel *channel;
+	enum faasin_direction direction;
+	struct faasin_stream *stream;
+	struct faasin_session *session;
+	struct pid *wrote;
+};
+
+int faasin_stream_open(struct faasin_handle *h, bool nonblock);
+int faasin_session_open(struct faasin_handle *h);
+void faasin_handle_flush(struct faasin_handle *h, struct file *file);
+void faasin_handle_release(struct faasin_handle *h);
+
+int faasin_stream_note_writer(struct faasin_handle *h);
+bool faasin_stream_publish(struct faasin_channel *ch, struct faasin_stream *s, u64 head);
+bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n);
+
+struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,
+					    struct faasin_session *ss);
+void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss);
+void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
+			 enum faasin_result result);
+
+void faasin_stream_end(struct faasin_handle *h);
+int faasin_session_end(struct faasin_handle *h);
+void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
+			 struct pid *pid);
+void faasin_streams_unlink(struct faasin_channel *ch);
+void faasin_streams_free(struct faasin_channel *ch);
+
+__poll_t faasin_stream_poll(struct faasin_handle *h);
+u64 faasin_stream_unread(struct faasin_handle *h);
+void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info);
+
+#endif /* _FAASIN_STREAM_H */

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * FAASIN: pipes between the stages of a serverless workflow.
+ *
+ * Two interfaces are described here: ioctls on ports, and the generic netlink
+ * family "faasin" (version 1), whose machine-readable twin is kmod/faasin.yaml.
+ *
+ * Netlink
+ * -------
+ * Initial network namespace only. Every request needs CAP_NET_ADMIN and
+ * CAP_SYS_ADMIN, both in the initial user namespace; else EPERM. Attributes
+ * are validated strictly: an unknown attribute, an unknown flag, a wrong size
+ * or trailing data is EINVAL or ERANGE; of a repeated attribute the last
+ * counts. Every refusal carries an extended acknowledgement that says why.
+ *
+ *   command               attributes in                       replies with
+ *   INFO_GET              -                                   INFO_*
+ *   WORKFLOW_GET          WORKFLOW_NAME                       WORKFLOW_*
+ *   WORKFLOW_GET (dump)   -                                   WORKFLOW_* each
+ *   WORKFLOW_NEW          WORKFLOW_NAME, CGROUP_FD | FLAGS    -
+ *   WORKFLOW_DEL          WORKFLOW_NAME [, GENERATION]        -
+ *   STAGE_GET             WORKFLOW, STAGE_NAME                STAGE_*
+ *   STAGE_GET (dump)      [WORKFLOW]                          STAGE_* each
+ *   STAGE_NEW             WORKFLOW, STAGE_NAME [, CGROUP_FD,
+ *                         UID, GID, MODE, PORT...]            -
+ *   STAGE_DEL             WORKFLOW, STAGE_NAME [, GENERATION] -
+ *   LINK_GET              WORKFLOW, SRC_STAGE [, SRC_PORT]    LINK_*
+ *   LINK_GET (dump)       [WORKFLOW]                          LINK_* each
+ *   LINK_NEW              WORKFLOW, SRC_STAGE, DST_STAGE
+ *                         [, SRC_PORT, DST_PORT, CAPACITY,
+ *                         ABORT_ON, EARLY_CLOSE]              -
+ *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
+ *                         DST_STAGE, DST_PORT, GENERATION]    -
+ *   EVENT                 (multicast group "events")          EVENT_*
+ *
+ * NEW is idempotent: an object that already exists as asked is success, and
+ * of a stage that exists, attributes that were unset are set, uid, gid and
+ * mode are changed and missing ports are added. With NLM_F_EXCL an object
+ * that exists is EEXIST. NLM_F_REPLACE and NLM_F_APPEND are EINVAL.
+ * DEL with GENERATION deletes only that incarnation of the name; else ESTALE.
+ *
+ * Errors common to all commands:
+ *   EPERM      a capability is missing
+ *   EINVAL     an attribute is missing, malformed or unknown; a bad name
+ *   ERANGE     an attribute's value or length is out of range
+ *   ENOENT     no such workflow, stage, port or link
+ *   ESTALE     the GENERATION given is not the object's
+ *   EINTR      a fatal signal came while waiting for the control lock
+ *   ENOMEM     no memory for the object
+ * WORKFLOW_NEW:
+ *   EEXIST     exists (NLM_F_EXCL), or exists with another cgroup
+ *   ENOSPC     FAASIN_WORKFLOWS_MAX workflows exist
+ *   EBADF      CGROUP_FD is not an open directory of a cgroup v2 hierarchy
+ *   EINVAL     neither CGROUP_FD nor FAASIN_WORKFLOW_F_UNCHARGED, or both; the
+ *              cgroup is the root
+ *   EOPNOTSUPP the memory controller is not enabled in that very cgroup, or
+ *              kernel memory accounting is off
+ *   ENODEV     the cgroup has been removed
+ * STAGE_NEW:
+ *   EEXIST     exists (NLM_F_EXCL), is bound to another live cgroup, or has
+ *              the port in the other direction
+ *   EBUSY      the cgroup is bound to another stage
+ *   ENOSPC     FAASIN_STAGES_MAX stages or FAASIN_PORTS_MAX ports exist
+ *   EBADF, ENODEV  as above
+ * LINK_NEW:
+ *   EEXIST     the link exists (NLM_F_EXCL), or exists with other options
+ *   EBUSY      one of the two ports is linked to something else
+ *   ELOOP      source and destination are one stage, or the link would close
+ *              a loop
+ *   EINVAL     the source port is not an output or the destination not an
+ *              input; the capacity is not a multiple of 4096
+ *   ERANGE     the capacity is outside FAASIN_CAPACITY_MIN..MAX
+ *   ENODEV     the workflow's cgroup has been removed
+ */
+#ifndef _UAPI_FAASIN_H
+#define _UAPI_FAASIN_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* The number both sides compare; it changes when the interface does so in a
+ * way that an older peer would misread.
+ */
+#define FAASIN_ABI_VERSION	1
+
+#define FAASIN_FS_NAME		"faasin"
+#define FAASIN_PORT_IN		"faasin"	/* every stage's input port */
+#define FAASIN_PORT_OUT		"faasout"	/* every stage's output port */
+
+/* Limits */
+#define FAASIN_NAME_MAX		63		/* without the NUL */
+#define FAASIN_WORKFLOWS_MAX	10000
+#define FAASIN_STAGES_MAX	1024		/* a workflow */
+#define FAASIN_PORTS_MAX	64		/* a stage, the two default ones included */
+#define FAASIN_STREAMS_MAX	1024		/* ended, not yet consumed, a channel */
+#define FAASIN_WRITERS_MAX	1024		/* processes writing through one open file */
+#define FAASIN_CAPACITY_MIN	4096		/* bytes */
+#define FAASIN_CAPACITY_MAX	(1024 * 1024 * 1024)
+#define FAASIN_CAPACITY_DEFAULT	(1024 * 1024)
+#define FAASIN_MODE_DEFAULT	0666
+
+/* ------------------------------------------------------------------ ioctls */
+
+#define FAASIN_IOC_MAGIC	0xfa
+
+/**
+ * enum faasin_cause - why a stream ended otherwise than by its last close
+ * @FAASIN_CAUSE_NONE: it did not
+ * @FAASIN_CAUSE_SIGNAL: a holder of the writing end was killed by a signal
+ * @FAASIN_CAUSE_STATUS: a holder exited with a status that the rule covers
+ * @FAASIN_CAUSE_LOST: a writer was gone at the last release, its end unseen
+ * @FAASIN_CAUSE_REQUEST: FAASIN_IOC_ABORT
+ * @FAASIN_CAUSE_UNLINK: the link was deleted
+ * @FAASIN_CAUSE_EARLY_CLOSE: the reader closed before the end
+ */
+enum faasin_cause {
+	FAASIN_CAUSE_NONE,
+	FAASIN_CAUSE_SIGNAL,
+	FAASIN_CAUSE_STATUS,
+	FAASIN_CAUSE_LOST,
+	FAASIN_CAUSE_REQUEST,
+	FAASIN_CAUSE_UNLINK,
+	FAASIN_CAUSE_EARLY_CLOSE,
+};
+
+/**
+ * struct faasin_abort - argument of FAASIN_IOC_ABORT
+ * @cause: FAASIN_CAUSE_REQUEST, or _SIGNAL or _STATUS on behalf of a child
+ * @code: the signal's number or the exit status; 0 with _REQUEST
+ * @pid: the process meant, in the caller's pid namespace; 0 for the caller
+ * @reserved: must be zero
+ */
+struct faasin_abort {
+	__u32 cause;
+	__u32 code;
+	__s32 pid;
+	__u32 reserved;
+};
+
+/**
+ * struct faasin_port_info - answer of FAASIN_IOC_INFO
+ * @abi: FAASIN_ABI_VERSION of the module
+ * @flags: FAASIN_INFO_* of the descriptor's stream
+ * @capacity: bytes
+ * @link_generation: the link this descriptor is bound to
+ * @stream: number of the stream in its channel, from 1; 0 before one is bound
+ * @unread: bytes of this stream that are written and not read
+ * @cause: enum faasin_cause of this stream
+ * @code: the cause's signal or status
+ * @reserved: zero
+ */
+struct faasin_port_info {
+	__u32 abi;
+	__u32 flags;
+	__u64 capacity;
+	__u64 link_generation;
+	__u64 stream;
+	__u64 unread;
+	__u32 cause;
+	__u32 code;
+	__u64 reserved[2];
+};
+
+#define FAASIN_INFO_OUTPUT	(1u << 0)	/* the descriptor's port is an output */
+#define FAASIN_INFO_ENDED	(1u << 1)	/* the stream's end is known */
+#define FAASIN_INFO_ABORTED	(1u << 2)	/* it was aborted */
+#define FAASIN_INFO_UNLINKED	(1u << 3)	/* the link is gone */
+#define FAASIN_INFO_READER_GONE	(1u << 4)	/* the reader closed early */
+#define FAASIN_INFO_BEGUN	(1u << 5)	/* the stream has begun to be read */
+
+/**
+ * FAASIN_IOC_END - this descriptor's session is done with its stream
+ *
+ * On an output port: ends the stream, whoever else holds the writing end;
+ * later writes of its session get EPIPE. On an input port: takes the stream,
+ * even if nothing was read yet, and closes it early: what is unread is dropped
+ * and the writer gets EPIPE; later reads of the session return 0.
+ * Ending twice, or a stream that was aborted, changes nothing and succeeds.
+ *
+ * Errors: ENOTTY (not a port), ENODATA (input: no stream has begun).
+ */
+#define FAASIN_IOC_END		_IO(FAASIN_IOC_MAGIC, 1)
+
+/**
+ * FAASIN_IOC_ABORT - aborts the stream of an output port
+ *
+ * The consumer gets every byte written before and then ECONNABORTED; writers
+ * get EPIPE at once. Aborting a stream that has ended changes nothing and
+ * succeeds.
+ *
+ * Errors: EFAULT, EINVAL (cause, code or reserved), ENOTTY (not a port), EBADF
+ * (an input port).
+ */
+#define FAASIN_IOC_ABORT	_IOW(FAASIN_IOC_MAGIC, 2, struct faasin_abort)
+
+/**
+ * FAASIN_IOC_INFO - what this descriptor is bound to
+ *
+ * Errors: EFAULT, ENOTTY (not a port).
+ */
+#define FAASIN_IOC_INFO		_IOR(FAASIN_IOC_MAGIC, 3, struct faasin_port_info)
+
+/* ----------------------------------------------------------------- netlink */
+
+#define FAASIN_GENL_NAME	"faasin"
+#define FAASIN_GENL_VERSION	1
+#define FAASIN_GENL_MCGRP_EVENTS "events"
+
+enum faasin_cmd {
+	FAASIN_CMD_UNSPEC,
+	FAASIN_CMD_INFO_GET,
+	FAASIN_CMD_WORKFLOW_GET,
+	FAASIN_CMD_WORKFLOW_NEW,
+	FAASIN_CMD_WORKFLOW_DEL,
+	FAASIN_CMD_STAGE_GET,
+	FAASIN_CMD_STAGE_NEW,
+	FAASIN_CMD_STAGE_DEL,
+	FAASIN_CMD_LINK_GET,
+	FAASIN_CMD_LINK_NEW,
+	FAASIN_CMD_LINK_DEL,
+	FAASIN_CMD_EVENT,
+	__FAASIN_CMD_MAX,
+};
+
+#define FAASIN_CMD_MAX (__FAASIN_CMD_MAX - 1)
+
+/**
+ * enum faasin_info_attr - the module
+ * @FAASIN_A_INFO_ABI: u32, FAASIN_ABI_VERSION
+ * @FAASIN_A_INFO_VERSION: string, the module's version
+ * @FAASIN_A_INFO_WORKFLOWS: u32, workflows that exist
+ * @FAASIN_A_INFO_WORKFLOWS_MAX: u32
+ * @FAASIN_A_INFO_EVENT_SEQ: u64, number of the newest event
+ */
+enum faasin_info_attr {
+	FAASIN_A_INFO_UNSPEC,
+	FAASIN_A_INFO_ABI,
+	FAASIN_A_INFO_VERSION,
+	FAASIN_A_INFO_WORKFLOWS,
+	FAASIN_A_INFO_WORKFLOWS_MAX,
+	FAASIN_A_INFO_EVENT_SEQ,
+	FAASIN_A_INFO_PAD,
+	__FAASIN_A_INFO_MAX,
+};
+
+#define FAASIN_A_INFO_MAX (__FAASIN_A_INFO_MAX - 1)
+
+#define FAASIN_WORKFLOW_F_UNCHARGED	(1u << 0)	/* nobody's cgroup pays */
+#define FAASIN_WORKFLOW_F_CGROUP_GONE	(1u << 1)	/* get only: it was removed */
+#define FAASIN_WORKFLOW_F_SETTABLE	FAASIN_WORKFLOW_F_UNCHARGED
+
+/**
+ * enum faasin_workflow_attr
+ * @FAASIN_A_WORKFLOW_NAME: string
+ * @FAASIN_A_WORKFLOW_GENERATION: u64, never used twice while the module is loaded
+ * @FAASIN_A_WORKFLOW_CGROUP_FD: s32, new: directory of the cgroup that pays
+ * @FAASIN_A_WORKFLOW_CGROUP_ID: u64, get: the cgroup's id (its inode number)
+ * @FAASIN_A_WORKFLOW_CGROUP_PATH: string, get: its path under the hierarchy's root
+ * @FAASIN_A_WORKFLOW_FLAGS: u32, FAASIN_WORKFLOW_F_*
+ * @FAASIN_A_WORKFLOW_STAGES: u32, get: number of stages
+ * @FAASIN_A_WORKFLOW_LINKS: u32, get: number of links
+ */
+enum faasin_workflow_attr {
+	FAASIN_A_WORKFLOW_UNSPEC,
+	FAASIN_A_WORKFLOW_NAME,
+	FAASIN_A_WORKFLOW_GENERATION,
+	FAASIN_A_WORKFLOW_CGROUP_FD,
+	FAASIN_A_WORKFLOW_CGROUP_ID,
+	FAASIN_A_WORKFLOW_CGROUP_PATH,
+	FAASIN_A_WORKFLOW_FLAGS,
+	FAASIN_A_WORKFLOW_STAGES,
+	FAASIN_A_WORKFLOW_LINKS,
+	FAASIN_A_WORKFLOW_PAD,
+	__FAASIN_A_WORKFLOW_MAX,
+};
+
+#define FAASIN_A_WORKFLOW_MAX (__FAASIN_A_WORKFLOW_MAX - 1)
+
+enum faasin_direction {
+	FAASIN_DIRECTION_IN,
+	FAASIN_DIRECTION_OUT,
+};
+
+/**
+ * enum faasin_port_attr - nested in FAASIN_A_STAGE_PORT
+ * @FAASIN_A_PORT_NAME: string
+ * @FAASIN_A_PORT_DIRECTION: u32, enum faasin_direction
+ * @FAASIN_A_PORT_PEER_STAGE: string, get: where it is linked; absent if it is not
+ * @FAASIN_A_PORT_PEER_PORT: string, get
+ * @FAASIN_A_PORT_OPENS: u32, get: open files of this port's present link
+ */
+enum faasin_port_attr {
+	FAASIN_A_PORT_UNSPEC,
+	FAASIN_A_PORT_NAME,
+	FAASIN_A_PORT_DIRECTION,
+	FAASIN_A_PORT_PEER_STAGE,
+	FAASIN_A_PORT_PEER_PORT,
+	FAASIN_A_PORT_OPENS,
+	__FAASIN_A_PORT_MAX,
+};
+
+#define FAASIN_A_PORT_MAX (__FAASIN_A_PORT_MAX - 1)
+
+#define FAASIN_STAGE_F_CGROUP_GONE	(1u << 0)	/* get only: it was removed */
+
+/**
+ * enum faasin_stage_attr
+ * @FAASIN_A_STAGE_WORKFLOW: string
+ * @FAASIN_A_STAGE_NAME: string
+ * @FAASIN_A_STAGE_GENERATION: u64
+ * @FAASIN_A_STAGE_CGROUP_FD: s32, new: directory of the cgroup whose members may open
+ * @FAASIN_A_STAGE_CGROUP_ID: u64, get; absent where no cgroup is bound
+ * @FAASIN_A_STAGE_CGROUP_PATH: string, get
+ * @FAASIN_A_STAGE_UID: u32, owner of the ports, in the initial user namespace
+ * @FAASIN_A_STAGE_GID: u32
+ * @FAASIN_A_STAGE_MODE: u32, permission bits of the ports, 0 to 0777
+ * @FAASIN_A_STAGE_FLAGS: u32, get: FAASIN_STAGE_F_*
+ * @FAASIN_A_STAGE_PORT: nest of FAASIN_A_PORT_*, repeated: a port each. On new: ports
+ *	to have besides the two default ones (here repetition does not replace)
+ */
+enum faasin_stage_attr {
+	FAASIN_A_STAGE_UNSPEC,
+	FAASIN_A_STAGE_WORKFLOW,
+	FAASIN_A_STAGE_NAME,
+	FAASIN_A_STAGE_GENERATION,
+	FAASIN_A_STAGE_CGROUP_FD,
+	FAASIN_A_STAGE_CGROUP_ID,
+	FAASIN_A_STAGE_CGROUP_PATH,
+	FAASIN_A_STAGE_UID,
+	FAASIN_A_STAGE_GID,
+	FAASIN_A_STAGE_MODE,
+	FAASIN_A_STAGE_FLAGS,
+	FAASIN_A_STAGE_PORT,
+	FAASIN_A_STAGE_PAD,
+	__FAASIN_A_STAGE_MAX,
+};
+
+#define FAASIN_A_STAGE_MAX (__FAASIN_A_STAGE_MAX - 1)
+
+/**
+ * enum faasin_abort_on - which exits of a holder of the writing end abort
+ * @FAASIN_ABORT_ON_CRASH: death by a signal, a status of 128 or more (default)
+ * @FAASIN_ABORT_ON_NONZERO: these, and any other status but 0
+ * @FAASIN_ABORT_ON_NEVER: none; only FAASIN_IOC_ABORT and unlinking abort
+ */
+enum faasin_abort_on {
+	FAASIN_ABORT_ON_CRASH,
+	FAASIN_ABORT_ON_NONZERO,
+	FAASIN_ABORT_ON_NEVER,
+};
+
+/**
+ * enum faasin_early_close - what a writer meets after its reader closed early
+ * @FAASIN_EARLY_CLOSE_EPIPE: EPIPE and SIGPIPE, as on a pipe (default)
+ * @FAASIN_EARLY_CLOSE_DRAIN: its writes succeed and are dropped, and counted
+ */
+enum faasin_early_close {
+	FAASIN_EARLY_CLOSE_EPIPE,
+	FAASIN_EARLY_CLOSE_DRAIN,
+};
+
+/**
+ * enum faasin_stats_attr - nested in FAASIN_A_LINK_STATS; all u64, never go back
+ * @FAASIN_A_STATS_BYTES_IN: bytes accepted from writers
+ * @FAASIN_A_STATS_BYTES_OUT: bytes given to readers
+ * @FAASIN_A_STATS_BYTES_DROPPED: bytes accepted and dropped (early close, unlink);
+ *	in = out + dropped + held
+ * @FAASIN_A_STATS_BYTES_HELD: bytes waiting in the channel now
+ * @FAASIN_A_STATS_BYTES_HELD_MAX: the most that ever waited
+ * @FAASIN_A_STATS_POOL_BYTES: memory of the page pool now
+ * @FAASIN_A_STATS_WRITES: write calls that moved bytes
+ * @FAASIN_A_STATS_READS: read calls that moved bytes
+ * @FAASIN_A_STATS_READER_WAKES: wake-ups sent to readers
+ * @FAASIN_A_STATS_WRITER_WAKES: wake-ups sent to writers
+ * @FAASIN_A_STATS_WAKES_AVOIDED: transfers that needed none
+ * @FAASIN_A_STATS_WRITER_BLOCKED_NS: time writers slept or spun on a full channel
+ * @FAASIN_A_STATS_READER_BLOCKED_NS: time readers slept or spun on an empty one
+ * @FAASIN_A_STATS_WRITER_BLOCKS: times they did
+ * @FAASIN_A_STATS_READER_BLOCKS: times they did
+ * @FAASIN_A_STATS_STREAMS_BEGUN: streams
+ * @FAASIN_A_STATS_STREAMS_ENDED: of these, ended
+ * @FAASIN_A_STATS_STREAMS_ABORTED: of these, aborted
+ * @FAASIN_A_STATS_EARLY_CLOSES: of these, closed early by the reader
+ * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet
+ */
+enum faasin_stats_attr {
+	FAASIN_A_STATS_UNSPEC,
+	FAASIN_A_STATS_PAD,
+	FAASIN_A_STATS_BYTES_IN,
+	FAASIN_A_STATS_BYTES_OUT,
+	FAASIN_A_STATS_BYTES_DROPPED,
+	FAASIN_A_STATS_BYTES_HELD,
+	FAASIN_A_STATS_BYTES_HELD_MAX,
+	FAASIN_A_STATS_POOL_BYTES,
+	FAASIN_A_STATS_WRITES,
+	FAASIN_A_STATS_READS,
+	FAASIN_A_STATS_READER_WAKES,
+	FAASIN_A_STATS_WRITER_WAKES,
+	FAASIN_A_STATS_WAKES_AVOIDED,
+	FAASIN_A_STATS_WRITER_BLOCKED_NS,
+	FAASIN_A_STATS_READER_BLOCKED_NS,
+	FAASIN_A_STATS_WRITER_BLOCKS,
+	FAASIN_A_STATS_READER_BLOCKS,
+	FAASIN_A_STATS_STREAMS_BEGUN,
+	FAASIN_A_STATS_STREAMS_ENDED,
+	FAASIN_A_STATS_STREAMS_ABORTED,
+	FAASIN_A_STATS_EARLY_CLOSES,
+	FAASIN_A_STATS_STREAMS_QUEUED,
+	__FAASIN_A_STATS_MAX,
+};
+
+#define FAASIN_A_STATS_MAX (__FAASIN_A_STATS_MAX - 1)
+
+/**
+ * enum faasin_link_attr
+ * @FAASIN_A_LINK_WORKFLOW: string
+ * @FAASIN_A_LINK_SRC_STAGE: string
+ * @FAASIN_A_LINK_SRC_PORT: string, "faasout" if absent
+ * @FAASIN_A_LINK_DST_STAGE: string
+ * @FAASIN_A_LINK_DST_PORT: string, "faasin" if absent
+ * @FAASIN_A_LINK_GENERATION: u64
+ * @FAASIN_A_LINK_CAPACITY: u64 (new: u64), bytes
+ * @FAASIN_A_LINK_ABORT_ON: u32, enum faasin_abort_on
+ * @FAASIN_A_LINK_EARLY_CLOSE: u32, enum faasin_early_close
+ * @FAASIN_A_LINK_STATS: get: nest of FAASIN_A_STATS_*
+ * @FAASIN_A_LINK_CAUSE: u32, get: enum faasin_cause of the last stream that did
+ *	not simply end; absent while there is none
+ * @FAASIN_A_LINK_CAUSE_CODE: u32, get: its signal or status
+ * @FAASIN_A_LINK_CAUSE_STAGE: string, get: the stage whose process caused it
+ * @FAASIN_A_LINK_CAUSE_PID: u32, get: that process, in the initial pid namespace
+ * @FAASIN_A_LINK_CAUSE_COMM: string, get: its command name
+ * @FAASIN_A_LINK_CAUSE_STREAM: u64, get: number of that stream
+ */
+enum faasin_link_attr {
+	FAASIN_A_LINK_UNSPEC,
+	FAASIN_A_LINK_WORKFLOW,
+	FAASIN_A_LINK_SRC_STAGE,
+	FAASIN_A_LINK_SRC_PORT,
+	FAASIN_A_LINK_DST_STAGE,
+	FAASIN_A_LINK_DST_PORT,
+	FAASIN_A_LINK_GENERATION,
+	FAASIN_A_LINK_CAPACITY,
+	FAASIN_A_LINK_ABORT_ON,
+	FAASIN_A_LINK_EARLY_CLOSE,
+	FAASIN_A_LINK_STATS,
+	FAASIN_A_LINK_CAUSE,
+	FAASIN_A_LINK_CAUSE_CODE,
+	FAASIN_A_LINK_CAUSE_STAGE,
+	FAASIN_A_LINK_CAUSE_PID,
+	FAASIN_A_LINK_CAUSE_COMM,
+	FAASIN_A_LINK_CAUSE_STREAM,
+	FAASIN_A_LINK_PAD,
+	__FAASIN_A_LINK_MAX,
+};
+
+#define FAASIN_A_LINK_MAX (__FAASIN_A_LINK_MAX - 1)
+
+/**
+ * enum faasin_event_type - what an event tells
+ * @FAASIN_EVENT_WORKFLOW_NEW: a workflow was created
+ * @FAASIN_EVENT_WORKFLOW_DEL: it was deleted
+ * @FAASIN_EVENT_STAGE_NEW: a stage was created or changed
+ * @FAASIN_EVENT_STAGE_DEL: it was deleted
+ * @FAASIN_EVENT_LINK_NEW: a link was made
+ * @FAASIN_EVENT_LINK_DEL: it was deleted
+ * @FAASIN_EVENT_STREAM_BEGIN: a producer opened a new stream
+ * @FAASIN_EVENT_STREAM_END: a stream ended
+ * @FAASIN_EVENT_STREAM_ABORT: a stream was aborted; CAUSE says why
+ * @FAASIN_EVENT_EARLY_CLOSE: a reader closed before the end; BYTES were dropped
+ * @FAASIN_EVENT_CGROUP_GONE: the cgroup that pays for a link was removed: the
+ *	link goes on with the pages it has
+ */
+enum faasin_event_type {
+	FAASIN_EVENT_UNSPEC,
+	FAASIN_EVENT_WORKFLOW_NEW,
+	FAASIN_EVENT_WORKFLOW_DEL,
+	FAASIN_EVENT_STAGE_NEW,
+	FAASIN_EVENT_STAGE_DEL,
+	FAASIN_EVENT_LINK_NEW,
+	FAASIN_EVENT_LINK_DEL,
+	FAASIN_EVENT_STREAM_BEGIN,
+	FAASIN_EVENT_STREAM_END,
+	FAASIN_EVENT_STREAM_ABORT,
+	FAASIN_EVENT_EARLY_CLOSE,
+	FAASIN_EVENT_CGROUP_GONE,
+	__FAASIN_EVENT_MAX,
+};
+
+#define FAASIN_EVENT_MAX (__FAASIN_EVENT_MAX - 1)
+
+/**
+ * enum faasin_event_attr
+ * @FAASIN_A_EVENT_SEQ: u64, from 1; a gap means that events were lost (ENOBUFS) or
+ *	held back by the rate limit: read the state again
+ * @FAASIN_A_EVENT_TYPE: u32, enum faasin_event_type
+ * @FAASIN_A_EVENT_TIME: u64, nanoseconds of CLOCK_BOOTTIME
+ * @FAASIN_A_EVENT_WORKFLOW: string
+ * @FAASIN_A_EVENT_STAGE: string, of stage events and of a cause: the stage
+ * @FAASIN_A_EVENT_SRC_STAGE: string, of link and stream events
+ * @FAASIN_A_EVENT_SRC_PORT: string
+ * @FAASIN_A_EVENT_DST_STAGE: string
+ * @FAASIN_A_EVENT_DST_PORT: string
+ * @FAASIN_A_EVENT_GENERATION: u64, of the workflow, stage or link
+ * @FAASIN_A_EVENT_STREAM: u64, number of the stream
+ * @FAASIN_A_EVENT_BYTES: u64, length of the stream, or bytes dropped
+ * @FAASIN_A_EVENT_CAUSE: u32, enum faasin_cause
+ * @FAASIN_A_EVENT_CAUSE_CODE: u32
+ * @FAASIN_A_EVENT_PID: u32, in the initial pid namespace
+ * @FAASIN_A_EVENT_COMM: string
+ */
+enum faasin_event_attr {
+	FAASIN_A_EVENT_UNSPEC,
+	FAASIN_A_EVENT_SEQ,
+	FAASIN_A_EVENT_TYPE,
+	FAASIN_A_EVENT_TIME,
+	FAASIN_A_EVENT_WORKFLOW,
+	FAASIN_A_EVENT_STAGE,
+	FAASIN_A_EVENT_SRC_STAGE,
+	FAASIN_A_EVENT_SRC_PORT,
+	FAASIN_A_EVENT_DST_STAGE,
+	FAASIN_A_EVENT_DST_PORT,
+	FAASIN_A_EVENT_GENERATION,
+	FAASIN_A_EVENT_STREAM,
+	FAASIN_A_EVENT_BYTES,
+	FAASIN_A_EVENT_CAUSE,
+	FAASIN_A_EVENT_CAUSE_CODE,
+	FAASIN_A_EVENT_PID,
+	FAASIN_A_EVENT_COMM,
+	FAASIN_A_EVENT_PAD,
+	__FAASIN_A_EVENT_MAX,
+};
+
+#define FAASIN_A_EVENT_MAX (__FAASIN_A_EVENT_MAX - 1)
+
+#endif /* _UAPI_FAASIN_H */
