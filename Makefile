@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything is built below build/: the source tree stays clean, and one tree
+# serves several kernels.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The one place of the version. kbuild reads the same file.
+VERSION := $(shell cat VERSION)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+bindir = $(PREFIX)/bin
+libdir = $(PREFIX)/lib
+includedir = $(PREFIX)/include
+mandir = $(PREFIX)/share/man
+bashdir = $(PREFIX)/share/bash-completion/completions
+zshdir = $(PREFIX)/share/zsh/site-functions
+fishdir = $(PREFIX)/share/fish/vendor_completions.d
+dkmsdir = /usr/src/faasin-$(VERSION)
+
+# Kernels that the tests run on.
+KERNELS ?= 6.1 6.12
+# The kernel to build the module for: one of these, or a build tree.
+KERNEL ?= /lib/modules/$(shell uname -r)/build
+
+B := build
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
+ifdef CI
+WARNINGS += -Werror
+endif
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+LINK_HARDENING := -Wl,-z,relro,-z,now -Wl,--as-needed
+NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
+NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
+JSON_CFLAGS = $(shell pkg-config --cflags jansson)
+JSON_LIBS = $(shell pkg-config --libs jansson)
+COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -MMD -MP \
+	-Ilibfaasctl -I$(B)/include
+
+lib_sources := $(wildcard libfaasctl/*.c)
+lib_objects := $(lib_sources:%.c=$(B)/obj/%.o)
+tool_sources := $(wildcard faasctl/*.c)
+tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
+test_sources := $(wildcard selftests/*_test.c)
+test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
+test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
+example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+bench_programs := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd kmod/man/*.scd)
+man_pages := $(addprefix $(B)/man/,$(notdir $(man_sources:.scd=)))
+completions := $(wildcard faasctl/completions/*)
+
+.PHONY: all
+all: tools module-if-possible ## build the tool, the library, the manual, and the module for the running kernel
+
+.PHONY: help
+help: ## list the targets
+	@echo 'make TARGET (version $(VERSION)):'
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | \
+		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+	@echo 'Variables: KERNEL=6.1|6.12|KDIR (module, sparse, warnings), KERNELS="6.1 6.12" (check),'
+	@echo '  PREFIX=/usr/local DESTDIR= (install), FAASIN_CACHE=DIR (kernels; default ~/.cache/faasin)'
+
+# --- the module ---------------------------------------------------------------
+
+# A farm of links stands in for the source, as kbuild puts its output beside it
+# (a directory of its own for that came only with 6.13).
+#
+# What was said on this command line (CC=clang, say) is for user space.
+KBUILD = env -u MAKEFLAGS -u MAKELEVEL make -j$(shell nproc) --no-print-directory $(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s)
+
+# farm NAME: makes build/NAME-KERNEL; leaves its path in $$farm, the kernel's
+# build tree in $$kdir, and the farm locked until the recipe ends.
+define farm
+	case '$(KERNEL)' in \
+	*/*) kdir='$(KERNEL)'; name=$$(echo '$(KERNEL)' | sed 's|^/lib/modules/\(.*\)/build/*$$|\1|; s|[^A-Za-z0-9._+-]|-|g') ;; \
+	*) kdir=$$(vm-test/kernels --kdir '$(KERNEL)'); name='$(KERNEL)' ;; \
+	esac; \
+	[ -e "$$kdir/Makefile" ] || { \
+		echo "make: no kernel build tree at $$kdir: install linux-headers-$$(uname -r), or name a kernel: KERNEL=6.1|6.12|KDIR" >&2; exit 1; }; \
+	farm='$(CURDIR)/$(B)/$(1)-'$$name; \
+	mkdir -p "$$farm/kmod"; \
+	exec 9>"$$farm.lock"; flock 9; \
+	find "$$farm" -xtype l -delete; \
+	cp -rsf '$(CURDIR)'/Kbuild '$(CURDIR)'/VERSION '$(CURDIR)'/kmod "$$farm"
+endef
+
+.PHONY: module
+module: ## build build/kmod-KERNEL/faasin.ko: KERNEL=6.1|6.12|KDIR, default the running kernel
+	@$(call farm,kmod); \
+	$(KBUILD) -C "$$kdir" M="$$farm" modules
+
+.PHONY: module-if-possible
+module-if-possible:
+	@if [ -e '/lib/modules/$(shell uname -r)/build/Makefile' ]; then \
+		$(MAKE) module; \
+	else \
+		echo 'module: not built: no headers of the running kernel (install linux-headers-$(shell uname -r), or make module KERNEL=6.12)'; \
+	fi
+
+.PHONY: warnings
+warnings: ## build the module with W=1; any warning fails
+	@$(call farm,kmod-w1); \
+	rm -f "$$farm"/kmod/*.o; \
+	$(KBUILD) -C "$$kdir" M="$$farm" W=1 KCFLAGS=-Werror modules
+
+.PHONY: sparse
+sparse: ## check the module with sparse; any warning fails
+	@$(call farm,kmod-sparse); \
+	rm -f "$$farm"/kmod/*.o; \
+	$(KBUILD) -C "$$kdir" M="$$farm" C=2 CF=-Wsparse-error modules
+
+# --- library, tool, manual ----------------------------------------------------
+
+.PHONY: tools
+tools: library tool man ## build the library, the tool and the manual pages
+
+.PHONY: library
+library: $(if $(lib_sources),$(B)/lib/libfaasctl.so $(B)/lib/libfaasctl.a $(B)/lib/libfaasctl.pc)
+
+.PHONY: tool
+tool: $(if $(tool_sources),$(B)/bin/faasctl)
+
+.PHONY: man
+man: $(man_pages)
+
+# As it is called once it is installed.
+$(B)/include/linux/faasin.h:
+	@mkdir -p $(@D)
+	ln -sfn '$(CURDIR)/kmod/uapi/faasin.h' $@
+
+$(B)/obj/libfaasctl/%.o: libfaasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(NL_CFLAGS) $(HARDENING) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(NL_CFLAGS) $(JSON_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
+
+$(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasctl/libfaasctl.map -Wl,-z,defs \
+		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(lib_objects) $(NL_LIBS)
+
+$(B)/lib/libfaasctl.so: $(B)/lib/libfaasctl.so.0
+	ln -sf $(<F) $@
+
+$(B)/lib/libfaasctl.a: $(lib_objects)
+	@mkdir -p $(@D)
+	rm -f $@
+	ar rcsD $@ $^
+
+$(B)/lib/libfaasctl.pc: libfaasctl/libfaasctl.pc.in VERSION Makefile
+	@mkdir -p $(@D)
+	sed 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@prefix@|$(PREFIX)|; s|@LIBDIR@|$(libdir)|; s|@INCLUDEDIR@|$(includedir)|' $< >$@
+
+# The tool carries the library: it works from the build tree, under sudo too.
+$(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasctl.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(JSON_LIBS)
+
+define man_rule
+$(B)/man/$(notdir $(1:.scd=)): $(1)
+	@mkdir -p $$(@D)
+	scdoc <$$< >$$@
+endef
+$(foreach page,$(man_sources),$(eval $(call man_rule,$(page))))
+
+# --- tests --------------------------------------------------------------------
+
+# The kernel's own test headers, from its source package.
+$(B)/source:
+	@mkdir -p $(@D)
+	ln -sfn "$$(vm-test/kernels --source)" $@
+
+PROGRAM = $(CC) $(COMMON) -Wno-missing-prototypes -Wno-shadow $(NL_CFLAGS) $(CFLAGS) -isystem $(B)/source/tools/testing/selftests \
+	-o $@ $(filter %.c %.o,$^) $(B)/lib/libfaasctl.a $(NL_LIBS)
+
+$(test_shared): $(B)/obj/selftests/%.o: selftests/%.c Makefile | $(B)/include/linux/faasin.h
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(CFLAGS) -c -o $@ $<
+
+$(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
+	@mkdir -p $(@D)
+	$(PROGRAM) -luring -lpthread
+
+$(B)/bench/%: bench/%.c $(B)/lib/libfaasctl.a | $(B)/source
+	@mkdir -p $(@D)
+	$(PROGRAM) -lpthread
+
+$(B)/examples/%: examples/%.c $(B)/lib/libfaasctl.a | $(B)/source
+	@mkdir -p $(@D)
+	$(PROGRAM)
+
+.PHONY: selftests
+selftests: $(test_programs) $(example_programs) ## build the test programs
+
+.PHONY: modules-for-tests
+modules-for-tests:
+	@for kernel in $(KERNELS); do \
+		$(MAKE) -s module KERNEL=$$kernel; \
+	done
+
+.PHONY: check
+check: tools selftests modules-for-tests ## run all tests in guests with the kernels $(KERNELS)
+	@vm-test/check $(KERNELS)
+
+.PHONY: demo
+demo: ## install what is missing, build, and stream text through two containers in a guest
+	@$(MAKE) deps
+	@$(MAKE) -s tools
+	@demo/run
+
+.PHONY: bench
+bench: tools $(bench_programs) ## measure in a guest
+	@bench/run
+
+.PHONY: lint
+lint: ## static checks of all code
+	@scripts/lint
+
+.PHONY: deps
+deps: ## install the packages that building and testing take (uses sudo where needed)
+	@scripts/deps
+
+# --- installing ---------------------------------------------------------------
+
+# Only these are the library's interface; its other headers are its own.
+lib_headers := $(filter-out %internal.h %private.h,$(wildcard libfaasctl/*.h))
+
+.PHONY: install
+install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
+	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)/linux' \
+		'$(DESTDIR)$(bashdir)' '$(DESTDIR)$(zshdir)' '$(DESTDIR)$(fishdir)'
+	install -m 755 $(B)/bin/faasctl '$(DESTDIR)$(bindir)/faasctl'
+	install -m 644 $(B)/lib/libfaasctl.so.0 $(B)/lib/libfaasctl.a '$(DESTDIR)$(libdir)'
+	ln -sf libfaasctl.so.0 '$(DESTDIR)$(libdir)/libfaasctl.so'
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lib/libfaasctl.pc >'$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc'
+	chmod 644 '$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc'
+	$(if $(lib_headers),install -m 644 $(lib_headers) '$(DESTDIR)$(includedir)')
+	install -m 644 kmod/uapi/faasin.h '$(DESTDIR)$(includedir)/linux/faasin.h'
+	@for page in $(man_pages); do \
+		install -D -m 644 "$$page" '$(DESTDIR)$(mandir)'/man"$${page##*.}/$${page##*/}"; \
+	done
+	@for file in $(completions); do \
+		case $$file in \
+		*.bash) install -m 644 "$$file" '$(DESTDIR)$(bashdir)/faasctl' ;; \
+		*.fish) install -m 644 "$$file" '$(DESTDIR)$(fishdir)' ;; \
+		*) install -m 644 "$$file" '$(DESTDIR)$(zshdir)/_faasctl' ;; \
+		esac; \
+	done
+	@scripts/module-install install '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
+	@[ -n '$(DESTDIR)' ] || ldconfig
+
+.PHONY: uninstall
+uninstall: ## undo install
+	@scripts/module-install uninstall '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
+	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaasctl.{so.0,so,a} \
+		'$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc' '$(DESTDIR)$(includedir)/linux/faasin.h' \
+		'$(DESTDIR)$(bashdir)/faasctl' '$(DESTDIR)$(zshdir)/_faasctl' '$(DESTDIR)$(fishdir)/faasctl.fish' \
+		$(foreach header,$(notdir $(lib_headers)),'$(DESTDIR)$(includedir)/$(header)')
+	@for page in $(notdir $(man_sources:.scd=)); do \
+		rm -f '$(DESTDIR)$(mandir)'/man"$${page##*.}/$$page"; \
+	done
+	@rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)/linux' 2>/dev/null || true
+	@[ -n '$(DESTDIR)' ] || ldconfig
+
+.PHONY: clean
+clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says where)
+	rm -rf $(B)
+
+-include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d)
