@@ -38,6 +38,9 @@
  */
 #define FAASIN_LOOK_JIFFIES	(HZ / 10 ? : 1)
 
+/* Buckets of the tables of names and of cgroups. */
+#define FAASIN_TABLE_BITS	10
+
 /* Events: at most this many at once and a second. */
 #define FAASIN_EVENTS_BURST	1024
 #define FAASIN_EVENTS_RATE	1024

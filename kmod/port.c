@@ -74,8 +74,7 @@ static int port_open(struct inode *inode, struct file *file)
 	int err;
 
 	/* O_RDWR on an output is for windows; reading it stays an error. */
-	if (port->direction == FAASIN_DIRECTION_IN ? file->f_mode & FMODE_WRITE :
-						     !(file->f_mode & FMODE_WRITE))
+	if (!!(file->f_mode & FMODE_WRITE) != (port->direction == FAASIN_DIRECTION_OUT))
 		return -EACCES;
 
 	h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);

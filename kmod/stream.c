@@ -48,7 +48,11 @@ void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type
 	faasin_event_send(&ev);
 }
 
-static void stream_put(struct faasin_stream *s)
+/**
+ * faasin_stream_put() - drop a reference
+ * @s: stream
+ */
+void faasin_stream_put(struct faasin_stream *s)
 {
 	struct faasin_writer *w, *next;
 
@@ -61,7 +65,16 @@ static void stream_put(struct faasin_stream *s)
 	kfree(s);
 }
 
-static void cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
+/**
+ * faasin_cause_set() - write down why a stream did not simply end
+ * @ci: to be filled
+ * @s: the stream
+ * @cause: what happened
+ * @code: signal or exit status
+ * @pid: the process; NULL for the caller
+ * @by_reader: it is the consumer's
+ */
+void faasin_cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
 		      enum faasin_cause cause, u32 code, struct pid *pid, bool by_reader)
 {
 	struct task_struct *task;
@@ -84,11 +97,17 @@ static void cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
 	rcu_read_unlock();
 }
 
-/*
- * A live stream's end is known. Returns false if it was before. Called with the
- * lock; the caller tells the world afterwards by stream_said().
+/**
+ * faasin_stream_finish() - a stream's end is known
+ * @ch: channel, its lock held
+ * @s: stream
+ * @state: what becomes of it
+ * @ci: the cause, or NULL
+ *
+ * Return: false if it was not live any more. Else the caller tells the world,
+ * without the lock.
  */
-static bool stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
+bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 			  enum faasin_stream_state state, const struct faasin_cause_info *ci)
 {
 	lockdep_assert_held(&ch->lock);
@@ -141,9 +160,9 @@ static void stream_abort(struct faasin_channel *ch, struct faasin_stream *s,
 	struct faasin_cause_info ci;
 	bool first;
 
-	cause_set(&ci, s, cause, code, pid, false);
+	faasin_cause_set(&ci, s, cause, code, pid, false);
 	spin_lock(&ch->lock);
-	first = stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
+	first = faasin_stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
 	spin_unlock(&ch->lock);
 	if (first)
 		stream_said(ch, s, &ci);
@@ -351,7 +370,7 @@ void faasin_stream_end(struct faasin_handle *h)
 	bool first;
 
 	spin_lock(&ch->lock);
-	first = stream_finish(ch, h->stream, FAASIN_STREAM_ENDED, NULL);
+	first = faasin_stream_finish(ch, h->stream, FAASIN_STREAM_ENDED, NULL);
 	spin_unlock(&ch->lock);
 	if (first)
 		stream_said(ch, h->stream, NULL);
@@ -497,7 +516,7 @@ static void output_release(struct faasin_handle *h)
 		rcu_read_unlock();
 	}
 	if (last && !lost)
-		first = stream_finish(ch, s, FAASIN_STREAM_ENDED, NULL);
+		first = faasin_stream_finish(ch, s, FAASIN_STREAM_ENDED, NULL);
 	spin_unlock(&ch->lock);
 
 	if (first)
@@ -506,252 +525,9 @@ static void output_release(struct faasin_handle *h)
 		stream_abort(ch, s, FAASIN_CAUSE_LOST, 0, lost);
 	put_pid(lost);
 	put_pid(h->wrote);
-	stream_put(s);
+	faasin_stream_put(s);
 	if (idle)
 		faasin_channel_forget_user(ch, &ch->wr);
-}
-
-/* -------------------------------------------------------------- consumers */
-
-/**
- * faasin_session_open() - join the consumers' session, or start the next
- * @h: an input's open file
- *
- * Return: 0, -ENOMEM, or -ENXIO if the link is gone.
- */
-int faasin_session_open(struct faasin_handle *h)
-{
-	struct faasin_channel *ch = h->channel;
-	struct faasin_session *ss, *fresh;
-	int err = 0;
-
-	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
-	if (!fresh)
-		return -ENOMEM;
-	spin_lock(&ch->lock);
-	if (ch->unlinked) {
-		err = -ENXIO;
-		goto unlock;
-	}
-	ss = ch->session;
-	if (!ss) {
-		ss = fresh;
-		fresh = NULL;
-		ch->session = ss;
-	}
-	ss->readers++;
-	ch->opens[FAASIN_DIRECTION_IN]++;
-	h->session = ss;
-unlock:
-	spin_unlock(&ch->lock);
-	kfree(fresh);
-	return err;
-}
-
-/* The session's stream, bound now if one has begun. */
-static struct faasin_stream *session_bind(struct faasin_channel *ch, struct faasin_session *ss)
-{
-	struct faasin_stream *s = ss->stream;
-
-	lockdep_assert_held(&ch->lock);
-	if (s || ss->result)
-		return s;
-	s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
-	if (s) {
-		refcount_inc(&s->ref);
-		smp_store_release(&ss->stream, s);
-	} else if (ch->unlinked) {
-		ss->result = FAASIN_RESULT_ABORTED;
-		if (ch->session == ss)
-			ch->session = NULL;
-	}
-	return s;
-}
-
-/**
- * faasin_session_stream() - what a session reads
- * @ch: channel
- * @ss: session
- *
- * Return: the stream, which the session holds, or NULL if none has begun; if
- * none ever will, the session's result is set.
- */
-struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct faasin_session *ss)
-{
-	struct faasin_stream *s = smp_load_acquire(&ss->stream);
-
-	if (s)
-		return s;
-	spin_lock(&ch->lock);
-	s = session_bind(ch, ss);
-	spin_unlock(&ch->lock);
-	return s;
-}
-
-/**
- * faasin_session_take() - the session's stream has begun to be read
- * @ch: channel
- * @ss: session with a stream
- */
-void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
-{
-	struct faasin_stream *s = ss->stream;
-
-	if (READ_ONCE(s->begun))
-		return;
-	spin_lock(&ch->lock);
-	WRITE_ONCE(s->begun, true);
-	spin_unlock(&ch->lock);
-}
-
-/* The stream leaves the list. Returns whether somebody may wait for that. */
-static bool stream_consumed(struct faasin_channel *ch, struct faasin_stream *s)
-{
-	bool full = ch->nr_queued >= FAASIN_STREAMS_MAX;
-
-	lockdep_assert_held(&ch->lock);
-	list_del_init(&s->entry);
-	if (s->state != FAASIN_STREAM_CLOSED)
-		ch->nr_queued--;
-	return full;
-}
-
-/**
- * faasin_session_done() - the end of a session's stream is delivered
- * @ch: channel
- * @ss: session whose stream's end is known and reached
- * @result: what its reads return from now on
- */
-void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
-			 enum faasin_result result)
-{
-	struct faasin_stream *s = ss->stream;
-	bool full = false, first;
-
-	spin_lock(&ch->lock);
-	first = !ss->result;
-	if (first) {
-		WRITE_ONCE(ss->result, result);
-		if (ch->session == ss)
-			ch->session = NULL;
-		full = stream_consumed(ch, s);
-	}
-	spin_unlock(&ch->lock);
-	if (!first)
-		return;
-	stream_put(s);		/* the list's; the session has its own */
-	/* Other readers of the session sleep for bytes that will not come. */
-	faasin_channel_wake_readers(ch);
-	if (full)
-		faasin_channel_wake_writers(ch);
-}
-
-/*
- * The session leaves its stream before the end: drop the rest, tell the writer.
- * The caller holds the lock; it is released.
- */
-static void session_closes_early(struct faasin_channel *ch, struct faasin_session *ss)
-	__releases(&ch->lock)
-{
-	struct faasin_stream *s = ss->stream;
-	struct faasin_cause_info ci;
-	bool full;
-	u64 dropped;
-
-	cause_set(&ci, s, FAASIN_CAUSE_EARLY_CLOSE, 0, NULL, true);
-	WRITE_ONCE(ss->result, FAASIN_RESULT_END);
-	if (ch->session == ss)
-		ch->session = NULL;
-	if (!stream_finish(ch, s, FAASIN_STREAM_CLOSED, &ci))
-		ch->cause = ci;		/* it had ended, its rest is lost all the same */
-	ch->early++;
-	full = stream_consumed(ch, s);
-	WRITE_ONCE(ch->discard, s->end);
-	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
-	spin_unlock(&ch->lock);
-
-	faasin_channel_discard(ch);
-	faasin_channel_wake_readers(ch);
-	faasin_channel_wake_writers(ch);
-	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
-				  ci.code, ci.pid);
-	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
-	stream_put(s);
-	if (full)
-		faasin_channel_wake_writers(ch);
-}
-
-/* All of the session's stream was read, though nobody asked for its end. */
-static bool session_read_it_all(struct faasin_channel *ch, struct faasin_stream *s)
-{
-	return s->state != FAASIN_STREAM_LIVE && READ_ONCE(ch->tail) >= s->end;
-}
-
-/**
- * faasin_session_end() - FAASIN_IOC_END of an input
- * @h: open file
- *
- * Return: 0, or -ENODATA if no stream has begun.
- */
-int faasin_session_end(struct faasin_handle *h)
-{
-	struct faasin_channel *ch = h->channel;
-	struct faasin_session *ss = h->session;
-	struct faasin_stream *s;
-
-	spin_lock(&ch->lock);
-	s = session_bind(ch, ss);
-	if (ss->result) {
-		spin_unlock(&ch->lock);
-		return 0;
-	}
-	if (!s) {
-		spin_unlock(&ch->lock);
-		return -ENODATA;
-	}
-	WRITE_ONCE(s->begun, true);
-	if (session_read_it_all(ch, s)) {
-		spin_unlock(&ch->lock);
-		faasin_session_done(ch, ss, FAASIN_RESULT_END);
-		return 0;
-	}
-	session_closes_early(ch, ss);
-	return 0;
-}
-
-static void input_release(struct faasin_handle *h)
-{
-	struct faasin_channel *ch = h->channel;
-	struct faasin_session *ss = h->session;
-	struct faasin_stream *s;
-	bool idle;
-
-	spin_lock(&ch->lock);
-	idle = !--ch->opens[FAASIN_DIRECTION_IN];
-	if (--ss->readers) {
-		spin_unlock(&ch->lock);
-		goto out;
-	}
-	s = ss->stream;
-	if (!ss->result && s && s->begun) {
-		if (session_read_it_all(ch, s)) {
-			spin_unlock(&ch->lock);
-			faasin_session_done(ch, ss, FAASIN_RESULT_END);
-		} else {
-			session_closes_early(ch, ss);
-		}
-	} else {
-		/* It took nothing: the stream waits for the next session. */
-		if (ch->session == ss)
-			ch->session = NULL;
-		spin_unlock(&ch->lock);
-	}
-	if (s)
-		stream_put(s);
-	kfree(ss);
-out:
-	if (idle)
-		faasin_channel_forget_user(ch, &ch->rd);
 }
 
 /**
@@ -763,7 +539,7 @@ void faasin_handle_release(struct faasin_handle *h)
 	if (h->direction == FAASIN_DIRECTION_OUT)
 		output_release(h);
 	else
-		input_release(h);
+		faasin_session_release(h);
 }
 
 /* ----------------------------------------------------------------- unlink */
@@ -784,13 +560,13 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 	s = ch->producing;
 	if (s) {
 		refcount_inc(&s->ref);
-		cause_set(&ci, s, FAASIN_CAUSE_UNLINK, 0, NULL, false);
-		stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
+		faasin_cause_set(&ci, s, FAASIN_CAUSE_UNLINK, 0, NULL, false);
+		faasin_stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
 	}
 	spin_unlock(&ch->lock);
 	if (s) {
 		stream_said(ch, s, &ci);
-		stream_put(s);
+		faasin_stream_put(s);
 	} else {
 		faasin_channel_wake_readers(ch);
 		faasin_channel_wake_writers(ch);
@@ -807,7 +583,7 @@ void faasin_streams_free(struct faasin_channel *ch)
 
 	list_for_each_entry_safe(s, next, &ch->streams, entry) {
 		list_del_init(&s->entry);
-		stream_put(s);
+		faasin_stream_put(s);
 	}
 }
 
@@ -837,7 +613,7 @@ u64 faasin_stream_unread(struct faasin_handle *h)
 	u64 unread;
 
 	spin_lock(&ch->lock);
-	s = h->session ? session_bind(ch, h->session) : h->stream;
+	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
 	unread = s ? stream_unread(ch, s) : 0;
 	spin_unlock(&ch->lock);
 	return unread;
@@ -863,7 +639,7 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 	spin_lock(&ch->lock);
 	if (ch->unlinked)
 		info->flags |= FAASIN_INFO_UNLINKED;
-	s = h->session ? session_bind(ch, h->session) : h->stream;
+	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
 	if (s) {
 		info->stream = s->number;
 		info->unread = stream_unread(ch, s);
@@ -889,7 +665,7 @@ static __poll_t input_poll(struct faasin_handle *h)
 	__poll_t mask = 0;
 
 	spin_lock(&ch->lock);
-	s = session_bind(ch, ss);
+	s = faasin_session_bind(ch, ss);
 	if (ss->result == FAASIN_RESULT_END)
 		mask = EPOLLHUP;
 	else if (ss->result == FAASIN_RESULT_ABORTED)

@@ -23,6 +23,7 @@
 
 struct file;
 struct pid;
+struct faasin_cause_info;
 struct faasin_channel;
 
 /**
@@ -138,6 +139,14 @@ void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss);
 void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 			 enum faasin_result result);
 
+void faasin_stream_put(struct faasin_stream *s);
+bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
+			  enum faasin_stream_state state, const struct faasin_cause_info *ci);
+void faasin_cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
+		      enum faasin_cause cause, u32 code, struct pid *pid, bool by_reader);
+
+struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faasin_session *ss);
+void faasin_session_release(struct faasin_handle *h);
 void faasin_stream_end(struct faasin_handle *h);
 int faasin_session_end(struct faasin_handle *h);
 void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,

@@ -211,9 +211,13 @@ extern unsigned int faasin_tree_seq;
 /* Number of workflows; faasin_tree_sem. */
 extern unsigned int faasin_nr_workflows;
 
+u64 faasin_generation(void);
+void faasin_tree_changed(void);
+int faasin_tree_lock(struct netlink_ext_ack *extack);
 int faasin_name_check(const char *name, struct netlink_ext_ack *extack);
 
 struct faasin_workflow *faasin_workflow_find(const char *name);
+struct faasin_workflow *faasin_workflow_get(const char *name, struct netlink_ext_ack *extack);
 struct faasin_stage *faasin_stage_find(struct faasin_workflow *wf, const char *name);
 struct faasin_port *faasin_port_find(struct faasin_stage *st, const char *name);
 struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
@@ -237,6 +241,11 @@ int faasin_link_new(const struct faasin_link_spec *spec,
 int faasin_link_del(const struct faasin_link_spec *spec,
 		    struct netlink_ext_ack *extack);
 
+void faasin_link_cut(struct faasin_link *link);
+void faasin_stage_kill(struct faasin_stage *st);
+void faasin_stage_bury(struct faasin_stage *st);
+
+void faasin_node_init(struct faasin_node *node, enum faasin_kind kind, const char *name);
 void faasin_node_get(struct faasin_node *node);
 void faasin_node_put(struct faasin_node *node);
 

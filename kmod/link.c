@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Links: edges from outputs to inputs, without loops.
+ */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/netlink.h>
+#include <linux/slab.h>
+
+#include "cgroup.h"
+#include "channel.h"
+#include "trace.h"
+#include "workflow.h"
+
+/**
+ * faasin_link_next() - for listings
+ * @wf: workflow
+ * @after: generation of the one before, or 0
+ *
+ * Return: the next link, valid under faasin_tree_sem, or NULL.
+ */
+struct faasin_link *faasin_link_next(struct faasin_workflow *wf, u64 after)
+{
+	unsigned long i = after;
+
+	return xa_find_after(&wf->links, &i, ULONG_MAX, XA_PRESENT);
+}
+
+static struct faasin_port *port_get(struct faasin_workflow *wf, const char *stage,
+				    const char *port, enum faasin_direction direction,
+				    struct netlink_ext_ack *extack)
+{
+	bool out = direction == FAASIN_DIRECTION_OUT;
+	struct faasin_stage *st = faasin_stage_find(wf, stage);
+	struct faasin_port *p;
+
+	if (!st) {
+		if (out)
+			NL_SET_ERR_MSG(extack, "no such source stage in this workflow");
+		else
+			NL_SET_ERR_MSG(extack, "no such destination stage in this workflow");
+		return ERR_PTR(-ENOENT);
+	}
+	p = faasin_port_find(st, port ?: out ? FAASIN_PORT_OUT : FAASIN_PORT_IN);
+	if (!p) {
+		if (out)
+			NL_SET_ERR_MSG(extack, "the source stage has no such port");
+		else
+			NL_SET_ERR_MSG(extack, "the destination stage has no such port");
+		return ERR_PTR(-ENOENT);
+	}
+	if (p->direction != direction) {
+		if (out)
+			NL_SET_ERR_MSG(extack, "the source port is an input; a link starts at an output");
+		else
+			NL_SET_ERR_MSG(extack, "the destination port is an output; a link ends at an input");
+		return ERR_PTR(-EINVAL);
+	}
+	return p;
+}
+
+/**
+ * faasin_link_find() - by its ends
+ * @spec: workflow and source; destination and generation if given must match
+ * @extack: gets a message on failure
+ *
+ * Return: the link, valid under faasin_tree_sem, or -ENOENT, -EINVAL, -ESTALE.
+ */
+struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
+				     struct netlink_ext_ack *extack)
+{
+	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
+	struct faasin_port *src;
+	struct faasin_link *link;
+
+	if (!wf)
+		return ERR_PTR(-ENOENT);
+	src = port_get(wf, spec->src_stage, spec->src_port, FAASIN_DIRECTION_OUT, extack);
+	if (IS_ERR(src))
+		return ERR_CAST(src);
+	link = src->link;
+	if (!link) {
+		NL_SET_ERR_MSG(extack, "the source port is not linked");
+		return ERR_PTR(-ENOENT);
+	}
+	if ((spec->dst_stage && strcmp(spec->dst_stage, link->dst->stage->node.name)) ||
+	    (spec->dst_port && strcmp(spec->dst_port, link->dst->node.name))) {
+		NL_SET_ERR_MSG(extack, "the source port is linked to something else");
+		return ERR_PTR(-ENOENT);
+	}
+	if (spec->generation && spec->generation != link->generation) {
+		NL_SET_ERR_MSG(extack, "the link was deleted and made anew since");
+		return ERR_PTR(-ESTALE);
+	}
+	return link;
+}
+
+/**
+ * faasin_link_cut() - take a link away
+ * @link: link; gone afterwards
+ *
+ * Called under faasin_tree_sem, held for writing. No open finds the link any
+ * more, both sides are told. The channel lives on in open files.
+ */
+void faasin_link_cut(struct faasin_link *link)
+{
+	struct faasin_port *src = link->src, *dst = link->dst;
+	struct faasin_channel *ch = link->channel;
+
+	xa_erase(&link->workflow->links, link->generation);
+	link->workflow->nr_links--;
+	src->link = NULL;
+	dst->link = NULL;
+	faasin_streams_unlink(ch);
+	trace_faasin_unlink(link->generation, src->node.generation, dst->node.generation,
+			    ch->pool.capacity);
+	faasin_channel_event(ch, FAASIN_EVENT_LINK_DEL, 0, 0, NULL);
+	faasin_channel_put(ch);
+	kfree(link);
+	faasin_tree_changed();
+}
+
+/*
+ * Would a link from @src to @dst close a loop: is @src reached from @dst? Each
+ * stage is put on the work list at most once, so it has room for all.
+ */
+static int link_loops(struct faasin_stage *src, struct faasin_stage *dst)
+{
+	struct faasin_workflow *wf = src->workflow;
+	u64 mark = faasin_generation();
+	struct faasin_stage **todo, *st;
+	unsigned int n = 0;
+	int ret = 0;
+
+	todo = kvmalloc_array(wf->nr_stages, sizeof(*todo), GFP_KERNEL);
+	if (!todo)
+		return -ENOMEM;
+	dst->visited = mark;
+	todo[n++] = dst;
+	while (n) {
+		struct faasin_port *port;
+
+		st = todo[--n];
+		if (st == src) {
+			ret = -ELOOP;
+			break;
+		}
+		list_for_each_entry(port, &st->ports, entry) {
+			struct faasin_stage *next;
+
+			if (port->direction != FAASIN_DIRECTION_OUT || !port->link)
+				continue;
+			next = port->link->dst->stage;
+			if (next->visited == mark)
+				continue;
+			next->visited = mark;
+			todo[n++] = next;
+		}
+	}
+	kvfree(todo);
+	return ret;
+}
+
+static int link_check(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+{
+	if (spec->has_capacity && spec->capacity % FAASIN_CAPACITY_MIN) {
+		NL_SET_ERR_MSG(extack, "the capacity must be a multiple of 4096 bytes");
+		return -EINVAL;
+	}
+	if (spec->has_capacity && (spec->capacity < FAASIN_CAPACITY_MIN ||
+				   spec->capacity > FAASIN_CAPACITY_MAX)) {
+		NL_SET_ERR_MSG(extack, "the capacity must be 4096 bytes to 1 GiB");
+		return -ERANGE;
+	}
+	return 0;
+}
+
+static bool link_is_as_asked(const struct faasin_link *link, const struct faasin_link_spec *spec)
+{
+	const struct faasin_channel *ch = link->channel;
+
+	return !(spec->has_capacity && spec->capacity != ch->pool.capacity) &&
+	       !(spec->has_abort_on && spec->abort_on != ch->abort_on) &&
+	       !(spec->has_early_close && spec->early_close != ch->early_close);
+}
+
+static int link_make(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+{
+	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
+	struct faasin_port *src, *dst;
+	struct faasin_link *link;
+	int err;
+
+	if (!wf)
+		return -ENOENT;
+	src = port_get(wf, spec->src_stage, spec->src_port, FAASIN_DIRECTION_OUT, extack);
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	dst = port_get(wf, spec->dst_stage, spec->dst_port, FAASIN_DIRECTION_IN, extack);
+	if (IS_ERR(dst))
+		return PTR_ERR(dst);
+	if (src->stage == dst->stage) {
+		NL_SET_ERR_MSG(extack, "a stage cannot be linked to itself");
+		return -ELOOP;
+	}
+	if (src->link && src->link == dst->link) {
+		if (spec->exclusive) {
+			NL_SET_ERR_MSG(extack, "the link exists");
+			return -EEXIST;
+		}
+		if (link_is_as_asked(src->link, spec))
+			return 0;
+		NL_SET_ERR_MSG(extack, "the link exists with other options; unlink it first");
+		return -EEXIST;
+	}
+	if (src->link) {
+		NL_SET_ERR_MSG(extack, "the source port is linked already; unlink it first");
+		return -EBUSY;
+	}
+	if (dst->link) {
+		NL_SET_ERR_MSG(extack, "the destination port is linked already; unlink it first");
+		return -EBUSY;
+	}
+	if (wf->memcg_css && faasin_memory_gone(wf->memcg_css)) {
+		NL_SET_ERR_MSG(extack,
+			       "the workflow's cgroup has been removed; delete the workflow and make it anew");
+		return -ENODEV;
+	}
+	err = link_loops(src->stage, dst->stage);
+	if (err == -ELOOP)
+		NL_SET_ERR_MSG(extack, "the link would close a loop");
+	if (err)
+		return err;
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link)
+		goto nomem;
+	link->workflow = wf;
+	link->src = src;
+	link->dst = dst;
+	link->generation = faasin_generation();
+	link->channel = faasin_channel_new(src, dst, wf->memcg_css,
+					   spec->has_capacity ? spec->capacity :
+								FAASIN_CAPACITY_DEFAULT,
+					   spec->has_abort_on ? spec->abort_on :
+								FAASIN_ABORT_ON_CRASH,
+					   spec->has_early_close ? spec->early_close :
+								   FAASIN_EARLY_CLOSE_EPIPE,
+					   link->generation);
+	if (!link->channel)
+		goto free;
+	err = xa_err(xa_store(&wf->links, link->generation, link, GFP_KERNEL));
+	if (err)
+		goto put;
+	wf->nr_links++;
+	src->link = link;
+	dst->link = link;
+	faasin_tree_changed();
+	trace_faasin_link(link->generation, src->node.generation, dst->node.generation,
+			  link->channel->pool.capacity);
+	faasin_channel_event(link->channel, FAASIN_EVENT_LINK_NEW, 0, 0, NULL);
+	wake_up_all(&src->linked);
+	wake_up_all(&dst->linked);
+	return 0;
+
+put:
+	faasin_channel_put(link->channel);
+free:
+	kfree(link);
+nomem:
+	NL_SET_ERR_MSG(extack, "no memory for the link, or the cgroup is at its memory.max");
+	return -ENOMEM;
+}
+
+/**
+ * faasin_link_new() - join an output to an input
+ * @spec: what is asked for
+ * @extack: gets a message on failure
+ *
+ * Return: 0 or one of the errors that uapi/faasin.h lists for LINK_NEW.
+ */
+int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+{
+	int err = link_check(spec, extack);
+
+	if (err)
+		return err;
+	err = faasin_tree_lock(extack);
+	if (err)
+		return err;
+	err = link_make(spec, extack);
+	up_write(&faasin_tree_sem);
+	return err;
+}
+
+/**
+ * faasin_link_del() - cut a link
+ * @spec: which
+ * @extack: gets a message on failure
+ *
+ * Return: 0 or -ENOENT, -EINVAL, -ESTALE, -EINTR.
+ */
+int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+{
+	struct faasin_link *link;
+	int err = faasin_tree_lock(extack);
+
+	if (err)
+		return err;
+	link = faasin_link_find(spec, extack);
+	if (IS_ERR(link))
+		err = PTR_ERR(link);
+	else
+		faasin_link_cut(link);
+	up_write(&faasin_tree_sem);
+	return err;
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Consumer sessions: which stream they read, when they take it, and what
+ * happens to it when they leave.
+ */
+#include <linux/slab.h>
+
+#include "channel.h"
+#include "trace.h"
+#include "workflow.h"
+
+/**
+ * faasin_session_open() - join the consumers' session, or start the next
+ * @h: an input's open file
+ *
+ * Return: 0, -ENOMEM, or -ENXIO if the link is gone.
+ */
+int faasin_session_open(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss, *fresh;
+	int err = 0;
+
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return -ENOMEM;
+	spin_lock(&ch->lock);
+	if (ch->unlinked) {
+		err = -ENXIO;
+		goto unlock;
+	}
+	ss = ch->session;
+	if (!ss) {
+		ss = fresh;
+		fresh = NULL;
+		ch->session = ss;
+	}
+	ss->readers++;
+	ch->opens[FAASIN_DIRECTION_IN]++;
+	h->session = ss;
+unlock:
+	spin_unlock(&ch->lock);
+	kfree(fresh);
+	return err;
+}
+
+/**
+ * faasin_session_bind() - the session's stream, bound now if one has begun
+ * @ch: channel, its lock held
+ * @ss: session
+ *
+ * Return: the stream, or NULL; if there never will be one, the session's result
+ * is set.
+ */
+struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = ss->stream;
+
+	lockdep_assert_held(&ch->lock);
+	if (s || ss->result)
+		return s;
+	s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
+	if (s) {
+		refcount_inc(&s->ref);
+		smp_store_release(&ss->stream, s);
+	} else if (ch->unlinked) {
+		ss->result = FAASIN_RESULT_ABORTED;
+		if (ch->session == ss)
+			ch->session = NULL;
+	}
+	return s;
+}
+
+/**
+ * faasin_session_stream() - what a session reads
+ * @ch: channel
+ * @ss: session
+ *
+ * Return: the stream, which the session holds, or NULL if none has begun; if
+ * none ever will, the session's result is set.
+ */
+struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = smp_load_acquire(&ss->stream);
+
+	if (s)
+		return s;
+	spin_lock(&ch->lock);
+	s = faasin_session_bind(ch, ss);
+	spin_unlock(&ch->lock);
+	return s;
+}
+
+/**
+ * faasin_session_take() - the session's stream has begun to be read
+ * @ch: channel
+ * @ss: session with a stream
+ */
+void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct faasin_stream *s = ss->stream;
+
+	if (READ_ONCE(s->begun))
+		return;
+	spin_lock(&ch->lock);
+	WRITE_ONCE(s->begun, true);
+	spin_unlock(&ch->lock);
+}
+
+/* The stream leaves the list. Returns whether somebody may wait for that. */
+static bool stream_consumed(struct faasin_channel *ch, struct faasin_stream *s)
+{
+	bool full = ch->nr_queued >= FAASIN_STREAMS_MAX;
+
+	lockdep_assert_held(&ch->lock);
+	list_del_init(&s->entry);
+	if (s->state != FAASIN_STREAM_CLOSED)
+		ch->nr_queued--;
+	return full;
+}
+
+/**
+ * faasin_session_done() - the end of a session's stream is delivered
+ * @ch: channel
+ * @ss: session whose stream's end is known and reached
+ * @result: what its reads return from now on
+ */
+void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
+			 enum faasin_result result)
+{
+	struct faasin_stream *s = ss->stream;
+	bool full = false, first;
+
+	spin_lock(&ch->lock);
+	first = !ss->result;
+	if (first) {
+		WRITE_ONCE(ss->result, result);
+		if (ch->session == ss)
+			ch->session = NULL;
+		full = stream_consumed(ch, s);
+	}
+	spin_unlock(&ch->lock);
+	if (!first)
+		return;
+	faasin_stream_put(s);		/* the list's; the session has its own */
+	/* Other readers of the session sleep for bytes that will not come. */
+	faasin_channel_wake_readers(ch);
+	if (full)
+		faasin_channel_wake_writers(ch);
+}
+
+/*
+ * The session leaves its stream before the end: drop the rest, tell the writer.
+ * The caller holds the lock; it is released.
+ */
+static void session_closes_early(struct faasin_channel *ch, struct faasin_session *ss)
+	__releases(&ch->lock)
+{
+	struct faasin_stream *s = ss->stream;
+	struct faasin_cause_info ci;
+	bool full;
+	u64 dropped;
+
+	faasin_cause_set(&ci, s, FAASIN_CAUSE_EARLY_CLOSE, 0, NULL, true);
+	WRITE_ONCE(ss->result, FAASIN_RESULT_END);
+	if (ch->session == ss)
+		ch->session = NULL;
+	if (!faasin_stream_finish(ch, s, FAASIN_STREAM_CLOSED, &ci))
+		ch->cause = ci;		/* it had ended, its rest is lost all the same */
+	ch->early++;
+	full = stream_consumed(ch, s);
+	WRITE_ONCE(ch->discard, s->end);
+	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
+	spin_unlock(&ch->lock);
+
+	faasin_channel_discard(ch);
+	faasin_channel_wake_readers(ch);
+	faasin_channel_wake_writers(ch);
+	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
+				  ci.code, ci.pid);
+	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
+	faasin_stream_put(s);
+	if (full)
+		faasin_channel_wake_writers(ch);
+}
+
+/* All of the session's stream was read, though nobody asked for its end. */
+static bool session_read_it_all(struct faasin_channel *ch, struct faasin_stream *s)
+{
+	return s->state != FAASIN_STREAM_LIVE && READ_ONCE(ch->tail) >= s->end;
+}
+
+/**
+ * faasin_session_end() - FAASIN_IOC_END of an input
+ * @h: open file
+ *
+ * Return: 0, or -ENODATA if no stream has begun.
+ */
+int faasin_session_end(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss = h->session;
+	struct faasin_stream *s;
+
+	spin_lock(&ch->lock);
+	s = faasin_session_bind(ch, ss);
+	if (ss->result) {
+		spin_unlock(&ch->lock);
+		return 0;
+	}
+	if (!s) {
+		spin_unlock(&ch->lock);
+		return -ENODATA;
+	}
+	WRITE_ONCE(s->begun, true);
+	if (session_read_it_all(ch, s)) {
+		spin_unlock(&ch->lock);
+		faasin_session_done(ch, ss, FAASIN_RESULT_END);
+		return 0;
+	}
+	session_closes_early(ch, ss);
+	return 0;
+}
+
+/**
+ * faasin_session_release() - an input's open file is gone
+ * @h: open file
+ */
+void faasin_session_release(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_session *ss = h->session;
+	struct faasin_stream *s;
+	bool idle;
+
+	spin_lock(&ch->lock);
+	idle = !--ch->opens[FAASIN_DIRECTION_IN];
+	if (--ss->readers) {
+		spin_unlock(&ch->lock);
+		goto out;
+	}
+	s = ss->stream;
+	if (!ss->result && s && s->begun) {
+		if (session_read_it_all(ch, s)) {
+			spin_unlock(&ch->lock);
+			faasin_session_done(ch, ss, FAASIN_RESULT_END);
+		} else {
+			session_closes_early(ch, ss);
+		}
+	} else {
+		/* It took nothing: the stream waits for the next session. */
+		if (ch->session == ss)
+			ch->session = NULL;
+		spin_unlock(&ch->lock);
+	}
+	if (s)
+		faasin_stream_put(s);
+	kfree(ss);
+out:
+	if (idle)
+		faasin_channel_forget_user(ch, &ch->rd);
+}
