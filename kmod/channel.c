@@ -20,6 +20,39 @@
 #include "trace.h"
 #include "workflow.h"
 
+/* --------------------------------------------------------------- cursors */
+
+/* The other side's view of head: pairs with faasin_stream_publish(). */
+static u64 head_seen(struct faasin_channel *ch)
+{
+	/* Before looking at the bytes or their segments. */
+	return smp_load_acquire(&ch->head);
+}
+
+static u64 tail_seen(struct faasin_channel *ch)
+{
+	/* Pairs with tail_set(): the consumer looks at nothing before it. */
+	return smp_load_acquire(&ch->tail);
+}
+
+static void tail_set(struct faasin_channel *ch, u64 pos)
+{
+	/* After the last look at what is given back. */
+	smp_store_release(&ch->tail, pos);
+}
+
+static unsigned long segments_seen(struct faasin_side *side)
+{
+	/* Pairs with segments_set(). */
+	return smp_load_acquire(&side->segments);
+}
+
+static void segments_set(struct faasin_side *side, unsigned long n)
+{
+	/* After a new segment is filled in, or the last look at an old one. */
+	smp_store_release(&side->segments, n);
+}
+
 /*
  * A block for the ring, or NULL. That the cgroup that pays is gone is said
  * once, when it first matters.
@@ -45,7 +78,7 @@ static void ring_clear(struct faasin_channel *ch)
 
 	for (i = ch->rd.segments; i != ch->wr.segments; i++)
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
-	smp_store_release(&ch->rd.segments, ch->wr.segments);
+	segments_set(&ch->rd, ch->wr.segments);
 	WRITE_ONCE(ch->space, 0);
 }
 
@@ -208,8 +241,8 @@ static void ring_start_over(struct faasin_channel *ch, u64 head)
 {
 	struct faasin_segment *seg;
 
-	if (ch->wr.segments == smp_load_acquire(&ch->rd.segments) ||
-	    smp_load_acquire(&ch->tail) != head)
+	if (ch->wr.segments == segments_seen(&ch->rd) ||
+	    tail_seen(ch) != head)
 		return;
 	seg = last_segment(ch);
 	seg->offset = 0;
@@ -223,7 +256,7 @@ static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 b
 	seg->block = b;
 	seg->offset = 0;
 	seg->begin = begin;
-	smp_store_release(&ch->wr.segments, ch->wr.segments + 1);
+	segments_set(&ch->wr, ch->wr.segments + 1);
 }
 
 /* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
@@ -239,7 +272,7 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 		return -EPIPE;
 
 	ring_start_over(ch, head);
-	if (ch->wr.segments != smp_load_acquire(&ch->rd.segments))
+	if (ch->wr.segments != segments_seen(&ch->rd))
 		space = last_space(ch, head);
 	if (whole ? space < want : !space) {
 		next = block_take(ch);
@@ -250,16 +283,19 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 	n = min_t(size_t, want, space);
 	if (n)
 		copied = copy_from_iter(segment_address(last_segment(ch), head), n, from);
-	if (next) {
-		ring_append(ch, next, head + copied);
-		if (copied == n) {
-			n = min_t(size_t, want - n, next->size);
-			copied += copy_from_iter(page_address(next->page), n, from);
-		}
+	if (next && copied == n) {
+		n = min_t(size_t, want - n, next->size);
+		copied += copy_from_iter(page_address(next->page), n, from);
 	}
-	WRITE_ONCE(ch->space, last_space(ch, head + copied));
-	if (!copied)
+	/* Of what goes in together, a part is nothing. */
+	if (!copied || (whole && copied < want)) {
+		if (next)
+			faasin_pool_put(&ch->pool, next);
 		return -EFAULT;
+	}
+	if (next)
+		ring_append(ch, next, head + min_t(size_t, copied, space));
+	WRITE_ONCE(ch->space, last_space(ch, head + copied));
 	if (!faasin_stream_publish(ch, s, head + copied))
 		return -EPIPE;
 	ch->held_max = max(ch->held_max, head + copied - READ_ONCE(ch->tail));
@@ -289,7 +325,7 @@ static void wake_after_write(struct faasin_channel *ch, size_t n)
 /* Room for at least @need bytes, as far as someone beside the producer can tell. */
 static bool has_room(struct faasin_channel *ch, size_t need)
 {
-	if (smp_load_acquire(&ch->tail) == READ_ONCE(ch->head))
+	if (tail_seen(ch) == READ_ONCE(ch->head))
 		return true;
 	if (READ_ONCE(ch->pool.starved))
 		return READ_ONCE(ch->space) >= need;
@@ -326,7 +362,7 @@ static bool room_ready(struct faasin_channel *ch, void *arg)
 	return READ_ONCE(w->stream->state) != FAASIN_STREAM_LIVE || has_room(ch, w->need);
 }
 
-/* The channel is full: wait without the mutex. */
+/* The channel is full: wait without the mutex. Holds it again if 0 is returned. */
 static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, size_t need)
 {
 	struct room_wait w = { .stream = s, .need = need };
@@ -335,9 +371,10 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	int err = 0;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
+	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
 	if (side_spin(ch, &ch->rd, room_ready, &w))
-		goto lock;
+		goto done;
 
 	for (;;) {
 		prepare_to_wait(&ch->wr.wait, &wait, TASK_INTERRUPTIBLE);
@@ -352,22 +389,9 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 			break;
 	}
 	finish_wait(&ch->wr.wait, &wait);
-lock:
-	since = ktime_get_ns() - since;
-	if (err) {
-		/* Not worth waiting for the mutex only to count. */
-		if (!mutex_trylock(&ch->wr.mutex))
-			return err;
-	} else {
-		err = side_lock(&ch->wr, false);
-		if (err)
-			return err;
-	}
-	ch->wr.blocks++;
-	ch->wr.blocked_ns += since;
-	if (err)
-		mutex_unlock(&ch->wr.mutex);
-	return err;
+done:
+	atomic64_add(ktime_get_ns() - since, &ch->wr.blocked_ns);
+	return err ?: side_lock(&ch->wr, false);
 }
 
 /**
@@ -459,7 +483,7 @@ unlocked:
 /* The segment that holds the byte at @pos; what lies before it is done with. */
 static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
 {
-	unsigned long last = smp_load_acquire(&ch->wr.segments);
+	unsigned long last = segments_seen(&ch->wr);
 	unsigned long i = ch->rd.segments;
 
 	while (i + 1 != last && ch->ring[(i + 1) & ch->ring_mask].begin <= pos) {
@@ -467,7 +491,7 @@ static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64
 		i++;
 	}
 	if (i != ch->rd.segments)
-		smp_store_release(&ch->rd.segments, i);
+		segments_set(&ch->rd, i);
 	if (i + 1 != last)
 		*end = min(*end, ch->ring[(i + 1) & ch->ring_mask].begin);
 	return &ch->ring[i & ch->ring_mask];
@@ -479,7 +503,7 @@ static void consumed_to(struct faasin_channel *ch, u64 pos)
 	u64 end = pos;
 
 	segment_at(ch, pos, &end);
-	smp_store_release(&ch->tail, pos);
+	tail_set(ch, pos);
 }
 
 /* Room was made: tell a writer when half of it is free, pollers as soon as
@@ -520,7 +544,7 @@ static void drop_discarded(struct faasin_channel *ch)
 	/* Together, so that the sums of the statistics hold at any time. */
 	spin_lock(&ch->lock);
 	ch->discarded += to - ch->tail;
-	smp_store_release(&ch->tail, to);
+	tail_set(ch, to);
 	spin_unlock(&ch->lock);
 	wake_after_read(ch);
 }
@@ -542,6 +566,7 @@ void faasin_channel_discard(struct faasin_channel *ch)
 			return;
 		drop_discarded(ch);
 		mutex_unlock(&ch->rd.mutex);
+		/* As above: the mutex is open before the mark is read. */
 		smp_mb();
 	}
 }
@@ -555,8 +580,9 @@ static void reader_unlock(struct faasin_channel *ch)
 /* Where a stream ends for now. Must be asked before the segments. */
 static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int *state)
 {
+	/* Pairs with faasin_stream_finish(): the end is there. */
 	*state = smp_load_acquire(&s->state);
-	return *state == FAASIN_STREAM_LIVE ? smp_load_acquire(&ch->head) : s->end;
+	return *state == FAASIN_STREAM_LIVE ? head_seen(ch) : s->end;
 }
 
 /*
@@ -620,7 +646,7 @@ static bool data_ready(struct faasin_channel *ch, void *arg)
 	       state != FAASIN_STREAM_LIVE;
 }
 
-/* The stream has no bytes yet: wait without the mutex. */
+/* No bytes yet: wait without the mutex. Holds it again if 0 is returned. */
 static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 {
 	u64 since = ktime_get_ns();
@@ -628,9 +654,10 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	int err = 0;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
+	ch->rd.blocks++;
 	reader_unlock(ch);
 	if (side_spin(ch, &ch->wr, data_ready, ss))
-		goto lock;
+		goto done;
 
 	for (;;) {
 		prepare_to_wait(&ch->rd.wait, &wait, TASK_INTERRUPTIBLE);
@@ -643,21 +670,9 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 		schedule();
 	}
 	finish_wait(&ch->rd.wait, &wait);
-lock:
-	since = ktime_get_ns() - since;
-	if (err) {
-		if (!mutex_trylock(&ch->rd.mutex))
-			return err;
-	} else {
-		err = side_lock(&ch->rd, false);
-		if (err)
-			return err;
-	}
-	ch->rd.blocks++;
-	ch->rd.blocked_ns += since;
-	if (err)
-		reader_unlock(ch);
-	return err;
+done:
+	atomic64_add(ktime_get_ns() - since, &ch->rd.blocked_ns);
+	return err ?: side_lock(&ch->rd, false);
 }
 
 /**
@@ -831,7 +846,7 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 
 	memset(st, 0, sizeof(*st));
 	spin_lock(&ch->lock);
-	tail = smp_load_acquire(&ch->tail);
+	tail = tail_seen(ch);
 	head = ch->head;
 	v[FAASIN_A_STATS_BYTES_IN] = head + ch->swallowed;
 	v[FAASIN_A_STATS_BYTES_HELD] = head - tail;
@@ -852,8 +867,8 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes);
 	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
 					  READ_ONCE(ch->rd.wakes_avoided);
-	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = READ_ONCE(ch->wr.blocked_ns);
-	v[FAASIN_A_STATS_READER_BLOCKED_NS] = READ_ONCE(ch->rd.blocked_ns);
+	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = atomic64_read(&ch->wr.blocked_ns);
+	v[FAASIN_A_STATS_READER_BLOCKED_NS] = atomic64_read(&ch->rd.blocked_ns);
 	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
 	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
 }

@@ -73,19 +73,19 @@ struct faasin_segment {
  *	held; channel->lock
  * @calls: calls that moved bytes; @mutex
  * @blocks: times it had to wait; @mutex
- * @blocked_ns: how long; @mutex
+ * @blocked_ns: how long
  * @wakes: wake-ups that this side sent; @mutex
  * @wakes_avoided: transfers by this side that needed none; @mutex
  */
 struct faasin_side {
-	struct mutex mutex;
+	struct mutex mutex;	/* see above */
 	unsigned long segments;
 	wait_queue_head_t wait;
 	wait_queue_head_t poll;
 	struct task_struct *user;
 	u64 calls;
 	u64 blocks;
-	u64 blocked_ns;
+	atomic64_t blocked_ns;
 	u64 wakes;
 	u64 wakes_avoided;
 } ____cacheline_aligned_in_smp;

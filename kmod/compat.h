@@ -40,14 +40,12 @@
 #define faasin_compat_splice_read	generic_file_splice_read
 #endif
 
-#ifdef FAASIN_HAVE_MNT_IDMAP_OPS
-#define faasin_compat_idmap		struct mnt_idmap
-#else
-#define faasin_compat_idmap		struct user_namespace
+#ifndef FAASIN_HAVE_MNT_IDMAP_OPS
+#define mnt_idmap			user_namespace
 #endif
 
 /* Attributes are the stage's and change with it only. */
-static inline int faasin_compat_setattr_refused(faasin_compat_idmap *idmap,
+static inline int faasin_compat_setattr_refused(struct mnt_idmap *idmap,
 						struct dentry *dentry, struct iattr *attr)
 {
 	return -EPERM;
@@ -68,16 +66,18 @@ static inline void faasin_compat_inode_times(struct inode *inode)
 
 #include <linux/shrinker.h>
 
-typedef unsigned long (*faasin_compat_shrink_fn)(struct shrinker *shrinker,
-						 struct shrink_control *sc);
-
 #ifdef SHRINKER_ALLOCATED
 
-typedef struct shrinker *faasin_compat_shrinker;
+struct faasin_compat_shrinker {
+	struct shrinker *shrinker;
+};
 
-static inline int faasin_compat_shrinker_register(faasin_compat_shrinker *shrinker,
-						  faasin_compat_shrink_fn count,
-						  faasin_compat_shrink_fn scan)
+static inline int
+faasin_compat_shrinker_register(struct faasin_compat_shrinker *fs,
+				unsigned long (*count)(struct shrinker *s,
+						       struct shrink_control *sc),
+				unsigned long (*scan)(struct shrinker *s,
+						      struct shrink_control *sc))
 {
 	struct shrinker *s = shrinker_alloc(0, "faasin");
 
@@ -86,32 +86,37 @@ static inline int faasin_compat_shrinker_register(faasin_compat_shrinker *shrink
 	s->count_objects = count;
 	s->scan_objects = scan;
 	shrinker_register(s);
-	*shrinker = s;
+	fs->shrinker = s;
 	return 0;
 }
 
-static inline void faasin_compat_shrinker_unregister(faasin_compat_shrinker *shrinker)
+static inline void faasin_compat_shrinker_unregister(struct faasin_compat_shrinker *fs)
 {
-	shrinker_free(*shrinker);
+	shrinker_free(fs->shrinker);
 }
 
 #else
 
-typedef struct shrinker faasin_compat_shrinker;
+struct faasin_compat_shrinker {
+	struct shrinker shrinker;
+};
 
-static inline int faasin_compat_shrinker_register(faasin_compat_shrinker *shrinker,
-						  faasin_compat_shrink_fn count,
-						  faasin_compat_shrink_fn scan)
+static inline int
+faasin_compat_shrinker_register(struct faasin_compat_shrinker *fs,
+				unsigned long (*count)(struct shrinker *s,
+						       struct shrink_control *sc),
+				unsigned long (*scan)(struct shrinker *s,
+						      struct shrink_control *sc))
 {
-	shrinker->count_objects = count;
-	shrinker->scan_objects = scan;
-	shrinker->seeks = DEFAULT_SEEKS;
-	return register_shrinker(shrinker, "faasin");
+	fs->shrinker.count_objects = count;
+	fs->shrinker.scan_objects = scan;
+	fs->shrinker.seeks = DEFAULT_SEEKS;
+	return register_shrinker(&fs->shrinker, "faasin");
 }
 
-static inline void faasin_compat_shrinker_unregister(faasin_compat_shrinker *shrinker)
+static inline void faasin_compat_shrinker_unregister(struct faasin_compat_shrinker *fs)
 {
-	unregister_shrinker(shrinker);
+	unregister_shrinker(&fs->shrinker);
 }
 
 #endif

@@ -20,6 +20,7 @@
 #include <linux/namei.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
 #include <linux/sysfs.h>
 #include <linux/user_namespace.h>
 
@@ -607,9 +608,11 @@ static const struct fs_context_operations scope_ops = {
 
 static int scope_init(struct fs_context *fc)
 {
-	fc->fs_private = kzalloc(sizeof(struct scope), GFP_KERNEL);
-	if (!fc->fs_private)
+	struct scope *scope = kzalloc(sizeof(*scope), GFP_KERNEL);
+
+	if (!scope)
 		return -ENOMEM;
+	fc->fs_private = scope;
 	fc->ops = &scope_ops;
 	/* The one superblock is the initial user namespace's, whoever mounts it;
 	 * fc->user_ns stays that of the mounter.
@@ -633,8 +636,16 @@ static int sb_show_options(struct seq_file *m, struct dentry *root)
 	return 0;
 }
 
+static int sb_statfs(struct dentry *dentry, struct kstatfs *buf)
+{
+	int err = simple_statfs(dentry, buf);
+
+	buf->f_namelen = FAASIN_NAME_MAX;
+	return err;
+}
+
 static const struct super_operations sb_ops = {
-	.statfs = simple_statfs,
+	.statfs = sb_statfs,
 	.evict_inode = inode_evict,
 	.show_options = sb_show_options,
 };

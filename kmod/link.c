@@ -51,9 +51,9 @@ static struct faasin_port *port_get(struct faasin_workflow *wf, const char *stag
 	}
 	if (p->direction != direction) {
 		if (out)
-			NL_SET_ERR_MSG(extack, "the source port is an input; a link starts at an output");
+			NL_SET_ERR_MSG(extack, "a link starts at an output; that is an input");
 		else
-			NL_SET_ERR_MSG(extack, "the destination port is an output; a link ends at an input");
+			NL_SET_ERR_MSG(extack, "a link ends at an input; that is an output");
 		return ERR_PTR(-EINVAL);
 	}
 	return p;
@@ -159,20 +159,6 @@ static int link_loops(struct faasin_stage *src, struct faasin_stage *dst)
 	}
 	kvfree(todo);
 	return ret;
-}
-
-static int link_check(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
-{
-	if (spec->has_capacity && spec->capacity % FAASIN_CAPACITY_MIN) {
-		NL_SET_ERR_MSG(extack, "the capacity must be a multiple of 4096 bytes");
-		return -EINVAL;
-	}
-	if (spec->has_capacity && (spec->capacity < FAASIN_CAPACITY_MIN ||
-				   spec->capacity > FAASIN_CAPACITY_MAX)) {
-		NL_SET_ERR_MSG(extack, "the capacity must be 4096 bytes to 1 GiB");
-		return -ERANGE;
-	}
-	return 0;
 }
 
 static bool link_is_as_asked(const struct faasin_link *link, const struct faasin_link_spec *spec)
@@ -281,11 +267,8 @@ nomem:
  */
 int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
 {
-	int err = link_check(spec, extack);
+	int err = faasin_tree_lock(extack);
 
-	if (err)
-		return err;
-	err = faasin_tree_lock(extack);
 	if (err)
 		return err;
 	err = link_make(spec, extack);

@@ -155,8 +155,12 @@ static int faasin_nl_workflow_new(struct sk_buff *skb, struct genl_info *info)
 		spec.cgroup_fd = nla_get_s32(attr);
 	}
 	attr = info->attrs[FAASIN_A_WORKFLOW_FLAGS];
-	if (attr)
+	if (attr) {
+		err = faasin_nl_workflow_flags(attr, info->extack);
+		if (err)
+			return err;
 		spec.flags = nla_get_u32(attr);
+	}
 	spec.exclusive = faasin_nl_exclusive(info);
 	return faasin_workflow_new(&spec, info->extack);
 }
@@ -270,14 +274,23 @@ static int faasin_nl_stage_new(struct sk_buff *skb, struct genl_info *info)
 		spec.cgroup_fd = nla_get_s32(attrs[FAASIN_A_STAGE_CGROUP_FD]);
 	}
 	if (attrs[FAASIN_A_STAGE_UID]) {
+		err = faasin_nl_uid(attrs[FAASIN_A_STAGE_UID], info->extack);
+		if (err)
+			return err;
 		spec.has_uid = true;
 		spec.uid = make_kuid(&init_user_ns, nla_get_u32(attrs[FAASIN_A_STAGE_UID]));
 	}
 	if (attrs[FAASIN_A_STAGE_GID]) {
+		err = faasin_nl_gid(attrs[FAASIN_A_STAGE_GID], info->extack);
+		if (err)
+			return err;
 		spec.has_gid = true;
 		spec.gid = make_kgid(&init_user_ns, nla_get_u32(attrs[FAASIN_A_STAGE_GID]));
 	}
 	if (attrs[FAASIN_A_STAGE_MODE]) {
+		err = faasin_nl_mode(attrs[FAASIN_A_STAGE_MODE], info->extack);
+		if (err)
+			return err;
 		spec.has_mode = true;
 		spec.mode = nla_get_u32(attrs[FAASIN_A_STAGE_MODE]);
 	}
@@ -367,6 +380,9 @@ static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
 	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
 	if (attrs[FAASIN_A_LINK_CAPACITY]) {
+		err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
+		if (err)
+			return err;
 		spec.has_capacity = true;
 		spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
 	}

@@ -38,7 +38,14 @@ static int faasin_nl_name(const struct nlattr *attr, struct netlink_ext_ack *ext
 	return err;
 }
 
-static int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/**
+ * faasin_nl_capacity() - check an attribute: how many bytes a channel may hold
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	u64 capacity = nla_get_u64(attr);
 
@@ -55,7 +62,14 @@ static int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack 
 	return 0;
 }
 
-static int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/**
+ * faasin_nl_mode() - check an attribute: permission bits of ports
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_get_u32(attr) & ~0777) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
@@ -65,7 +79,14 @@ static int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *ext
 	return 0;
 }
 
-static int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/**
+ * faasin_nl_uid() - check an attribute: owner of ports
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (!uid_valid(make_kuid(&init_user_ns, nla_get_u32(attr)))) {
 		NL_SET_ERR_MSG_ATTR(extack, attr, "no such user id: 4294967295 means nobody");
@@ -74,7 +95,14 @@ static int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *exta
 	return 0;
 }
 
-static int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/**
+ * faasin_nl_gid() - check an attribute: group of ports
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (!gid_valid(make_kgid(&init_user_ns, nla_get_u32(attr)))) {
 		NL_SET_ERR_MSG_ATTR(extack, attr, "no such group id: 4294967295 means nobody");
@@ -83,7 +111,14 @@ static int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *exta
 	return 0;
 }
 
-static int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/**
+ * faasin_nl_workflow_flags() - check an attribute: FAASIN_WORKFLOW_F_*
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_get_u32(attr) & ~FAASIN_WORKFLOW_F_SETTABLE) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
@@ -93,12 +128,17 @@ static int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ex
 	return 0;
 }
 
+/*
+ * Only names are checked by a function from here. Of an integer the kernel
+ * takes the function's place in a policy for a range when it tells what the
+ * policy is, which anybody may ask for: those are checked by the handlers.
+ */
 #define FAASIN_NL_NAME		NLA_POLICY_VALIDATE_FN(NLA_NUL_STRING, faasin_nl_name)
-#define FAASIN_NL_CAPACITY	NLA_POLICY_VALIDATE_FN(NLA_U64, faasin_nl_capacity)
-#define FAASIN_NL_MODE		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_mode)
-#define FAASIN_NL_UID		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_uid)
-#define FAASIN_NL_GID		NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_gid)
-#define FAASIN_NL_WORKFLOW_FLAGS NLA_POLICY_VALIDATE_FN(NLA_U32, faasin_nl_workflow_flags)
+#define FAASIN_NL_CAPACITY	{ .type = NLA_U64 }
+#define FAASIN_NL_MODE		{ .type = NLA_U32 }
+#define FAASIN_NL_UID		{ .type = NLA_U32 }
+#define FAASIN_NL_GID		{ .type = NLA_U32 }
+#define FAASIN_NL_WORKFLOW_FLAGS { .type = NLA_U32 }
 #define FAASIN_NL_GENERATION	NLA_POLICY_MIN(NLA_U64, 1)
 
 /* A policy of nothing: an operation without a policy is not checked at all. */

@@ -22,4 +22,10 @@ extern const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_SRC_PORT + 1
 extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1];
 extern const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1];
 
+int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *extack);
+
 #endif /* _FAASIN_POLICY_H */

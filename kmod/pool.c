@@ -18,7 +18,7 @@ static LIST_HEAD(faasin_pools);
 /* Pages in lists of empty blocks: what the shrinker could have. */
 static atomic_long_t faasin_empty_pages;
 
-static faasin_compat_shrinker faasin_shrinker;
+static struct faasin_compat_shrinker faasin_shrinker;
 
 static struct faasin_block *block_new(struct faasin_pool *pool, u32 size)
 {
@@ -63,8 +63,7 @@ static void empty_push(struct faasin_pool *pool, struct faasin_block *b)
 
 static bool may_grow(struct faasin_pool *pool, u32 size)
 {
-	/* The reserve comes on top: it is out only when nothing else could be. */
-	if (pool->bytes + size > pool->capacity + PAGE_SIZE)
+	if (!size)
 		return false;
 	if (!pool->css)
 		return true;
@@ -100,7 +99,9 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 	if (b)
 		goto taken;
 
-	size = min_t(u64, pool->block_size, rounddown_pow_of_two(room));
+	/* The capacity bounds what there is, the reserve included. */
+	room = min(room, pool->capacity - pool->bytes);
+	size = room ? min_t(u64, pool->block_size, rounddown_pow_of_two(room)) : 0;
 	while (may_grow(pool, size)) {
 		b = block_new(pool, size);
 		if (b)
@@ -109,6 +110,7 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 			break;
 		size = PAGE_SIZE;
 	}
+	/* Pairs with faasin_pool_put(): the consumer is done with it. */
 	if (smp_load_acquire(&pool->reserved)) {
 		WRITE_ONCE(pool->reserved, false);
 		b = pool->reserve;
@@ -131,10 +133,12 @@ void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b)
 {
 	u32 size = b->size;
 
-	if (b == pool->reserve)
+	if (b == pool->reserve) {
+		/* Pairs with faasin_pool_take(). */
 		smp_store_release(&pool->reserved, true);
-	else
+	} else {
 		empty_push(pool, b);
+	}
 	atomic64_sub(size, &pool->held);
 	if (READ_ONCE(pool->starved))
 		WRITE_ONCE(pool->starved, false);

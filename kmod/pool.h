@@ -50,7 +50,7 @@ struct faasin_block {
  */
 struct faasin_pool {
 	struct cgroup_subsys_state *css;
-	struct mutex *mutex;
+	struct mutex *mutex;		/* the channel's wr.mutex */
 	u64 capacity;
 	u32 block_size;
 	struct faasin_block *reserve;

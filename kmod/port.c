@@ -74,7 +74,8 @@ static int port_open(struct inode *inode, struct file *file)
 	int err;
 
 	/* O_RDWR on an output is for windows; reading it stays an error. */
-	if (!!(file->f_mode & FMODE_WRITE) != (port->direction == FAASIN_DIRECTION_OUT))
+	if (port->direction != (file->f_mode & FMODE_WRITE ? FAASIN_DIRECTION_OUT :
+							     FAASIN_DIRECTION_IN))
 		return -EACCES;
 
 	h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);

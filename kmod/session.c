@@ -62,6 +62,7 @@ struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faas
 	s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
 	if (s) {
 		refcount_inc(&s->ref);
+		/* Pairs with faasin_session_stream(). */
 		smp_store_release(&ss->stream, s);
 	} else if (ch->unlinked) {
 		ss->result = FAASIN_RESULT_ABORTED;
@@ -81,6 +82,7 @@ struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faas
  */
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct faasin_session *ss)
 {
+	/* Pairs with faasin_session_bind(): it is set once. */
 	struct faasin_stream *s = smp_load_acquire(&ss->stream);
 
 	if (s)

@@ -165,7 +165,8 @@ static int stage_check_cgroup(struct faasin_stage *st, struct cgroup *cgrp,
 	struct faasin_stage *other;
 
 	if (st && st->cgroup && st->cgroup != cgrp && !faasin_cgroup_gone(st->cgroup)) {
-		NL_SET_ERR_MSG(extack, "the stage is bound to another cgroup; delete the stage first");
+		NL_SET_ERR_MSG(extack,
+			       "the stage is bound to another cgroup; delete the stage first");
 		return -EEXIST;
 	}
 	hash_for_each_possible(stages_by_cgroup, other, by_cgroup, hash_ptr(cgrp, 32)) {

@@ -119,6 +119,7 @@ bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 		s->code = ci->code;
 		ch->cause = *ci;
 	}
+	/* Whoever sees the state sees the end. */
 	smp_store_release(&s->state, state);
 	if (ch->producing == s)
 		ch->producing = NULL;
@@ -333,8 +334,10 @@ bool faasin_stream_publish(struct faasin_channel *ch, struct faasin_stream *s, u
 
 	spin_lock(&ch->lock);
 	live = s->state == FAASIN_STREAM_LIVE;
-	if (live)
+	if (live) {
+		/* Pairs with head_seen(): the bytes and their segment are there. */
 		smp_store_release(&ch->head, head);
+	}
 	spin_unlock(&ch->lock);
 	return live;
 }
@@ -685,7 +688,7 @@ static __poll_t output_poll(struct faasin_handle *h)
 	struct faasin_channel *ch = h->channel;
 	bool drains = ch->early_close == FAASIN_EARLY_CLOSE_DRAIN;
 
-	switch (smp_load_acquire(&h->stream->state)) {
+	switch (READ_ONCE(h->stream->state)) {
 	case FAASIN_STREAM_LIVE:
 		return faasin_channel_has_room(ch) ? EPOLLOUT | EPOLLWRNORM : 0;
 	case FAASIN_STREAM_CLOSED:

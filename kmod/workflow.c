@@ -242,7 +242,8 @@ static int workflow_check(const struct faasin_workflow_spec *spec, struct netlin
 	if (err)
 		return err;
 	if (spec->has_cgroup == !!(spec->flags & FAASIN_WORKFLOW_F_UNCHARGED)) {
-		NL_SET_ERR_MSG(extack, "a workflow needs either a cgroup that pays or to be uncharged");
+		NL_SET_ERR_MSG(extack,
+			       "a workflow needs either a cgroup that pays or to be uncharged");
 		return -EINVAL;
 	}
 	return 0;

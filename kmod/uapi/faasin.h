@@ -11,7 +11,7 @@
  * CAP_SYS_ADMIN, both in the initial user namespace; else EPERM. Attributes
  * are validated strictly: an unknown attribute, an unknown flag, a wrong size
  * or trailing data is EINVAL or ERANGE; of a repeated attribute the last
- * counts. Every refusal carries an extended acknowledgement that says why.
+ * counts. Every refusal carries an extended acknowledgment that says why.
  *
  *   command               attributes in                       replies with
  *   INFO_GET              -                                   INFO_*
