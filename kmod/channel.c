@@ -22,10 +22,9 @@
 
 /* --------------------------------------------------------------- cursors */
 
-/* The other side's view of head: pairs with faasin_stream_publish(). */
 static u64 head_seen(struct faasin_channel *ch)
 {
-	/* Before looking at the bytes or their segments. */
+	/* Pairs with publish(): before looking at the bytes or their segments. */
 	return smp_load_acquire(&ch->head);
 }
 
@@ -193,14 +192,20 @@ static bool side_spin(struct faasin_channel *ch, struct faasin_side *peer,
 	return done;
 }
 
+/* Those with EPOLLEXCLUSIVE, too: what happened concerns each of them. */
+static void side_wake_all(struct faasin_side *side, __poll_t what)
+{
+	wake_up_interruptible_all(&side->wait);
+	__wake_up(&side->poll, TASK_NORMAL, 0, poll_to_key(what));
+}
+
 /**
  * faasin_channel_wake_readers() - tell all readers that something changed
  * @ch: channel
  */
 void faasin_channel_wake_readers(struct faasin_channel *ch)
 {
-	wake_up_interruptible_all(&ch->rd.wait);
-	wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
+	side_wake_all(&ch->rd, EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
 }
 
 /**
@@ -209,8 +214,7 @@ void faasin_channel_wake_readers(struct faasin_channel *ch)
  */
 void faasin_channel_wake_writers(struct faasin_channel *ch)
 {
-	wake_up_interruptible_all(&ch->wr.wait);
-	wake_up_interruptible_poll(&ch->wr.poll, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
+	side_wake_all(&ch->wr, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
 }
 
 /* -------------------------------------------------------------- producing */
@@ -259,6 +263,29 @@ static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 b
 	segments_set(&ch->wr, ch->wr.segments + 1);
 }
 
+/*
+ * Let the consumer see what lies up to @head, with its last part in @next, if
+ * that is not NULL, from @begin on. Returns false, and has changed nothing, if
+ * the stream is over: the bytes are not part of it then.
+ */
+static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
+		    struct faasin_block *next, u64 begin, u64 head)
+{
+	bool live;
+
+	spin_lock(&ch->lock);
+	live = s->state == FAASIN_STREAM_LIVE;
+	if (live) {
+		if (next)
+			ring_append(ch, next, begin);
+		/* Pairs with head_seen(): the bytes and their segment are there. */
+		smp_store_release(&ch->head, head);
+		WRITE_ONCE(ch->space, last_space(ch, head));
+	}
+	spin_unlock(&ch->lock);
+	return live;
+}
+
 /* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
 static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 			    struct iov_iter *from, bool whole)
@@ -293,11 +320,12 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 			faasin_pool_put(&ch->pool, next);
 		return -EFAULT;
 	}
-	if (next)
-		ring_append(ch, next, head + min_t(size_t, copied, space));
-	WRITE_ONCE(ch->space, last_space(ch, head + copied));
-	if (!faasin_stream_publish(ch, s, head + copied))
+	if (!publish(ch, s, next, head + min_t(size_t, copied, space), head + copied)) {
+		if (next)
+			faasin_pool_put(&ch->pool, next);
+		iov_iter_revert(from, copied);
 		return -EPIPE;
+	}
 	ch->held_max = max(ch->held_max, head + copied - READ_ONCE(ch->tail));
 	return copied;
 }
@@ -535,7 +563,8 @@ static void wake_after_read(struct faasin_channel *ch)
 
 static void drop_discarded(struct faasin_channel *ch)
 {
-	u64 to = READ_ONCE(ch->discard), end = to;
+	/* Pairs with session_closes_early(): before looking at the segments. */
+	u64 to = smp_load_acquire(&ch->discard), end = to;
 
 	lockdep_assert_held(&ch->rd.mutex);
 	if (to <= ch->tail)
@@ -577,12 +606,18 @@ static void reader_unlock(struct faasin_channel *ch)
 	faasin_channel_discard(ch);
 }
 
-/* Where a stream ends for now. Must be asked before the segments. */
+/*
+ * Where a stream ends for now. Must be asked before the segments. Head comes
+ * before the state: a stream that is live afterwards was so when head was read,
+ * which therefore is not yet the next one's.
+ */
 static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int *state)
 {
+	u64 head = head_seen(ch);
+
 	/* Pairs with faasin_stream_finish(): the end is there. */
 	*state = smp_load_acquire(&s->state);
-	return *state == FAASIN_STREAM_LIVE ? head_seen(ch) : s->end;
+	return *state == FAASIN_STREAM_LIVE ? head : s->end;
 }
 
 /*
@@ -754,8 +789,12 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 					  enum faasin_abort_on abort_on,
 					  enum faasin_early_close early_close, u64 generation)
 {
-	unsigned long slots = roundup_pow_of_two(capacity / PAGE_SIZE);
 	struct faasin_channel *ch;
+	unsigned long slots;
+
+	/* Whole pages, where they are larger than the smallest capacity. */
+	capacity = round_up(capacity, PAGE_SIZE);
+	slots = roundup_pow_of_two(capacity / PAGE_SIZE);
 
 	ch = faasin_memory_zalloc(css, sizeof(*ch));
 	if (!ch)

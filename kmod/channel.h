@@ -91,24 +91,6 @@ struct faasin_side {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct faasin_cause_info - why the last stream that did not simply end did not
- * @cause: enum faasin_cause
- * @code: signal or exit status
- * @pid: of the process, in the initial pid namespace
- * @by_reader: the consumer's process, not the producer's
- * @stream: number of the stream
- * @comm: the process's command name
- */
-struct faasin_cause_info {
-	u32 cause;
-	u32 code;
-	u32 pid;
-	bool by_reader;
-	u64 stream;
-	char comm[TASK_COMM_LEN];
-};
-
-/**
  * struct faasin_stats - statistics, indexed by FAASIN_A_STATS_*
  * @v: values
  */

@@ -336,8 +336,16 @@ static const struct inode_operations self_iops = {
 
 /* ------------------------------------------------------ coming and going */
 
-/* The superblock, kept from going away, or NULL if nothing is mounted. */
-static struct super_block *sb_get(void)
+/**
+ * faasin_fs_hold() - keep the superblock from going away
+ *
+ * Whoever lets something appear or change under faasin_tree_sem holds the
+ * superblock from before to after: the last one to let it go takes s_umount,
+ * which nests outside.
+ *
+ * Return: the superblock, or NULL if nothing is mounted.
+ */
+struct super_block *faasin_fs_hold(void)
 {
 	struct super_block *sb;
 
@@ -347,6 +355,16 @@ static struct super_block *sb_get(void)
 		sb = NULL;
 	mutex_unlock(&faasin_fs_mutex);
 	return sb;
+}
+
+/**
+ * faasin_fs_release() - let the superblock go
+ * @sb: what faasin_fs_hold() returned
+ */
+void faasin_fs_release(struct super_block *sb)
+{
+	if (sb)
+		deactivate_super(sb);
 }
 
 static void notify(struct super_block *sb, struct faasin_node *parent, const char *name, u32 mask)
@@ -369,12 +387,12 @@ static void notify(struct super_block *sb, struct faasin_node *parent, const cha
  */
 void faasin_fs_appeared(struct faasin_node *parent, const char *name, bool dir)
 {
-	struct super_block *sb = sb_get();
+	struct super_block *sb = faasin_fs_hold();
 
 	if (!sb)
 		return;
 	notify(sb, parent, name, FS_CREATE | (dir ? FS_ISDIR : 0));
-	deactivate_super(sb);
+	faasin_fs_release(sb);
 }
 
 static void entries_drop(struct super_block *sb, unsigned long ino)
@@ -392,6 +410,7 @@ static void entries_drop(struct super_block *sb, unsigned long ino)
 		if (!hashed)
 			break;
 	}
+	clear_nlink(inode);
 	if (!S_ISLNK(inode->i_mode))
 		fsnotify_inoderemove(inode);
 	iput(inode);
@@ -407,7 +426,7 @@ static void entries_drop(struct super_block *sb, unsigned long ino)
 void faasin_fs_vanished(struct faasin_node *parent, struct faasin_node *node)
 {
 	bool dir = node->kind != FAASIN_KIND_PORT;
-	struct super_block *sb = sb_get();
+	struct super_block *sb = faasin_fs_hold();
 
 	if (!sb)
 		return;
@@ -426,7 +445,7 @@ void faasin_fs_vanished(struct faasin_node *parent, struct faasin_node *node)
  */
 void faasin_fs_changed(struct faasin_node *node)
 {
-	struct super_block *sb = sb_get();
+	struct super_block *sb = faasin_fs_hold();
 	struct inode *inode;
 
 	if (!sb)
@@ -624,15 +643,23 @@ static int scope_init(struct fs_context *fc)
 static int sb_show_options(struct seq_file *m, struct dentry *root)
 {
 	struct faasin_node *node = d_inode(root)->i_private;
-	struct faasin_workflow *wf;
+	struct faasin_stage *st = NULL;
 
-	if (!node)
-		return 0;
-	wf = node->kind == FAASIN_KIND_STAGE ? faasin_node_stage(node)->workflow :
-					       faasin_node_workflow(node);
-	seq_printf(m, ",workflow=%s", wf->node.name);
-	if (node->kind == FAASIN_KIND_STAGE)
-		seq_printf(m, ",stage=%s", node->name);
+	switch (dir_kind(node)) {
+	case FAASIN_KIND_PORT:		/* bound alone to another place */
+		st = faasin_node_port(node)->stage;
+		break;
+	case FAASIN_KIND_STAGE:
+		st = faasin_node_stage(node);
+		break;
+	case FAASIN_KIND_WORKFLOW:
+		seq_printf(m, ",workflow=%s", node->name);
+		break;
+	default:
+		break;
+	}
+	if (st)
+		seq_printf(m, ",workflow=%s,stage=%s", st->workflow->node.name, st->node.name);
 	return 0;
 }
 
@@ -646,6 +673,7 @@ static int sb_statfs(struct dentry *dentry, struct kstatfs *buf)
 
 static const struct super_operations sb_ops = {
 	.statfs = sb_statfs,
+	.drop_inode = generic_delete_inode,
 	.evict_inode = inode_evict,
 	.show_options = sb_show_options,
 };

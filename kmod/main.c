@@ -19,16 +19,18 @@ static int __init faasin_init(void)
 	err = faasin_pool_init();
 	if (err)
 		return err;
-	err = faasin_fs_init();
-	if (err)
-		goto pool;
 	err = faasin_netlink_init();
 	if (err)
-		goto fs;
+		goto pool;
+	/* Last: a mount may come at once and would outlive a failure after it. */
+	err = faasin_fs_init();
+	if (err)
+		goto netlink;
 	return 0;
 
-fs:
-	faasin_fs_exit();
+netlink:
+	faasin_netlink_exit();
+	faasin_workflow_exit();
 pool:
 	faasin_pool_exit();
 	return err;

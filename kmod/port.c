@@ -73,6 +73,9 @@ static int port_open(struct inode *inode, struct file *file)
 	struct faasin_handle *h;
 	int err;
 
+	/* The VFS would refuse it only after a stream had begun. */
+	if (file->f_flags & O_DIRECT)
+		return -EINVAL;
 	/* O_RDWR on an output is for windows; reading it stays an error. */
 	if (port->direction != (file->f_mode & FMODE_WRITE ? FAASIN_DIRECTION_OUT :
 							     FAASIN_DIRECTION_IN))
@@ -110,7 +113,7 @@ free:
 
 static int port_flush(struct file *file, fl_owner_t id)
 {
-	faasin_handle_flush(file->private_data, file);
+	faasin_handle_flush(file->private_data);
 	return 0;
 }
 
@@ -144,6 +147,22 @@ static ssize_t port_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	return faasin_channel_write(h->channel, h, from,
 				    nowait || iocb->ki_filp->f_flags & O_NONBLOCK, nowait);
+}
+
+/*
+ * Copies. The caller holds the lock of the pipe at the other end, so it must not
+ * come here to wait for bytes if it was told not to.
+ */
+static ssize_t port_splice_read(struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
+				size_t len, unsigned int flags)
+{
+	struct faasin_handle *h = file->private_data;
+
+	if (h->direction != FAASIN_DIRECTION_IN)
+		return -EBADF;
+	if (flags & SPLICE_F_NONBLOCK && !faasin_stream_poll(h))
+		return -EAGAIN;
+	return faasin_compat_splice_read(file, pos, pipe, len, flags);
 }
 
 static __poll_t port_poll(struct file *file, poll_table *wait)
@@ -223,7 +242,7 @@ const struct file_operations faasin_port_fops = {
 	.release = port_release,
 	.read_iter = port_read_iter,
 	.write_iter = port_write_iter,
-	.splice_read = faasin_compat_splice_read,
+	.splice_read = port_splice_read,
 	.splice_write = iter_file_splice_write,
 	.poll = port_poll,
 	.unlocked_ioctl = port_ioctl,

@@ -171,7 +171,8 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 		ch->cause = ci;		/* it had ended, its rest is lost all the same */
 	ch->early++;
 	full = stream_consumed(ch, s);
-	WRITE_ONCE(ch->discard, s->end);
+	/* Pairs with drop_discarded(). */
+	smp_store_release(&ch->discard, s->end);
 	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
 	spin_unlock(&ch->lock);
 

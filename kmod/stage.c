@@ -294,15 +294,17 @@ static int stage_make(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
 	return 0;
 }
 
-/* Directory entries, without the lock: the ports that are newer than given. */
+/* Directory entries, after the change: the ports that are newer than given. */
 static void stage_show(struct faasin_stage *st, bool created, u64 newest_port)
 {
+	struct super_block *sb;
 	struct faasin_port *port;
 
 	if (created) {
 		faasin_fs_appeared(&st->workflow->node, st->node.name, true);
 		return;
 	}
+	sb = faasin_fs_hold();
 	down_read(&faasin_tree_sem);
 	list_for_each_entry(port, &st->ports, entry) {
 		if (port->node.generation > newest_port)
@@ -311,6 +313,7 @@ static void stage_show(struct faasin_stage *st, bool created, u64 newest_port)
 			faasin_fs_changed(&port->node);
 	}
 	up_read(&faasin_tree_sem);
+	faasin_fs_release(sb);
 }
 
 /**

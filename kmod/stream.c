@@ -244,12 +244,14 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	return 0;
 }
 
-static struct faasin_writer *writer_find(struct faasin_stream *s, struct pid *pid)
+/* @h: through this open file; NULL for any. */
+static struct faasin_writer *writer_find(struct faasin_stream *s, struct pid *pid,
+					 const struct faasin_handle *h)
 {
 	struct faasin_writer *w;
 
 	list_for_each_entry(w, &s->processes, entry)
-		if (w->pid == pid)
+		if (w->pid == pid && (!h || w->handle == h))
 			return w;
 	return NULL;
 }
@@ -292,7 +294,7 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 		return -ENOMEM;
 
 	spin_lock(&ch->lock);
-	w = writer_find(s, pid);
+	w = writer_find(s, pid, h);
 	if (!w) {
 		if (s->nr_processes >= FAASIN_WRITERS_MAX)
 			writers_prune(s, &gone);
@@ -303,6 +305,7 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 		w = fresh;
 		fresh = NULL;
 		w->pid = get_pid(pid);
+		w->handle = h;
 		list_add(&w->entry, &s->processes);
 		s->nr_processes++;
 	}
@@ -318,28 +321,6 @@ unlock:
 		kfree(w);
 	}
 	return err;
-}
-
-/**
- * faasin_stream_publish() - let the consumer see what was put into the ring
- * @ch: channel; the caller holds wr.mutex
- * @s: the stream it belongs to
- * @head: position behind it
- *
- * Return: false if the stream is over; the bytes are not part of it then.
- */
-bool faasin_stream_publish(struct faasin_channel *ch, struct faasin_stream *s, u64 head)
-{
-	bool live;
-
-	spin_lock(&ch->lock);
-	live = s->state == FAASIN_STREAM_LIVE;
-	if (live) {
-		/* Pairs with head_seen(): the bytes and their segment are there. */
-		smp_store_release(&ch->head, head);
-	}
-	spin_unlock(&ch->lock);
-	return live;
 }
 
 /**
@@ -431,61 +412,79 @@ static bool signal_dumps_core(int sig)
 	return siginmask(sig, SIG_KERNEL_COREDUMP_MASK);
 }
 
-/* A process exits that holds a writing end: what does that mean to its stream? */
-static void holder_exits(struct faasin_handle *h, struct file *file, bool wrote)
+/*
+ * A process exits that holds a writing end: is that the stream's end, and why?
+ * If not, @sig is set to the signal that killed it, should it turn out to have
+ * been the last holder.
+ */
+static enum faasin_cause holder_exits(struct faasin_channel *ch, bool wrote, u32 *code, int *sig)
 {
-	struct faasin_channel *ch = h->channel;
-	struct faasin_stream *s = h->stream;
-	int code = exit_code_of(current);
-	int sig = code & 0x7f, status = (code >> 8) & 0xff;
+	int exit = exit_code_of(current);
+	int status = (exit >> 8) & 0xff;
 
-	if (ch->abort_on == FAASIN_ABORT_ON_NEVER)
-		return;
-	if (!sig) {
+	*sig = exit & 0x7f;
+	if (ch->abort_on == FAASIN_ABORT_ON_NEVER) {
+		*sig = 0;
+		return FAASIN_CAUSE_NONE;
+	}
+	if (!*sig) {
+		*code = status;
 		if (status >= 128 || (status && ch->abort_on == FAASIN_ABORT_ON_NONZERO))
-			stream_abort(ch, s, FAASIN_CAUSE_STATUS, status, NULL);
-		return;
+			return FAASIN_CAUSE_STATUS;
+		return FAASIN_CAUSE_NONE;
 	}
-	if (!wrote) {
-		bool last = file_count(file) == 1 && READ_ONCE(s->writers) == 1;
-
-		if (sig == SIGKILL && swept_in_good_order())
-			return;
-		if (sig != SIGKILL && !signal_dumps_core(sig) && !last)
-			return;
+	*code = *sig;
+	if (wrote)
+		return FAASIN_CAUSE_SIGNAL;
+	if (*sig == SIGKILL && swept_in_good_order()) {
+		*sig = 0;
+		return FAASIN_CAUSE_NONE;
 	}
-	/* SIGPIPE after the reader closed: the stream is not live any more. */
-	stream_abort(ch, s, FAASIN_CAUSE_SIGNAL, sig, NULL);
+	if (*sig == SIGKILL || signal_dumps_core(*sig))
+		return FAASIN_CAUSE_SIGNAL;
+	return FAASIN_CAUSE_NONE;
 }
 
 /**
  * faasin_handle_flush() - a process closes a descriptor
  * @h: open file
- * @file: the same
  *
  * Runs for every close, by the closing process, and so tells how a process that
- * held the writing end died, whoever else holds it.
+ * held the writing end died, whoever else holds it. Death by SIGPIPE after the
+ * reader closed changes nothing: the stream is not live any more.
  */
-void faasin_handle_flush(struct faasin_handle *h, struct file *file)
+void faasin_handle_flush(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
 	struct pid *pid = task_tgid(current), *old = NULL;
+	enum faasin_cause cause = FAASIN_CAUSE_NONE;
+	struct faasin_stream *s = h->stream;
 	struct faasin_writer *w;
+	int sig = 0;
+	bool wrote;
+	u32 code;
 
 	if (h->direction != FAASIN_DIRECTION_OUT || current->flags & PF_KTHREAD)
 		return;
 	spin_lock(&ch->lock);
-	w = writer_find(h->stream, pid);
+	wrote = writer_find(s, pid, NULL);
+	w = writer_find(s, pid, h);
 	if (w)
 		w->seen = true;
 	if (h->wrote == pid) {
 		old = h->wrote;
 		WRITE_ONCE(h->wrote, NULL);
 	}
+	if (current->flags & PF_EXITING)
+		cause = holder_exits(ch, wrote, &code, &sig);
+	if (sig && !cause)
+		faasin_cause_set(&s->leaver, s, FAASIN_CAUSE_SIGNAL, sig, NULL, false);
+	else
+		s->leaver.cause = FAASIN_CAUSE_NONE;
 	spin_unlock(&ch->lock);
 	put_pid(old);
-	if (current->flags & PF_EXITING)
-		holder_exits(h, file, w);
+	if (cause)
+		stream_abort(ch, s, cause, code, NULL);
 }
 
 /* Dead, or dying in a way that no flush will tell of. Called under RCU. */
@@ -497,36 +496,62 @@ static bool process_gone(struct pid *pid)
 	       task->signal->flags & SIGNAL_GROUP_EXIT;
 }
 
+/*
+ * An open file goes. Whoever wrote through it and lives can close it no more;
+ * whoever is gone unseen stays on the list for the stream's last release.
+ */
+static void writers_leave(struct faasin_stream *s, const struct faasin_handle *h)
+{
+	struct faasin_writer *w;
+
+	rcu_read_lock();
+	list_for_each_entry(w, &s->processes, entry) {
+		if (w->handle != h)
+			continue;
+		w->handle = NULL;
+		if (!w->seen && !process_gone(w->pid))
+			w->seen = true;
+	}
+	rcu_read_unlock();
+}
+
+/* How a stream ends whose last writing open file goes. */
+static bool last_cause(struct faasin_channel *ch, struct faasin_stream *s,
+		       struct faasin_cause_info *ci)
+{
+	struct faasin_writer *w;
+
+	if (ch->abort_on == FAASIN_ABORT_ON_NEVER)
+		return false;
+	list_for_each_entry(w, &s->processes, entry) {
+		if (w->seen)
+			continue;
+		faasin_cause_set(ci, s, FAASIN_CAUSE_LOST, 0, w->pid, false);
+		return true;
+	}
+	*ci = s->leaver;
+	return ci->cause;
+}
+
 static void output_release(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
 	struct faasin_stream *s = h->stream;
-	struct pid *lost = NULL;
-	struct faasin_writer *w;
-	bool last, idle, first = false;
+	bool idle, first = false, bad = false;
+	struct faasin_cause_info ci;
 
 	spin_lock(&ch->lock);
-	last = !--s->writers;
 	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
-	if (last && ch->abort_on != FAASIN_ABORT_ON_NEVER) {
-		rcu_read_lock();
-		list_for_each_entry(w, &s->processes, entry) {
-			if (!w->seen && process_gone(w->pid)) {
-				lost = get_pid(w->pid);
-				break;
-			}
-		}
-		rcu_read_unlock();
+	writers_leave(s, h);
+	if (!--s->writers) {
+		bad = last_cause(ch, s, &ci);
+		first = faasin_stream_finish(ch, s, bad ? FAASIN_STREAM_ABORTED :
+							  FAASIN_STREAM_ENDED, bad ? &ci : NULL);
 	}
-	if (last && !lost)
-		first = faasin_stream_finish(ch, s, FAASIN_STREAM_ENDED, NULL);
 	spin_unlock(&ch->lock);
 
 	if (first)
-		stream_said(ch, s, NULL);
-	if (lost)
-		stream_abort(ch, s, FAASIN_CAUSE_LOST, 0, lost);
-	put_pid(lost);
+		stream_said(ch, s, bad ? &ci : NULL);
 	put_pid(h->wrote);
 	faasin_stream_put(s);
 	if (idle)

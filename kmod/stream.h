@@ -17,14 +17,32 @@
 #include <linux/list.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 
 #include "uapi/faasin.h"
 
-struct file;
 struct pid;
-struct faasin_cause_info;
 struct faasin_channel;
+struct faasin_handle;
+
+/**
+ * struct faasin_cause_info - why the last stream that did not simply end did not
+ * @cause: enum faasin_cause
+ * @code: signal or exit status
+ * @pid: of the process, in the initial pid namespace
+ * @by_reader: the consumer's process, not the producer's
+ * @stream: number of the stream
+ * @comm: the process's command name
+ */
+struct faasin_cause_info {
+	u32 cause;
+	u32 code;
+	u32 pid;
+	bool by_reader;
+	u64 stream;
+	char comm[TASK_COMM_LEN];
+};
 
 /**
  * enum faasin_stream_state
@@ -44,12 +62,14 @@ enum faasin_stream_state {
  * struct faasin_writer - a process that wrote to a stream
  * @entry: in the stream's list
  * @pid: its thread group, held
- * @seen: it closed a descriptor after it last wrote, so its end was or will be
- *	looked at
+ * @handle: the open file that it wrote through; NULL once that is gone
+ * @seen: it closed a descriptor of @handle after it last wrote, so its end was
+ *	looked at, or it outlived @handle
  */
 struct faasin_writer {
 	struct list_head entry;
 	struct pid *pid;
+	const struct faasin_handle *handle;
 	bool seen;
 };
 
@@ -65,6 +85,8 @@ struct faasin_writer {
  * @writers: open files that write
  * @processes: who wrote: struct faasin_writer
  * @nr_processes: length of that list
+ * @leaver: how the last process to close a descriptor was killed by a signal, if
+ *	that does not matter unless it was the last holder
  * @cause: of an abort or early close
  * @code: of the cause
  */
@@ -79,6 +101,7 @@ struct faasin_stream {
 	unsigned int writers;
 	struct list_head processes;
 	unsigned int nr_processes;
+	struct faasin_cause_info leaver;
 	u32 cause;
 	u32 code;
 };
@@ -126,11 +149,10 @@ struct faasin_handle {
 
 int faasin_stream_open(struct faasin_handle *h, bool nonblock);
 int faasin_session_open(struct faasin_handle *h);
-void faasin_handle_flush(struct faasin_handle *h, struct file *file);
+void faasin_handle_flush(struct faasin_handle *h);
 void faasin_handle_release(struct faasin_handle *h);
 
 int faasin_stream_note_writer(struct faasin_handle *h);
-bool faasin_stream_publish(struct faasin_channel *ch, struct faasin_stream *s, u64 head);
 bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n);
 
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,
