@@ -229,12 +229,12 @@ static u32 last_space(struct faasin_channel *ch, u64 head)
 {
 	struct faasin_segment *seg = last_segment(ch);
 
-	return seg->block->size - (seg->offset + (u32)(head - seg->begin));
+	return seg->block->size - (u32)(head - seg->begin);
 }
 
 static void *segment_address(struct faasin_segment *seg, u64 pos)
 {
-	return page_address(seg->block->page) + seg->offset + (pos - seg->begin);
+	return page_address(seg->block->page) + (pos - seg->begin);
 }
 
 /*
@@ -243,14 +243,8 @@ static void *segment_address(struct faasin_segment *seg, u64 pos)
  */
 static void ring_start_over(struct faasin_channel *ch, u64 head)
 {
-	struct faasin_segment *seg;
-
-	if (ch->wr.segments == segments_seen(&ch->rd) ||
-	    tail_seen(ch) != head)
-		return;
-	seg = last_segment(ch);
-	seg->offset = 0;
-	seg->begin = head;
+	if (ch->wr.segments != segments_seen(&ch->rd) && tail_seen(ch) == head)
+		last_segment(ch)->begin = head;
 }
 
 static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 begin)
@@ -258,7 +252,6 @@ static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 b
 	struct faasin_segment *seg = &ch->ring[ch->wr.segments & ch->ring_mask];
 
 	seg->block = b;
-	seg->offset = 0;
 	seg->begin = begin;
 	segments_set(&ch->wr, ch->wr.segments + 1);
 }

@@ -49,9 +49,8 @@ struct cgroup_subsys_state;
 struct faasin_port;
 
 /**
- * struct faasin_segment - a run of bytes in one block
+ * struct faasin_segment - a run of bytes from the start of one block on
  * @block: where
- * @offset: of the first byte in the block
  * @begin: position of the first byte
  *
  * It ends where the next segment begins; the last one ends at head.
@@ -59,7 +58,6 @@ struct faasin_port;
 struct faasin_segment {
 	struct faasin_block *block;
 	u64 begin;
-	u32 offset;
 };
 
 /**
