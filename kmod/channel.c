@@ -323,15 +323,14 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 	return copied;
 }
 
-/* Bytes were published: wake whoever found none. */
-static void wake_after_write(struct faasin_channel *ch, size_t n)
+/*
+ * Bytes were published: wake whoever found none. Publishing was done under
+ * ch->lock, and whoever sleeps or polls for bytes takes that lock between
+ * queueing and looking: either it saw the bytes, or it is in the queue by now.
+ */
+static void wake_after_write(struct faasin_channel *ch)
 {
-	/* Pairs with the barrier of prepare_to_wait(): the sleeper sees head,
-	 * or this sees the sleeper.
-	 */
-	bool wake = wq_has_sleeper(&ch->rd.wait);
-
-	if (wake) {
+	if (waitqueue_active(&ch->rd.wait)) {
 		ch->wr.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
 		wake_up_interruptible_poll(&ch->rd.wait, EPOLLIN | EPOLLRDNORM);
@@ -444,9 +443,12 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 
 	if (!iov_iter_count(from))
 		return 0;
-	err = faasin_stream_note_writer(h);
-	if (err)
-		return err;
+	/* Held, so that the same address means the same process. */
+	if (unlikely(READ_ONCE(h->wrote) != task_tgid(current))) {
+		err = faasin_stream_note_writer(h);
+		if (err)
+			return err;
+	}
 	err = side_lock(&ch->wr, nowait);
 	if (err)
 		return err;
@@ -456,7 +458,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 		n = channel_fill(ch, s, from, whole);
 		if (n > 0) {
 			done += n;
-			wake_after_write(ch, n);
+			wake_after_write(ch);
 			continue;
 		}
 		if (!n && nonblock) {
@@ -465,7 +467,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 				n = channel_fill(ch, s, from, whole);
 				if (n > 0) {
 					done += n;
-					wake_after_write(ch, n);
+					wake_after_write(ch);
 					continue;
 				}
 			}
@@ -518,17 +520,9 @@ static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64
 	return &ch->ring[i & ch->ring_mask];
 }
 
-/* Everything below @pos is consumed: give its blocks back, then say so. */
-static void consumed_to(struct faasin_channel *ch, u64 pos)
-{
-	u64 end = pos;
-
-	segment_at(ch, pos, &end);
-	tail_set(ch, pos);
-}
-
-/* Room was made: tell a writer when half of it is free, pollers as soon as
- * there is enough for them.
+/*
+ * Room was made, which is when a block was given back or all was read: tell a
+ * writer when half of it is free, pollers as soon as there is enough for them.
  */
 static void wake_after_read(struct faasin_channel *ch)
 {
@@ -560,7 +554,7 @@ static void drop_discarded(struct faasin_channel *ch)
 	u64 to = smp_load_acquire(&ch->discard), end = to;
 
 	lockdep_assert_held(&ch->rd.mutex);
-	if (to <= ch->tail)
+	if (likely(to <= ch->tail))
 		return;
 	segment_at(ch, to, &end);
 	/* Together, so that the sums of the statistics hold at any time. */
@@ -579,24 +573,22 @@ static void drop_discarded(struct faasin_channel *ch)
  */
 void faasin_channel_discard(struct faasin_channel *ch)
 {
-	/* The mark before the look at the mutex; the holder does it the other
-	 * way round.
-	 */
-	smp_mb();
 	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
-		if (!mutex_trylock(&ch->rd.mutex))
+		if (!mutex_trylock(&ch->rd.mutex)) {
+			/* The reader may have looked before; if so, this will. */
+			mod_delayed_work(system_wq, &ch->idle, 1);
 			return;
+		}
 		drop_discarded(ch);
 		mutex_unlock(&ch->rd.mutex);
-		/* As above: the mutex is open before the mark is read. */
-		smp_mb();
 	}
 }
 
 static void reader_unlock(struct faasin_channel *ch)
 {
 	mutex_unlock(&ch->rd.mutex);
-	faasin_channel_discard(ch);
+	if (unlikely(READ_ONCE(ch->discard) > READ_ONCE(ch->tail)))
+		faasin_channel_discard(ch);
 }
 
 /*
@@ -613,6 +605,14 @@ static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int 
 	return *state == FAASIN_STREAM_LIVE ? head : s->end;
 }
 
+static struct faasin_stream *session_stream(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	/* Pairs with faasin_session_bind(): it is set once. */
+	struct faasin_stream *s = smp_load_acquire(&ss->stream);
+
+	return likely(s) ? s : faasin_session_stream(ch, ss);
+}
+
 /*
  * What is there of the session's stream, into @to: > 0 bytes; 0 nothing yet;
  * < 0 an error, of which -ENODATA stands for the end.
@@ -620,8 +620,9 @@ static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int 
 static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
 			     struct iov_iter *to)
 {
-	struct faasin_stream *s = faasin_session_stream(ch, ss);
+	struct faasin_stream *s = session_stream(ch, ss);
 	struct faasin_segment *seg;
+	unsigned long done;
 	size_t n, copied;
 	u64 pos, limit;
 	int state;
@@ -654,8 +655,18 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	copied = copy_to_iter(segment_address(seg, pos), n, to);
 	if (!copied)
 		return -EFAULT;
-	faasin_session_take(ch, ss);
-	consumed_to(ch, pos + copied);
+	if (unlikely(!READ_ONCE(s->begun)))
+		faasin_session_take(ch, ss);
+
+	pos += copied;
+	done = ch->rd.segments;
+	if (pos == limit)
+		segment_at(ch, pos, &limit);
+	tail_set(ch, pos);
+	if (done != ch->rd.segments || pos == READ_ONCE(ch->head))
+		wake_after_read(ch);
+	else
+		ch->rd.wakes_avoided++;
 	return copied;
 }
 
@@ -667,7 +678,7 @@ static bool data_ready(struct faasin_channel *ch, void *arg)
 
 	if (READ_ONCE(ss->result) || READ_ONCE(ch->discard) > READ_ONCE(ch->tail))
 		return true;
-	s = faasin_session_stream(ch, ss);
+	s = session_stream(ch, ss);
 	if (!s)
 		return READ_ONCE(ss->result);
 	return stream_limit(ch, s, &state) > READ_ONCE(ch->tail) ||
@@ -689,6 +700,9 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 
 	for (;;) {
 		prepare_to_wait(&ch->rd.wait, &wait, TASK_INTERRUPTIBLE);
+		/* For wake_after_write(). */
+		spin_lock(&ch->lock);
+		spin_unlock(&ch->lock);
 		if (data_ready(ch, ss))
 			break;
 		if (signal_pending(current)) {
@@ -738,7 +752,6 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 		n = channel_drain(ch, ss, to);
 		if (n > 0) {
 			done += n;
-			wake_after_read(ch);
 			continue;
 		}
 		if (n < 0 || done) {

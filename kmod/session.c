@@ -62,7 +62,7 @@ struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faas
 	s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
 	if (s) {
 		refcount_inc(&s->ref);
-		/* Pairs with faasin_session_stream(). */
+		/* Pairs with session_stream(). */
 		smp_store_release(&ss->stream, s);
 	} else if (ch->unlinked) {
 		ss->result = FAASIN_RESULT_ABORTED;
@@ -82,11 +82,8 @@ struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faas
  */
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct faasin_session *ss)
 {
-	/* Pairs with faasin_session_bind(): it is set once. */
-	struct faasin_stream *s = smp_load_acquire(&ss->stream);
+	struct faasin_stream *s;
 
-	if (s)
-		return s;
 	spin_lock(&ch->lock);
 	s = faasin_session_bind(ch, ss);
 	spin_unlock(&ch->lock);
@@ -100,12 +97,8 @@ struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct fa
  */
 void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
 {
-	struct faasin_stream *s = ss->stream;
-
-	if (READ_ONCE(s->begun))
-		return;
 	spin_lock(&ch->lock);
-	WRITE_ONCE(s->begun, true);
+	WRITE_ONCE(ss->stream->begun, true);
 	spin_unlock(&ch->lock);
 }
 

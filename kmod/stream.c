@@ -286,9 +286,6 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 	LIST_HEAD(gone);
 	int err = 0;
 
-	/* Held, so that the same address means the same process. */
-	if (READ_ONCE(h->wrote) == pid)
-		return 0;
 	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
 	if (!fresh)
 		return -ENOMEM;
