@@ -330,6 +330,7 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
  */
 static void wake_after_write(struct faasin_channel *ch)
 {
+	/* No barrier: see above. */
 	if (waitqueue_active(&ch->rd.wait)) {
 		ch->wr.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
@@ -337,7 +338,7 @@ static void wake_after_write(struct faasin_channel *ch)
 	} else {
 		ch->wr.wakes_avoided++;
 	}
-	/* Whoever polls edge-triggered expects to hear of every write. */
+	/* Whoever polls edge-triggered expects to hear of every write. See above. */
 	if (waitqueue_active(&ch->rd.poll))
 		wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLRDNORM);
 }
@@ -785,7 +786,6 @@ unlocked:
  * @capacity: bytes, checked
  * @abort_on: policy
  * @early_close: policy
- * @generation: the link's
  *
  * Return: the channel with one reference, or NULL if there is no memory for it
  * and its reserved page.
@@ -793,7 +793,7 @@ unlocked:
 struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin_port *dst,
 					  struct cgroup_subsys_state *css, u64 capacity,
 					  enum faasin_abort_on abort_on,
-					  enum faasin_early_close early_close, u64 generation)
+					  enum faasin_early_close early_close)
 {
 	struct faasin_channel *ch;
 	unsigned long slots;
@@ -814,7 +814,6 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 		goto free;
 	ch->abort_on = abort_on;
 	ch->early_close = early_close;
-	ch->generation = generation;
 
 	init_waitqueue_head(&ch->wr.wait);
 	init_waitqueue_head(&ch->wr.poll);

@@ -125,11 +125,12 @@ struct faasin_stats {
  * @swallowed: bytes of writers whose reader is gone; @lock
  * @held_max: most bytes that waited; @wr.mutex
  * @cause: @lock
+ * @cut: among the channels whose links are being deleted; the deleter's
  * @ref: the link's, and one an open file
  * @src: the output port; held; constant
  * @dst: the input port; held; constant
  * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
- * @generation: the link's; constant
+ * @generation: the link's; constant once it is made
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
  */
@@ -168,6 +169,7 @@ struct faasin_channel {
 
 	struct delayed_work idle;
 	u64 idle_seen;
+	struct list_head cut;
 	struct kref ref;
 	struct faasin_port *src;
 	struct faasin_port *dst;
@@ -177,7 +179,7 @@ struct faasin_channel {
 struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin_port *dst,
 					  struct cgroup_subsys_state *css, u64 capacity,
 					  enum faasin_abort_on abort_on,
-					  enum faasin_early_close early_close, u64 generation);
+					  enum faasin_early_close early_close);
 void faasin_channel_get(struct faasin_channel *ch);
 void faasin_channel_put(struct faasin_channel *ch);
 

@@ -98,11 +98,12 @@ struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
 /**
  * faasin_link_cut() - take a link away
  * @link: link; gone afterwards
+ * @cut: gets its channel, for faasin_links_bury()
  *
  * Called under faasin_tree_sem, held for writing. No open finds the link any
  * more, both sides are told. The channel lives on in open files.
  */
-void faasin_link_cut(struct faasin_link *link)
+void faasin_link_cut(struct faasin_link *link, struct list_head *cut)
 {
 	struct faasin_port *src = link->src, *dst = link->dst;
 	struct faasin_channel *ch = link->channel;
@@ -115,9 +116,23 @@ void faasin_link_cut(struct faasin_link *link)
 	trace_faasin_unlink(link->generation, src->node.generation, dst->node.generation,
 			    ch->pool.capacity);
 	faasin_channel_event(ch, FAASIN_EVENT_LINK_DEL, 0, 0, NULL);
-	faasin_channel_put(ch);
+	list_add_tail(&ch->cut, cut);
 	kfree(link);
 	faasin_tree_changed();
+}
+
+/**
+ * faasin_links_bury() - let the channels of deleted links go, without the lock
+ * @cut: what faasin_link_cut() was given
+ *
+ * Freeing one may take a while: it can hold a gigabyte.
+ */
+void faasin_links_bury(struct list_head *cut)
+{
+	struct faasin_channel *ch, *next;
+
+	list_for_each_entry_safe(ch, next, cut, cut)
+		faasin_channel_put(ch);
 }
 
 /*
@@ -170,11 +185,15 @@ static bool link_is_as_asked(const struct faasin_link *link, const struct faasin
 	       !(spec->has_early_close && spec->early_close != ch->early_close);
 }
 
-static int link_make(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+/*
+ * The two ports, if they may be linked as asked. Returns 1 if they are, just so,
+ * already.
+ */
+static int link_check(const struct faasin_link_spec *spec, struct faasin_port **srcp,
+		      struct faasin_port **dstp, struct netlink_ext_ack *extack)
 {
 	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
 	struct faasin_port *src, *dst;
-	struct faasin_link *link;
 	int err;
 
 	if (!wf)
@@ -195,7 +214,7 @@ static int link_make(const struct faasin_link_spec *spec, struct netlink_ext_ack
 			return -EEXIST;
 		}
 		if (link_is_as_asked(src->link, spec))
-			return 0;
+			return 1;
 		NL_SET_ERR_MSG(extack, "the link exists with other options; unlink it first");
 		return -EEXIST;
 	}
@@ -215,46 +234,47 @@ static int link_make(const struct faasin_link_spec *spec, struct netlink_ext_ack
 	err = link_loops(src->stage, dst->stage);
 	if (err == -ELOOP)
 		NL_SET_ERR_MSG(extack, "the link would close a loop");
-	if (err)
-		return err;
+	else if (err)
+		NL_SET_ERR_MSG(extack, "no memory to look for loops");
+	*srcp = src;
+	*dstp = dst;
+	return err;
+}
 
-	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+/* Takes over the channel if it succeeds. */
+static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack)
+{
+	struct faasin_port *src = ch->src, *dst = ch->dst;
+	struct faasin_workflow *wf = src->stage->workflow;
+	struct faasin_link *link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	int err;
+
 	if (!link)
 		goto nomem;
 	link->workflow = wf;
 	link->src = src;
 	link->dst = dst;
+	link->channel = ch;
 	link->generation = faasin_generation();
-	link->channel = faasin_channel_new(src, dst, wf->memcg_css,
-					   spec->has_capacity ? spec->capacity :
-								FAASIN_CAPACITY_DEFAULT,
-					   spec->has_abort_on ? spec->abort_on :
-								FAASIN_ABORT_ON_CRASH,
-					   spec->has_early_close ? spec->early_close :
-								   FAASIN_EARLY_CLOSE_EPIPE,
-					   link->generation);
-	if (!link->channel)
-		goto free;
+	ch->generation = link->generation;
 	err = xa_err(xa_store(&wf->links, link->generation, link, GFP_KERNEL));
 	if (err)
-		goto put;
+		goto free;
 	wf->nr_links++;
 	src->link = link;
 	dst->link = link;
 	faasin_tree_changed();
 	trace_faasin_link(link->generation, src->node.generation, dst->node.generation,
-			  link->channel->pool.capacity);
-	faasin_channel_event(link->channel, FAASIN_EVENT_LINK_NEW, 0, 0, NULL);
+			  ch->pool.capacity);
+	faasin_channel_event(ch, FAASIN_EVENT_LINK_NEW, 0, 0, NULL);
 	wake_up_all(&src->linked);
 	wake_up_all(&dst->linked);
 	return 0;
 
-put:
-	faasin_channel_put(link->channel);
 free:
 	kfree(link);
 nomem:
-	NL_SET_ERR_MSG(extack, "no memory for the link, or the cgroup is at its memory.max");
+	NL_SET_ERR_MSG(extack, "no memory for the link");
 	return -ENOMEM;
 }
 
@@ -267,12 +287,52 @@ nomem:
  */
 int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
 {
-	int err = faasin_tree_lock(extack);
+	u64 capacity = spec->has_capacity ? spec->capacity : FAASIN_CAPACITY_DEFAULT;
+	u32 abort_on = spec->has_abort_on ? spec->abort_on : FAASIN_ABORT_ON_CRASH;
+	u32 early_close = spec->has_early_close ? spec->early_close : FAASIN_EARLY_CLOSE_EPIPE;
+	struct faasin_channel *ch = NULL;
+	struct faasin_port *src, *dst;
+	int err;
 
-	if (err)
-		return err;
-	err = link_make(spec, extack);
-	up_write(&faasin_tree_sem);
+	for (;;) {
+		err = faasin_tree_lock(extack);
+		if (err)
+			break;
+		err = link_check(spec, &src, &dst, extack);
+		if (!err && ch && ch->src == src && ch->dst == dst) {
+			err = link_insert(ch, extack);
+			if (!err)
+				ch = NULL;
+			up_write(&faasin_tree_sem);
+			break;
+		}
+		if (!err) {
+			faasin_node_get(&src->node);
+			faasin_node_get(&dst->node);
+		}
+		up_write(&faasin_tree_sem);
+		if (err) {
+			err = min(err, 0);
+			break;
+		}
+		/* The memory without the lock: a cgroup that is at its limit
+		 * keeps nobody but the requester waiting. Then all is looked at
+		 * again; the names may mean other ports by now.
+		 */
+		if (ch)
+			faasin_channel_put(ch);
+		ch = faasin_channel_new(src, dst, src->stage->workflow->memcg_css, capacity,
+					abort_on, early_close);
+		faasin_node_put(&dst->node);
+		faasin_node_put(&src->node);
+		if (!ch) {
+			NL_SET_ERR_MSG(extack,
+				       "no memory for the link, or the cgroup is at its memory.max");
+			return -ENOMEM;
+		}
+	}
+	if (ch)
+		faasin_channel_put(ch);
 	return err;
 }
 
@@ -286,6 +346,7 @@ int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
 {
 	struct faasin_link *link;
+	LIST_HEAD(cut);
 	int err = faasin_tree_lock(extack);
 
 	if (err)
@@ -294,7 +355,8 @@ int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	if (IS_ERR(link))
 		err = PTR_ERR(link);
 	else
-		faasin_link_cut(link);
+		faasin_link_cut(link, &cut);
 	up_write(&faasin_tree_sem);
+	faasin_links_bury(&cut);
 	return err;
 }

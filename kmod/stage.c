@@ -189,14 +189,18 @@ static void stage_bind_cgroup(struct faasin_stage *st, struct cgroup *cgrp)
 	hash_add(stages_by_cgroup, &st->by_cgroup, hash_ptr(cgrp, 32));
 }
 
-static void stage_set(struct faasin_stage *st, const struct faasin_stage_spec *spec)
+/* Returns whether that is a change. */
+static bool stage_set(struct faasin_stage *st, const struct faasin_stage_spec *spec)
 {
-	if (spec->has_uid)
-		st->uid = spec->uid;
-	if (spec->has_gid)
-		st->gid = spec->gid;
-	if (spec->has_mode)
-		st->mode = spec->mode;
+	kuid_t uid = spec->has_uid ? spec->uid : st->uid;
+	kgid_t gid = spec->has_gid ? spec->gid : st->gid;
+	umode_t mode = spec->has_mode ? spec->mode : st->mode;
+	bool changed = !uid_eq(uid, st->uid) || !gid_eq(gid, st->gid) || mode != st->mode;
+
+	st->uid = uid;
+	st->gid = gid;
+	st->mode = mode;
+	return changed;
 }
 
 static struct faasin_stage *stage_create(struct faasin_workflow *wf,
@@ -255,6 +259,7 @@ static int stage_make(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
 	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
 	struct list_head *last;
 	struct faasin_stage *st;
+	bool changed = true;
 	int err;
 
 	if (!wf)
@@ -282,13 +287,17 @@ static int stage_make(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
 			stage_drop_ports(st, last);
 			return err;
 		}
-		stage_set(st, spec);
+		changed = stage_set(st, spec) || last != st->ports.prev;
 	}
 	if (cgrp && st->cgroup != cgrp) {
 		cgroup_get(cgrp);
 		stage_bind_cgroup(st, cgrp);
+		changed = true;
 	}
-	faasin_tree_changed();
+	if (changed) {
+		faasin_tree_changed();
+		stage_event(st, FAASIN_EVENT_STAGE_NEW);
+	}
 	faasin_node_get(&st->node);
 	*stp = st;
 	return 0;
@@ -350,7 +359,6 @@ int faasin_stage_new(const struct faasin_stage_spec *spec, struct netlink_ext_ac
 	if (err)
 		goto put;
 	stage_show(st, created, newest_port);
-	stage_event(st, FAASIN_EVENT_STAGE_NEW);
 	faasin_node_put(&st->node);
 put:
 	faasin_cgroup_put(cgrp);
@@ -360,17 +368,18 @@ put:
 /**
  * faasin_stage_kill() - first phase of a stage's removal
  * @st: stage
+ * @cut: gets its links, for faasin_links_bury()
  *
  * Called under faasin_tree_sem, held for writing. The tree's references to the
  * stage and its ports pass on to the second phase.
  */
-void faasin_stage_kill(struct faasin_stage *st)
+void faasin_stage_kill(struct faasin_stage *st, struct list_head *cut)
 {
 	struct faasin_port *port;
 
 	list_for_each_entry(port, &st->ports, entry) {
 		if (port->link)
-			faasin_link_cut(port->link);
+			faasin_link_cut(port->link, cut);
 		port->node.dead = true;
 		wake_up_all(&port->linked);
 	}
@@ -385,6 +394,7 @@ void faasin_stage_kill(struct faasin_stage *st)
 	}
 	st->node.dead = true;
 	faasin_tree_changed();
+	stage_event(st, FAASIN_EVENT_STAGE_DEL);
 }
 
 /**
@@ -398,7 +408,6 @@ void faasin_stage_bury(struct faasin_stage *st)
 	list_for_each_entry(port, &st->doomed_ports, entry)
 		faasin_fs_vanished(&st->node, &port->node);
 	faasin_fs_vanished(&st->workflow->node, &st->node);
-	stage_event(st, FAASIN_EVENT_STAGE_DEL);
 	list_for_each_entry_safe(port, next, &st->doomed_ports, entry) {
 		list_del(&port->entry);
 		faasin_node_put(&port->node);
@@ -420,6 +429,7 @@ int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 {
 	struct faasin_workflow *wf;
 	struct faasin_stage *st;
+	LIST_HEAD(cut);
 	int err = faasin_tree_lock(extack);
 
 	if (err)
@@ -434,10 +444,12 @@ int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 		NL_SET_ERR_MSG(extack, "the stage was deleted and made anew since");
 		err = -ESTALE;
 	} else {
-		faasin_stage_kill(st);
+		faasin_stage_kill(st, &cut);
 	}
 	up_write(&faasin_tree_sem);
-	if (!err)
-		faasin_stage_bury(st);
-	return err;
+	if (err)
+		return err;
+	faasin_links_bury(&cut);
+	faasin_stage_bury(st);
+	return 0;
 }

@@ -291,6 +291,7 @@ static struct faasin_workflow *workflow_create(const char *name, struct cgroup *
 	hash_add(workflows_by_name, &wf->by_name, name_hash(name));
 	faasin_nr_workflows++;
 	faasin_tree_changed();
+	workflow_event(wf, FAASIN_EVENT_WORKFLOW_NEW);
 	return wf;
 
 put:
@@ -314,7 +315,6 @@ static void workflow_kill(struct faasin_workflow *wf)
 static void workflow_bury(struct faasin_workflow *wf)
 {
 	faasin_fs_vanished(NULL, &wf->node);
-	workflow_event(wf, FAASIN_EVENT_WORKFLOW_DEL);
 	faasin_node_put(&wf->node);
 }
 
@@ -361,7 +361,6 @@ int faasin_workflow_new(const struct faasin_workflow_spec *spec, struct netlink_
 	if (err || !fresh)
 		goto put;
 	faasin_fs_appeared(NULL, fresh->node.name, true);
-	workflow_event(fresh, FAASIN_EVENT_WORKFLOW_NEW);
 	faasin_node_put(&fresh->node);
 	return 0;
 
@@ -384,6 +383,7 @@ int faasin_workflow_del(const char *name, u64 generation, struct netlink_ext_ack
 	struct faasin_workflow *wf;
 	struct faasin_stage *st, *next;
 	LIST_HEAD(doomed);
+	LIST_HEAD(cut);
 	unsigned long i;
 	int err = faasin_tree_lock(extack);
 
@@ -401,13 +401,15 @@ int faasin_workflow_del(const char *name, u64 generation, struct netlink_ext_ack
 	}
 	workflow_kill(wf);
 	xa_for_each(&wf->stages, i, st) {
-		faasin_stage_kill(st);
+		faasin_stage_kill(st, &cut);
 		list_add_tail(&st->doomed, &doomed);
 	}
+	workflow_event(wf, FAASIN_EVENT_WORKFLOW_DEL);
 unlock:
 	up_write(&faasin_tree_sem);
 	if (err)
 		return err;
+	faasin_links_bury(&cut);
 	list_for_each_entry_safe(st, next, &doomed, doomed)
 		faasin_stage_bury(st);
 	workflow_bury(wf);

@@ -3,7 +3,7 @@
  * Workflows, stages, ports and links: names and lifetime.
  *
  * Locks, in the order in which they nest:
- *   genl_mutex (requests, taken by generic netlink)
+ *   cb_lock (taken for reading by generic netlink; requests run side by side)
  *     faasin_tree_sem	every member here that says so; held for writing by
  *			whoever changes the tree, for reading by look-ups,
  *			listings and opens
@@ -241,8 +241,9 @@ int faasin_link_new(const struct faasin_link_spec *spec,
 int faasin_link_del(const struct faasin_link_spec *spec,
 		    struct netlink_ext_ack *extack);
 
-void faasin_link_cut(struct faasin_link *link);
-void faasin_stage_kill(struct faasin_stage *st);
+void faasin_link_cut(struct faasin_link *link, struct list_head *cut);
+void faasin_links_bury(struct list_head *cut);
+void faasin_stage_kill(struct faasin_stage *st, struct list_head *cut);
 void faasin_stage_bury(struct faasin_stage *st);
 
 void faasin_node_init(struct faasin_node *node, enum faasin_kind kind, const char *name);
