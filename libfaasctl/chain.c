@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Chains: links in a row, with everything that they need, all or nothing.
+ *
+ * What is created is noted, with its generation, in the order of creation;
+ * undoing goes the other way and so never deletes what others made since.
+ */
+#include <stdio.h>
+
+#include "internal.h"
+
+enum kind {
+	MADE_CGROUP,
+	MADE_WORKFLOW,
+	MADE_STAGE,
+	MADE_LINK,
+};
+
+/**
+ * struct made - something that was created
+ * @next: what was created before it
+ * @kind: what it is
+ * @levels: of a cgroup: which directories
+ * @generation: of the others: its generation
+ * @name: the stage, or the end that a link starts at; "" for the workflow
+ */
+struct made {
+	struct made *next;
+	enum kind kind;
+	unsigned int levels;
+	uint64_t generation;
+	char name[2 * (FAASIN_NAME_MAX + 1)];
+};
+
+/**
+ * struct faasctl_chain - what was created
+ * @ctl: the handle it was created with; borrowed
+ * @workflow: the name of the workflow
+ * @made: the newest thing created
+ */
+struct faasctl_chain {
+	struct faasctl *ctl;
+	char workflow[FAASIN_NAME_MAX + 1];
+	struct made *made;
+};
+
+static struct made *note(struct faasctl_chain *chain, enum kind kind,
+			 const char *name)
+{
+	struct made *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return NULL;
+	made->kind = kind;
+	snprintf(made->name, sizeof(made->name), "%s", name ? name : "");
+	made->next = chain->made;
+	chain->made = made;
+	return made;
+}
+
+/* Takes back the newest note: what it was for did not come to be. */
+static void unnote(struct faasctl_chain *chain)
+{
+	struct made *made = chain->made;
+
+	chain->made = made->next;
+	free(made);
+}
+
+static int workflow_generation(const struct faasctl_workflow *workflow,
+			       void *arg)
+{
+	*(uint64_t *)arg = workflow->generation;
+	return 0;
+}
+
+static int stage_generation(const struct faasctl_stage *stage, void *arg)
+{
+	*(uint64_t *)arg = stage->generation;
+	return 0;
+}
+
+static int link_generation(const struct faasctl_link *link, void *arg)
+{
+	*(uint64_t *)arg = link->generation;
+	return 0;
+}
+
+/* A default cgroup; for a stage of an uncharged workflow only if there can be. */
+static int make_cgroup(struct faasctl_chain *chain, const char *stage,
+		       struct faasctl_error *err)
+{
+	struct made *made = note(chain, MADE_CGROUP, stage);
+	int fd;
+
+	if (!made)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	fd = faasctl__cgroup_default(chain->workflow, stage, &made->levels,
+				     err);
+	if (fd < 0 || !made->levels)
+		unnote(chain);
+	return fd;
+}
+
+static int make_workflow(struct faasctl_chain *chain, unsigned int flags,
+			 struct faasctl_error *err)
+{
+	_cleanup_(faasctl__closep) int cgroup = -1;
+	struct made *made;
+	int ret;
+
+	ret = faasctl_workflow_each(chain->ctl, chain->workflow, NULL, NULL,
+				    err);
+	if (ret != -ENOENT)
+		return ret;
+	flags &= FAASCTL_UNCHARGED;
+	if (!flags) {
+		cgroup = make_cgroup(chain, NULL, err);
+		if (cgroup < 0)
+			return cgroup;
+	}
+	made = note(chain, MADE_WORKFLOW, NULL);
+	if (!made)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	ret = faasctl_workflow_add(chain->ctl, chain->workflow, cgroup,
+				   flags | FAASCTL_EXCLUSIVE, err);
+	if (ret) {
+		unnote(chain);
+		/* Made by another in between: as good. */
+		return ret == -EEXIST ? 0 : ret;
+	}
+	return faasctl_workflow_each(chain->ctl, chain->workflow,
+				     workflow_generation, &made->generation,
+				     err);
+}
+
+static int make_stage(struct faasctl_chain *chain, const char *name,
+		      unsigned int flags, struct faasctl_error *err)
+{
+	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
+	_cleanup_(faasctl__closep) int cgroup = -1;
+	struct made *made;
+	int ret;
+
+	ret = faasctl_stage_each(chain->ctl, chain->workflow, name, NULL, NULL,
+				 err);
+	if (ret != -ENOENT)
+		return ret;
+	cgroup = make_cgroup(chain, name, err);
+	/* Who runs without charging may have no cgroup v2 at all. */
+	if (cgroup < 0 && !(cgroup == -ENOENT && flags & FAASCTL_UNCHARGED))
+		return cgroup;
+	made = note(chain, MADE_STAGE, name);
+	if (!made)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	options.cgroup_fd = cgroup < 0 ? -1 : cgroup;
+	options.flags = FAASCTL_EXCLUSIVE;
+	ret = faasctl_stage_add(chain->ctl, chain->workflow, name, &options,
+				err);
+	if (ret) {
+		unnote(chain);
+		return ret == -EEXIST ? 0 : ret;
+	}
+	return faasctl_stage_each(chain->ctl, chain->workflow, name,
+				  stage_generation, &made->generation, err);
+}
+
+static int make_link(struct faasctl_chain *chain, const char *src,
+		     const char *dst,
+		     const struct faasctl_link_options *options,
+		     struct faasctl_error *err)
+{
+	struct faasctl_link_options exclusive = *options;
+	struct made *made;
+	int ret;
+
+	made = note(chain, MADE_LINK, src);
+	if (!made)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	exclusive.flags |= FAASCTL_EXCLUSIVE;
+	ret = faasctl_link_add(chain->ctl, chain->workflow, src, dst,
+			       &exclusive, err);
+	if (ret) {
+		unnote(chain);
+		/* It exists: is it as asked? */
+		if (ret == -EEXIST && !(options->flags & FAASCTL_EXCLUSIVE))
+			ret = faasctl_link_add(chain->ctl, chain->workflow,
+					       src, dst, options, err);
+		return ret;
+	}
+	return faasctl_link_each(chain->ctl, chain->workflow, src,
+				 link_generation, &made->generation, err);
+}
+
+static int make_all(struct faasctl_chain *chain, const char *const *ends,
+		    size_t n, const struct faasctl_link_options *options,
+		    struct faasctl_error *err)
+{
+	struct faasctl__end end, next;
+	size_t i;
+	int ret;
+
+	ret = make_workflow(chain, options->flags, err);
+	for (i = 0; !ret && i < n; i++) {
+		ret = faasctl__end_parse(ends[i], &end, err);
+		if (!ret)
+			ret = make_stage(chain, end.stage, options->flags, err);
+	}
+	for (i = 0; !ret && i + 1 < n; i++) {
+		/* In between, the port named is the input. */
+		ret = faasctl__end_parse(ends[i], &end, err);
+		if (!ret)
+			ret = faasctl__end_parse(ends[i + 1], &next, err);
+		if (!ret)
+			ret = make_link(chain, i ? end.stage : ends[i],
+					ends[i + 1], options, err);
+	}
+	return ret;
+}
+
+/* Refuses what can be seen to be wrong before anything is made. */
+static int check(const char *workflow, const char *const *ends, size_t n,
+		 const struct faasctl_link_options *options,
+		 struct faasctl_error *err)
+{
+	struct faasctl__end end, other;
+	size_t i, j;
+	int ret;
+
+	if (options->size != sizeof(*options))
+		return faasctl__fail(err, EINVAL,
+			"link options of another version of libfaasctl");
+	ret = faasctl_name_check("workflow", workflow, err);
+	for (i = 0; !ret && i < n; i++) {
+		ret = faasctl__end_parse(ends[i], &end, err);
+		for (j = 0; !ret && j < i; j++) {
+			ret = faasctl__end_parse(ends[j], &other, err);
+			if (ret || strcmp(end.stage, other.stage))
+				continue;
+			ret = faasctl__fail(err, ELOOP, j + 1 == i ?
+				"stage \"%s\" cannot be linked to itself" :
+				"stage \"%s\" occurs twice: the links would close a loop",
+				end.stage);
+		}
+	}
+	if (ret || options->capacity == FAASCTL_UNSET64)
+		return ret;
+	if (options->capacity < FAASIN_CAPACITY_MIN ||
+	    options->capacity > FAASIN_CAPACITY_MAX)
+		return faasctl__fail(err, ERANGE,
+			"capacity %llu is outside %d to %d bytes (4K to 1G)",
+			(unsigned long long)options->capacity,
+			FAASIN_CAPACITY_MIN, FAASIN_CAPACITY_MAX);
+	if (options->capacity % 4096)
+		return faasctl__fail(err, EINVAL,
+			"capacity %llu is not a multiple of 4096",
+			(unsigned long long)options->capacity);
+	return 0;
+}
+
+FAASCTL_API int faasctl_chain_add(struct faasctl *ctl, const char *workflow,
+				  const char *const *ends, size_t n_ends,
+				  const struct faasctl_link_options *options,
+				  struct faasctl_chain **out,
+				  struct faasctl_error *err)
+{
+	static const struct faasctl_link_options defaults =
+		FAASCTL_LINK_OPTIONS_INIT;
+	struct faasctl_chain *chain;
+	int ret;
+
+	if (out)
+		*out = NULL;
+	if (!options)
+		options = &defaults;
+	ret = check(workflow, ends, n_ends, options, err);
+	if (ret)
+		return ret;
+	chain = calloc(1, sizeof(*chain));
+	if (!chain)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	chain->ctl = ctl;
+	strcpy(chain->workflow, workflow);
+	ret = make_all(chain, ends, n_ends, options, err);
+	if (ret)
+		faasctl_chain_undo(chain, NULL);
+	if (ret || !out)
+		faasctl_chain_free(chain);
+	else
+		*out = chain;
+	return ret;
+}
+
+static int count_stages(const struct faasctl_workflow *workflow, void *arg)
+{
+	*(uint32_t *)arg = workflow->stages;
+	return 0;
+}
+
+static int undo_one(struct faasctl_chain *chain, const struct made *made,
+		    struct faasctl_error *err)
+{
+	uint32_t stages = 0;
+	int ret = 0;
+
+	switch (made->kind) {
+	case MADE_CGROUP:
+		return faasctl__cgroup_remove(chain->workflow,
+					      made->name[0] ? made->name : NULL,
+					      made->levels, err);
+	case MADE_WORKFLOW:
+		ret = faasctl_workflow_each(chain->ctl, chain->workflow,
+					    count_stages, &stages, err);
+		if (!ret && !stages)
+			ret = faasctl_workflow_del(chain->ctl, chain->workflow,
+						   made->generation, err);
+		break;
+	case MADE_STAGE:
+		ret = faasctl_stage_del(chain->ctl, chain->workflow, made->name,
+					made->generation, err);
+		break;
+	case MADE_LINK:
+		ret = faasctl_link_del(chain->ctl, chain->workflow, made->name,
+				       NULL, made->generation, err);
+		break;
+	}
+	/* Gone already, or the name is somebody else's by now. */
+	return ret == -ENOENT || ret == -ESTALE ? 0 : ret;
+}
+
+FAASCTL_API int faasctl_chain_undo(struct faasctl_chain *chain,
+				   struct faasctl_error *err)
+{
+	int ret = 0, r;
+
+	while (chain->made) {
+		r = undo_one(chain, chain->made, ret ? NULL : err);
+		if (!ret)
+			ret = r;
+		unnote(chain);
+	}
+	return ret;
+}
+
+FAASCTL_API void faasctl_chain_free(struct faasctl_chain *chain)
+{
+	if (!chain)
+		return;
+	while (chain->made)
+		unnote(chain);
+	free(chain);
+}

@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libfaasctl: control of FAASIN from C.
+ *
+ * Errors
+ * ------
+ * A function that can fail returns 0 (or what its description says) on success
+ * and a negative errno on failure, and takes a struct faasctl_error as its last
+ * argument, which may be NULL. On failure it holds the positive errno and one
+ * line of text for a person: what was wrong and, where it is known, what to
+ * do. The text contains the kernel's own explanation if it gave one. On success
+ * it is left alone. Nothing is ever printed, and no signal or exit is caused.
+ *
+ * Errors that every function with a handle can return, besides its own:
+ *   -EPERM     CAP_NET_ADMIN or CAP_SYS_ADMIN in the initial user namespace is
+ *              missing
+ *   -ENOMEM    no memory, here or in the kernel
+ *   -EBADMSG   the kernel's answer was malformed or cut short
+ *   -ENODEV    the module went away since faasctl_open()
+ *
+ * Ownership
+ * ---------
+ * Arguments are never kept: a string or a struct may be freed when the call
+ * returns. Descriptors passed in stay the caller's. What a callback is given
+ * lives until the callback returns. Handles are freed by their own function,
+ * which accepts NULL.
+ *
+ * Threads
+ * -------
+ * A handle may be used by one thread at a time; different handles are
+ * independent. There is no global state.
+ *
+ * Names
+ * -----
+ * Workflows, stages and ports have names of 1 to 63 of [A-Za-z0-9._-], not
+ * beginning with '.', other than "self". An *end* of a link is written as
+ * "STAGE" (its default port) or "STAGE:PORT".
+ */
+#ifndef FAASCTL_H
+#define FAASCTL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/faasin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * struct faasctl_error - why a call failed
+ * @code: the errno, positive; what the call returned is -code
+ * @message: one line without a newline, always terminated
+ */
+struct faasctl_error {
+	int code;
+	char message[508];
+};
+
+/* ------------------------------------------------------------- connection */
+
+struct faasctl;
+
+/**
+ * struct faasctl_info - the module
+ * @abi: the FAASIN_ABI_VERSION that it was built with
+ * @workflows: how many exist
+ * @workflows_max: how many can
+ * @event_seq: number of the newest event
+ * @version: its version
+ */
+struct faasctl_info {
+	uint32_t abi;
+	uint32_t workflows;
+	uint32_t workflows_max;
+	uint64_t event_seq;
+	char version[64];
+};
+
+/**
+ * faasctl_open - connect to the module
+ * @ctl: receives the handle; NULL on failure
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or
+ *   -ENOENT    the module is not loaded, or this is another network namespace
+ *              than the initial one
+ *   -EPROTO    the module speaks another version of the interface
+ *   and the common errors; also those of socket(2).
+ */
+int faasctl_open(struct faasctl **ctl, struct faasctl_error *err);
+
+/**
+ * faasctl_close - free a handle
+ * @ctl: the handle, or NULL
+ */
+void faasctl_close(struct faasctl *ctl);
+
+/**
+ * faasctl_info_get - ask the module about itself
+ * @ctl: the handle
+ * @info: receives the answer
+ * @err: why it failed, or NULL
+ *
+ * Return: 0 or a common error.
+ */
+int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
+		     struct faasctl_error *err);
+
+/* -------------------------------------------------------------- workflows */
+
+/* Flags of the functions that add. */
+#define FAASCTL_EXCLUSIVE	(1u << 0)	/* fail if it exists: -EEXIST */
+#define FAASCTL_UNCHARGED	(1u << 1)	/* workflows: no cgroup pays */
+
+/**
+ * struct faasctl_workflow - a workflow as it was when it was asked for
+ * @name: its name
+ * @generation: number of this incarnation of the name
+ * @cgroup_id: id of the cgroup that pays, or 0
+ * @cgroup_path: that cgroup's path below the hierarchy's root, or NULL
+ * @flags: FAASIN_WORKFLOW_F_*
+ * @stages: number of its stages
+ * @links: number of its links
+ */
+struct faasctl_workflow {
+	const char *name;
+	uint64_t generation;
+	uint64_t cgroup_id;
+	const char *cgroup_path;
+	uint32_t flags;
+	uint32_t stages;
+	uint32_t links;
+};
+
+/**
+ * typedef faasctl_workflow_fn - told of a workflow
+ *
+ * Everything was received before the first call, so the function may use the
+ * handle. A result other than 0 stops the enumeration and becomes its result.
+ */
+typedef int (*faasctl_workflow_fn)(const struct faasctl_workflow *workflow,
+				   void *arg);
+
+/**
+ * faasctl_workflow_each - enumerate workflows
+ * @ctl: the handle
+ * @name: the one meant, or NULL for all
+ * @fn: called for each; NULL to learn whether @name exists
+ * @arg: passed to @fn
+ * @err: why it failed, or NULL
+ *
+ * A list that changed while it was read is read again, a few times. If it never
+ * stops changing, an object may be missing or appear twice.
+ *
+ * Return: 0; what @fn returned; or -ENOENT (no such workflow), -EINVAL (not a
+ * name), and the common errors.
+ */
+int faasctl_workflow_each(struct faasctl *ctl, const char *name,
+			  faasctl_workflow_fn fn, void *arg,
+			  struct faasctl_error *err);
+
+/**
+ * faasctl_workflow_add - create a workflow
+ * @ctl: the handle
+ * @name: its name
+ * @cgroup_fd: open directory of the cgroup that pays for its buffers; -1 with
+ *	FAASCTL_UNCHARGED
+ * @flags: FAASCTL_EXCLUSIVE, FAASCTL_UNCHARGED
+ * @err: why it failed, or NULL
+ *
+ * A workflow that exists with this cgroup is success, unless FAASCTL_EXCLUSIVE.
+ *
+ * Return: 0, or
+ *   -EINVAL    not a name; both or neither of a cgroup and FAASCTL_UNCHARGED;
+ *              the root cgroup
+ *   -EEXIST    it exists (exclusive), or with another cgroup
+ *   -ENOSPC    FAASIN_WORKFLOWS_MAX workflows exist
+ *   -EBADF     @cgroup_fd is not an open directory of a cgroup v2 hierarchy
+ *   -EOPNOTSUPP  the memory controller is not enabled in that very cgroup
+ *   -ENODEV    the cgroup has been removed
+ *   and the common errors.
+ */
+int faasctl_workflow_add(struct faasctl *ctl, const char *name, int cgroup_fd,
+			 unsigned int flags, struct faasctl_error *err);
+
+/**
+ * faasctl_workflow_del - delete a workflow, its stages and links
+ * @ctl: the handle
+ * @name: its name
+ * @generation: delete only this incarnation, or 0 for whichever it is
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or -ENOENT (no such workflow), -ESTALE (another incarnation),
+ * -EINVAL (not a name), and the common errors.
+ */
+int faasctl_workflow_del(struct faasctl *ctl, const char *name,
+			 uint64_t generation, struct faasctl_error *err);
+
+/* ----------------------------------------------------------------- stages */
+
+/**
+ * struct faasctl_port - a port of a stage
+ * @name: its name
+ * @direction: enum faasin_direction
+ * @peer_stage: the stage at the other end of its link, or NULL
+ * @peer_port: the port there, or NULL
+ * @opens: open files of its present link
+ */
+struct faasctl_port {
+	const char *name;
+	uint32_t direction;
+	const char *peer_stage;
+	const char *peer_port;
+	uint32_t opens;
+};
+
+/**
+ * struct faasctl_stage - a stage as it was when it was asked for
+ * @workflow: its workflow
+ * @name: its name
+ * @generation: number of this incarnation of the name
+ * @cgroup_id: id of the cgroup whose members may open its ports, or 0
+ * @cgroup_path: that cgroup's path below the hierarchy's root, or NULL
+ * @uid: owner of its ports
+ * @gid: group of its ports
+ * @mode: permission bits of its ports
+ * @flags: FAASIN_STAGE_F_*
+ * @n_ports: number of its ports
+ * @ports: its ports
+ */
+struct faasctl_stage {
+	const char *workflow;
+	const char *name;
+	uint64_t generation;
+	uint64_t cgroup_id;
+	const char *cgroup_path;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t mode;
+	uint32_t flags;
+	size_t n_ports;
+	const struct faasctl_port *ports;
+};
+
+/**
+ * typedef faasctl_stage_fn - told of a stage; rules as faasctl_workflow_fn
+ */
+typedef int (*faasctl_stage_fn)(const struct faasctl_stage *stage, void *arg);
+
+/**
+ * struct faasctl_port_spec - a port to add to a stage
+ * @name: its name
+ * @direction: enum faasin_direction
+ */
+struct faasctl_port_spec {
+	const char *name;
+	uint32_t direction;
+};
+
+/**
+ * struct faasctl_stage_options - what a stage is to be like
+ * @size: sizeof(struct faasctl_stage_options); see FAASCTL_STAGE_OPTIONS_INIT
+ * @flags: FAASCTL_EXCLUSIVE
+ * @cgroup_fd: open directory of the cgroup whose members may open, or -1
+ * @uid: owner of the ports, or FAASCTL_UNSET
+ * @gid: group of the ports, or FAASCTL_UNSET
+ * @mode: permission bits of the ports, or FAASCTL_UNSET
+ * @n_ports: number of @ports
+ * @ports: ports to have besides faasin and faasout
+ */
+struct faasctl_stage_options {
+	size_t size;
+	unsigned int flags;
+	int cgroup_fd;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t mode;
+	size_t n_ports;
+	const struct faasctl_port_spec *ports;
+};
+
+#define FAASCTL_UNSET	UINT32_MAX
+
+/* Initialiser that leaves everything to the module; set members after it. */
+#define FAASCTL_STAGE_OPTIONS_INIT {					\
+	.size = sizeof(struct faasctl_stage_options), .cgroup_fd = -1,	\
+	.uid = FAASCTL_UNSET, .gid = FAASCTL_UNSET, .mode = FAASCTL_UNSET }
+
+/**
+ * faasctl_stage_each - enumerate stages
+ * @ctl: the handle
+ * @workflow: whose, or NULL for all of all workflows
+ * @name: the one meant (needs @workflow), or NULL for all
+ * @fn: called for each, or NULL
+ * @arg: passed to @fn
+ * @err: why it failed, or NULL
+ *
+ * Return: 0; what @fn returned; or -ENOENT (no such workflow or stage), -EINVAL
+ * (not a name), and the common errors. See faasctl_workflow_each().
+ */
+int faasctl_stage_each(struct faasctl *ctl, const char *workflow,
+		       const char *name, faasctl_stage_fn fn, void *arg,
+		       struct faasctl_error *err);
+
+/**
+ * faasctl_stage_add - create a stage, or change one
+ * @ctl: the handle
+ * @workflow: its workflow, which must exist
+ * @name: its name
+ * @options: what it is to be like, or NULL
+ * @err: why it failed, or NULL
+ *
+ * A stage that exists is changed: a cgroup is bound if none (or a removed one)
+ * was, uid, gid and mode are set, missing ports are added.
+ *
+ * Return: 0, or
+ *   -EINVAL    not a name; a bad mode; @options of an unknown size
+ *   -ENOENT    no such workflow
+ *   -EEXIST    it exists (exclusive), is bound to another living cgroup, or has
+ *              one of the ports in the other direction
+ *   -EBUSY     the cgroup is bound to another stage
+ *   -ENOSPC    FAASIN_STAGES_MAX stages or FAASIN_PORTS_MAX ports exist
+ *   -EBADF, -ENODEV  as faasctl_workflow_add()
+ *   and the common errors.
+ */
+int faasctl_stage_add(struct faasctl *ctl, const char *workflow,
+		      const char *name,
+		      const struct faasctl_stage_options *options,
+		      struct faasctl_error *err);
+
+/**
+ * faasctl_stage_del - delete a stage and its links
+ * @ctl: the handle
+ * @workflow: its workflow
+ * @name: its name
+ * @generation: delete only this incarnation, or 0 for whichever it is
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or -ENOENT (no such workflow or stage), -ESTALE (another
+ * incarnation), -EINVAL (not a name), and the common errors.
+ */
+int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
+		      const char *name, uint64_t generation,
+		      struct faasctl_error *err);
+
+/* ------------------------------------------------------------------ links */
+
+/**
+ * struct faasctl_stats - what went through a link; enum faasin_stats_attr says
+ *	what each number counts
+ */
+struct faasctl_stats {
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t bytes_dropped;
+	uint64_t bytes_held;
+	uint64_t bytes_held_max;
+	uint64_t pool_bytes;
+	uint64_t writes;
+	uint64_t reads;
+	uint64_t reader_wakes;
+	uint64_t writer_wakes;
+	uint64_t wakes_avoided;
+	uint64_t writer_blocked_ns;
+	uint64_t reader_blocked_ns;
+	uint64_t writer_blocks;
+	uint64_t reader_blocks;
+	uint64_t streams_begun;
+	uint64_t streams_ended;
+	uint64_t streams_aborted;
+	uint64_t early_closes;
+	uint64_t streams_queued;
+};
+
+/**
+ * struct faasctl_cause - why a stream did not simply end
+ * @cause: enum faasin_cause; FAASIN_CAUSE_NONE if there is nothing to tell
+ * @code: the signal's number or the exit status
+ * @pid: the process, in the initial pid namespace, or 0
+ * @comm: its command name, or NULL
+ * @stage: its stage, or NULL
+ * @stream: number of the stream
+ */
+struct faasctl_cause {
+	uint32_t cause;
+	uint32_t code;
+	uint32_t pid;
+	const char *comm;
+	const char *stage;
+	uint64_t stream;
+};
+
+/**
+ * struct faasctl_link - a link as it was when it was asked for
+ * @workflow: its workflow
+ * @src_stage: the stage that writes
+ * @src_port: its output port
+ * @dst_stage: the stage that reads
+ * @dst_port: its input port
+ * @generation: number of this incarnation of the link
+ * @capacity: bytes
+ * @abort_on: enum faasin_abort_on
+ * @early_close: enum faasin_early_close
+ * @stats: what went through it
+ * @last: of the last stream that did not simply end
+ */
+struct faasctl_link {
+	const char *workflow;
+	const char *src_stage;
+	const char *src_port;
+	const char *dst_stage;
+	const char *dst_port;
+	uint64_t generation;
+	uint64_t capacity;
+	uint32_t abort_on;
+	uint32_t early_close;
+	struct faasctl_stats stats;
+	struct faasctl_cause last;
+};
+
+/**
+ * typedef faasctl_link_fn - told of a link; rules as faasctl_workflow_fn
+ */
+typedef int (*faasctl_link_fn)(const struct faasctl_link *link, void *arg);
+
+/**
+ * struct faasctl_link_options - what a link is to be like
+ * @size: sizeof(struct faasctl_link_options); see FAASCTL_LINK_OPTIONS_INIT
+ * @capacity: bytes, or FAASCTL_UNSET64
+ * @abort_on: enum faasin_abort_on, or FAASCTL_UNSET
+ * @early_close: enum faasin_early_close, or FAASCTL_UNSET
+ * @flags: FAASCTL_EXCLUSIVE; for faasctl_chain_add() also FAASCTL_UNCHARGED
+ */
+struct faasctl_link_options {
+	size_t size;
+	uint64_t capacity;
+	uint32_t abort_on;
+	uint32_t early_close;
+	unsigned int flags;
+};
+
+#define FAASCTL_UNSET64	UINT64_MAX
+
+/* Initialiser that leaves everything to the module; set members after it. */
+#define FAASCTL_LINK_OPTIONS_INIT {					\
+	.size = sizeof(struct faasctl_link_options),			\
+	.capacity = FAASCTL_UNSET64, .abort_on = FAASCTL_UNSET,		\
+	.early_close = FAASCTL_UNSET }
+
+/**
+ * faasctl_link_each - enumerate links
+ * @ctl: the handle
+ * @workflow: whose, or NULL for all of all workflows
+ * @src: the end it starts at (needs @workflow), or NULL for all
+ * @fn: called for each, or NULL
+ * @arg: passed to @fn
+ * @err: why it failed, or NULL
+ *
+ * Return: 0; what @fn returned; or -ENOENT (no such workflow, stage, port or
+ * link), -EINVAL (not a name), and the common errors. See
+ * faasctl_workflow_each().
+ */
+int faasctl_link_each(struct faasctl *ctl, const char *workflow,
+		      const char *src, faasctl_link_fn fn, void *arg,
+		      struct faasctl_error *err);
+
+/**
+ * faasctl_link_add - link an output port to an input port
+ * @ctl: the handle
+ * @workflow: the workflow of both stages
+ * @src: the end that writes, "STAGE" or "STAGE:PORT"
+ * @dst: the end that reads
+ * @options: what it is to be like, or NULL
+ * @err: why it failed, or NULL
+ *
+ * A link that exists with these options is success, unless FAASCTL_EXCLUSIVE.
+ * The stages must exist: faasctl_chain_add() creates what is missing.
+ *
+ * Return: 0, or
+ *   -EINVAL    not a name; @src is not an output or @dst not an input; the
+ *              capacity is not a multiple of 4096; @options of an unknown size
+ *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
+ *   -ENOENT    no such workflow, stage or port
+ *   -EEXIST    it exists (exclusive), or with other options
+ *   -EBUSY     one of the ports is linked to something else
+ *   -ELOOP     both ends are of one stage, or the link would close a loop
+ *   -ENODEV    the workflow's cgroup has been removed
+ *   and the common errors.
+ */
+int faasctl_link_add(struct faasctl *ctl, const char *workflow,
+		     const char *src, const char *dst,
+		     const struct faasctl_link_options *options,
+		     struct faasctl_error *err);
+
+/**
+ * faasctl_link_del - unlink
+ * @ctl: the handle
+ * @workflow: the workflow
+ * @src: the end that writes
+ * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @generation: delete only this incarnation, or 0 for whichever it is
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ESTALE
+ * (another incarnation), -EINVAL (not a name), and the common errors.
+ */
+int faasctl_link_del(struct faasctl *ctl, const char *workflow,
+		     const char *src, const char *dst, uint64_t generation,
+		     struct faasctl_error *err);
+
+/* ----------------------------------------------------------------- chains */
+
+struct faasctl_chain;
+
+/**
+ * faasctl_chain_add - link ends in a row and create what is missing for it
+ * @ctl: the handle
+ * @workflow: the workflow; created, with its default cgroup, if missing
+ * @ends: the ends, first to last: "STAGE", or "STAGE:PORT" where the port is the
+ *	output of the first, the input of the last, and of one between the input
+ *	(it is left by faasout)
+ * @n_ends: how many; 1 creates the stage only
+ * @options: for each link, or NULL. FAASCTL_EXCLUSIVE concerns links only;
+ *	FAASCTL_UNCHARGED makes a missing workflow one that nobody pays for
+ * @chain: receives a record of what was made, for faasctl_chain_undo(); or NULL
+ * @err: why it failed, or NULL
+ *
+ * All or nothing: on failure, what this call created is deleted again. Missing
+ * stages get their default cgroup (see faasctl_cgroup_default()).
+ *
+ * Return: 0, or an error of faasctl_workflow_add(), faasctl_stage_add(),
+ * faasctl_link_add() or faasctl_cgroup_default(); *@chain is NULL then.
+ */
+int faasctl_chain_add(struct faasctl *ctl, const char *workflow,
+		      const char *const *ends, size_t n_ends,
+		      const struct faasctl_link_options *options,
+		      struct faasctl_chain **chain, struct faasctl_error *err);
+
+/**
+ * faasctl_chain_undo - delete what faasctl_chain_add() created
+ * @chain: the record; emptied
+ * @err: why the first thing failed that did, or NULL
+ *
+ * Objects that existed before stay, and so do a workflow that others have added
+ * stages to and a cgroup that has processes. The handle must still be open.
+ *
+ * Return: 0, or -EBUSY (a cgroup that was created has processes in it and
+ * stays), or an error of the functions that delete.
+ */
+int faasctl_chain_undo(struct faasctl_chain *chain, struct faasctl_error *err);
+
+/**
+ * faasctl_chain_free - free the record; deletes nothing
+ * @chain: the record, or NULL
+ */
+void faasctl_chain_free(struct faasctl_chain *chain);
+
+/* ----------------------------------------------------------------- events */
+
+struct faasctl_events;
+
+/**
+ * struct faasctl_event - something that happened
+ * @seq: its number; a gap means events that were not delivered
+ * @type: enum faasin_event_type
+ * @time_ns: CLOCK_BOOTTIME
+ * @workflow: the workflow
+ * @stage: the stage, of stage events; else NULL
+ * @src_stage: of link and stream events, else NULL
+ * @src_port: likewise
+ * @dst_stage: likewise
+ * @dst_port: likewise
+ * @generation: of the workflow, stage or link
+ * @stream: number of the stream, or 0
+ * @bytes: length of the stream, or bytes dropped
+ * @cause: why, of aborts and early closes
+ */
+struct faasctl_event {
+	uint64_t seq;
+	uint32_t type;
+	uint64_t time_ns;
+	const char *workflow;
+	const char *stage;
+	const char *src_stage;
+	const char *src_port;
+	const char *dst_stage;
+	const char *dst_port;
+	uint64_t generation;
+	uint64_t stream;
+	uint64_t bytes;
+	struct faasctl_cause cause;
+};
+
+/**
+ * faasctl_events_open - subscribe to events
+ * @events: receives the subscription; NULL on failure
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or the errors of faasctl_open(). Events after the return are
+ * delivered: read the state after it to miss nothing.
+ */
+int faasctl_events_open(struct faasctl_events **events,
+			struct faasctl_error *err);
+
+/**
+ * faasctl_events_fd - descriptor to poll
+ * @events: the subscription
+ *
+ * Return: the descriptor, which stays the subscription's. It is readable
+ * when faasctl_events_next() may have something.
+ */
+int faasctl_events_fd(const struct faasctl_events *events);
+
+/**
+ * faasctl_events_next - fetch the next event, without waiting
+ * @events: the subscription
+ * @event: receives it; its strings live until the next call
+ * @err: why it failed, or NULL
+ *
+ * Return: 1 if there was an event, 0 if there is none now, or
+ *   -ENOBUFS   events were lost: read the state again, and go on with this
+ *              subscription
+ *   -EBADMSG   the kernel's message was malformed
+ */
+int faasctl_events_next(struct faasctl_events *events,
+			struct faasctl_event *event,
+			struct faasctl_error *err);
+
+/**
+ * faasctl_events_close - end a subscription
+ * @events: the subscription, or NULL
+ */
+void faasctl_events_close(struct faasctl_events *events);
+
+/* ---------------------------------------------------- cgroups and mounts */
+
+/**
+ * faasctl_cgroup_open - open a cgroup's directory
+ * @path: absolute, or below the cgroup v2 mount; an absolute path that does not
+ *	exist is tried below the mount too, as container runtimes write them
+ * @err: why it failed, or NULL
+ *
+ * Return: a descriptor (the caller closes it), or -ENOENT (does not exist, or no
+ * cgroup v2 is mounted), -EBADF (not a directory of cgroup v2), or another error
+ * of open(2).
+ */
+int faasctl_cgroup_open(const char *path, struct faasctl_error *err);
+
+/**
+ * faasctl_cgroup_default - the default cgroup of a workflow or stage
+ * @workflow: the workflow
+ * @stage: the stage, or NULL for the workflow's own
+ * @err: why it failed, or NULL
+ *
+ * Creates what is missing of MOUNT/faasin/WORKFLOW[/STAGE]. For a workflow's own
+ * the memory controller is enabled on the way to it, since it is to pay.
+ *
+ * Return: a descriptor (the caller closes it), or
+ *   -ENOENT    no cgroup v2 is mounted
+ *   -EOPNOTSUPP  the memory controller is not to be had there (a v1 or hybrid
+ *              host)
+ *   -EINVAL    not a name
+ *   or another error of mkdir(2), open(2) or write(2).
+ */
+int faasctl_cgroup_default(const char *workflow, const char *stage,
+			   struct faasctl_error *err);
+
+/**
+ * faasctl_cgroup_remove - remove a default cgroup that is empty
+ * @workflow: the workflow
+ * @stage: the stage, or NULL for the workflow's own
+ * @err: why it failed, or NULL
+ *
+ * Return: 0 (also if there was none), -EBUSY (processes or cgroups are in it),
+ * or another error of rmdir(2).
+ */
+int faasctl_cgroup_remove(const char *workflow, const char *stage,
+			  struct faasctl_error *err);
+
+/**
+ * faasctl_mount_find - where a file system is mounted
+ * @fstype: "faasin" or "cgroup2"
+ * @path: receives the path
+ * @size: of @path
+ * @err: why it failed, or NULL
+ *
+ * Of several that show all of it, the customary place is preferred
+ * (/sys/fs/faasin, then /run/faasin; /sys/fs/cgroup), else the first.
+ *
+ * Return: 0, or -ENOENT (not mounted), -ENAMETOOLONG, or an error of reading
+ * /proc/self/mountinfo.
+ */
+int faasctl_mount_find(const char *fstype, char *path, size_t size,
+		       struct faasctl_error *err);
+
+/**
+ * faasctl_port_path - path of a port
+ * @workflow: the workflow
+ * @stage: the stage
+ * @port: the port
+ * @path: receives the path
+ * @size: of @path
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or -EINVAL (not a name), or as faasctl_mount_find(). The port need
+ * not exist.
+ */
+int faasctl_port_path(const char *workflow, const char *stage,
+		      const char *port, char *path, size_t size,
+		      struct faasctl_error *err);
+
+/* ------------------------------------------------------------------ words */
+
+/**
+ * faasctl_name_check - whether something can be a name
+ * @what: what it is to name, for the message: "workflow", "stage", "port"
+ * @name: the name
+ * @err: what is wrong with it, or NULL
+ *
+ * Return: 0 or -EINVAL.
+ */
+int faasctl_name_check(const char *what, const char *name,
+		       struct faasctl_error *err);
+
+/**
+ * faasctl_end_check - whether something can be an end of a link
+ * @end: "STAGE" or "STAGE:PORT"
+ * @err: what is wrong with it, or NULL
+ *
+ * Return: 0 or -EINVAL.
+ */
+int faasctl_end_check(const char *end, struct faasctl_error *err);
+
+/**
+ * faasctl_event_name - word for an event's type
+ * @type: enum faasin_event_type
+ *
+ * Return: "workflow-new", "workflow-del", "stage-new", "stage-del", "link-new",
+ * "link-del", "stream-begin", "stream-end", "stream-abort", "early-close",
+ * "cgroup-gone"; "unknown" for any other.
+ */
+const char *faasctl_event_name(uint32_t type);
+
+/**
+ * faasctl_cause_name - word for a cause
+ * @cause: enum faasin_cause
+ *
+ * Return: "none", "signal", "status", "lost", "request", "unlink",
+ * "early-close"; "unknown" for any other.
+ */
+const char *faasctl_cause_name(uint32_t cause);
+
+/**
+ * faasctl_abort_on_name - word for a rule
+ * @rule: enum faasin_abort_on
+ *
+ * Return: "crash", "nonzero", "never"; "unknown" for any other.
+ */
+const char *faasctl_abort_on_name(uint32_t rule);
+
+/**
+ * faasctl_early_close_name - word for a rule
+ * @rule: enum faasin_early_close
+ *
+ * Return: "epipe", "drain"; "unknown" for any other.
+ */
+const char *faasctl_early_close_name(uint32_t rule);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FAASCTL_H */

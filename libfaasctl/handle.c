@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The handle: opening, the check of versions, closing. */
+#include <stdio.h>
+
+#include "internal.h"
+
+static const struct nla_policy info_policy[FAASIN_A_INFO_MAX + 1] = {
+	[FAASIN_A_INFO_ABI] = { .type = NLA_U32 },
+	[FAASIN_A_INFO_VERSION] = { .type = NLA_STRING },
+	[FAASIN_A_INFO_WORKFLOWS] = { .type = NLA_U32 },
+	[FAASIN_A_INFO_WORKFLOWS_MAX] = { .type = NLA_U32 },
+	[FAASIN_A_INFO_EVENT_SEQ] = { .type = NLA_U64 },
+};
+
+FAASCTL_API int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
+				 struct faasctl_error *err)
+{
+	_cleanup_(faasctl__replies_free) struct faasctl__reply *reply = NULL;
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	struct nlattr *tb[FAASIN_A_INFO_MAX + 1];
+	const char *version;
+	int ret;
+
+	msg = faasctl__request(ctl, FAASIN_CMD_INFO_GET, 0);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	ret = faasctl__call(ctl, msg, &reply, err);
+	if (ret)
+		return ret;
+	if (!reply)
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is empty");
+	ret = faasctl__parse(reply->hdr, tb, FAASIN_A_INFO_MAX, info_policy, err);
+	if (ret)
+		return ret;
+	memset(info, 0, sizeof(*info));
+	info->abi = faasctl__u32(tb[FAASIN_A_INFO_ABI]);
+	info->workflows = faasctl__u32(tb[FAASIN_A_INFO_WORKFLOWS]);
+	info->workflows_max = faasctl__u32(tb[FAASIN_A_INFO_WORKFLOWS_MAX]);
+	info->event_seq = faasctl__u64(tb[FAASIN_A_INFO_EVENT_SEQ]);
+	version = faasctl__string(tb[FAASIN_A_INFO_VERSION]);
+	snprintf(info->version, sizeof(info->version), "%s",
+		 version ? version : "");
+	return 0;
+}
+
+FAASCTL_API int faasctl_open(struct faasctl **out, struct faasctl_error *err)
+{
+	struct faasctl_info info;
+	struct faasctl *ctl;
+	int ret;
+
+	*out = NULL;
+	ctl = calloc(1, sizeof(*ctl));
+	if (!ctl)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	ret = faasctl__connect(ctl, err);
+	if (!ret)
+		ret = faasctl_info_get(ctl, &info, err);
+	if (!ret && info.abi != FAASIN_ABI_VERSION)
+		ret = faasctl__fail(err, EPROTO,
+			"faasin: the module speaks ABI %u, this tool %d: install matching versions",
+			info.abi, FAASIN_ABI_VERSION);
+	if (ret) {
+		faasctl_close(ctl);
+		return ret;
+	}
+	*out = ctl;
+	return 0;
+}
+
+FAASCTL_API void faasctl_close(struct faasctl *ctl)
+{
+	if (!ctl)
+		return;
+	faasctl__disconnect(ctl);
+	free(ctl);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Links and their statistics: LINK_GET, _NEW and _DEL. */
+#include "internal.h"
+
+static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
+	[FAASIN_A_LINK_WORKFLOW] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_SRC_STAGE] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_SRC_PORT] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_DST_STAGE] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_DST_PORT] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_GENERATION] = { .type = NLA_U64 },
+	[FAASIN_A_LINK_CAPACITY] = { .type = NLA_U64 },
+	[FAASIN_A_LINK_ABORT_ON] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_EARLY_CLOSE] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_STATS] = { .type = NLA_NESTED },
+	[FAASIN_A_LINK_CAUSE] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_CAUSE_CODE] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_CAUSE_STAGE] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_CAUSE_PID] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_CAUSE_COMM] = { .type = NLA_STRING },
+	[FAASIN_A_LINK_CAUSE_STREAM] = { .type = NLA_U64 },
+};
+
+/* Where each statistic goes. */
+static const size_t stats_offset[FAASIN_A_STATS_MAX + 1] = {
+#define STAT(attr, member) \
+	[FAASIN_A_STATS_##attr] = offsetof(struct faasctl_stats, member)
+	STAT(BYTES_IN, bytes_in),
+	STAT(BYTES_OUT, bytes_out),
+	STAT(BYTES_DROPPED, bytes_dropped),
+	STAT(BYTES_HELD, bytes_held),
+	STAT(BYTES_HELD_MAX, bytes_held_max),
+	STAT(POOL_BYTES, pool_bytes),
+	STAT(WRITES, writes),
+	STAT(READS, reads),
+	STAT(READER_WAKES, reader_wakes),
+	STAT(WRITER_WAKES, writer_wakes),
+	STAT(WAKES_AVOIDED, wakes_avoided),
+	STAT(WRITER_BLOCKED_NS, writer_blocked_ns),
+	STAT(READER_BLOCKED_NS, reader_blocked_ns),
+	STAT(WRITER_BLOCKS, writer_blocks),
+	STAT(READER_BLOCKS, reader_blocks),
+	STAT(STREAMS_BEGUN, streams_begun),
+	STAT(STREAMS_ENDED, streams_ended),
+	STAT(STREAMS_ABORTED, streams_aborted),
+	STAT(EARLY_CLOSES, early_closes),
+	STAT(STREAMS_QUEUED, streams_queued),
+#undef STAT
+};
+
+/* The attributes from BYTES_IN to the last are the members in order. */
+_Static_assert(sizeof(struct faasctl_stats) ==
+	       (FAASIN_A_STATS_MAX - FAASIN_A_STATS_BYTES_IN + 1) *
+	       sizeof(uint64_t), "a statistic is missing");
+
+static int decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
+			struct faasctl_error *err)
+{
+	struct nlattr *tb[FAASIN_A_STATS_MAX + 1];
+	int i;
+
+	memset(stats, 0, sizeof(*stats));
+	if (!nest)
+		return 0;
+	if (nla_parse_nested(tb, FAASIN_A_STATS_MAX, nest, NULL))
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is malformed");
+	for (i = FAASIN_A_STATS_BYTES_IN; i <= FAASIN_A_STATS_MAX; i++) {
+		uint64_t value;
+
+		if (!tb[i] || nla_len(tb[i]) < (int)sizeof(value))
+			continue;
+		value = nla_get_u64(tb[i]);
+		memcpy((char *)stats + stats_offset[i], &value, sizeof(value));
+	}
+	return 0;
+}
+
+static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
+		  struct faasctl_error *err)
+{
+	struct nlattr *tb[FAASIN_A_LINK_MAX + 1];
+	int ret;
+
+	ret = faasctl__parse(hdr, tb, FAASIN_A_LINK_MAX, link_policy, err);
+	if (ret)
+		return ret;
+	if (!tb[FAASIN_A_LINK_WORKFLOW] || !tb[FAASIN_A_LINK_SRC_STAGE] ||
+	    !tb[FAASIN_A_LINK_SRC_PORT] || !tb[FAASIN_A_LINK_DST_STAGE] ||
+	    !tb[FAASIN_A_LINK_DST_PORT])
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is malformed");
+	*link = (struct faasctl_link){
+		.workflow = faasctl__string(tb[FAASIN_A_LINK_WORKFLOW]),
+		.src_stage = faasctl__string(tb[FAASIN_A_LINK_SRC_STAGE]),
+		.src_port = faasctl__string(tb[FAASIN_A_LINK_SRC_PORT]),
+		.dst_stage = faasctl__string(tb[FAASIN_A_LINK_DST_STAGE]),
+		.dst_port = faasctl__string(tb[FAASIN_A_LINK_DST_PORT]),
+		.generation = faasctl__u64(tb[FAASIN_A_LINK_GENERATION]),
+		.capacity = faasctl__u64(tb[FAASIN_A_LINK_CAPACITY]),
+		.abort_on = faasctl__u32(tb[FAASIN_A_LINK_ABORT_ON]),
+		.early_close = faasctl__u32(tb[FAASIN_A_LINK_EARLY_CLOSE]),
+		.last = {
+			.cause = faasctl__u32(tb[FAASIN_A_LINK_CAUSE]),
+			.code = faasctl__u32(tb[FAASIN_A_LINK_CAUSE_CODE]),
+			.pid = faasctl__u32(tb[FAASIN_A_LINK_CAUSE_PID]),
+			.comm = faasctl__string(tb[FAASIN_A_LINK_CAUSE_COMM]),
+			.stage = faasctl__string(tb[FAASIN_A_LINK_CAUSE_STAGE]),
+			.stream = faasctl__u64(tb[FAASIN_A_LINK_CAUSE_STREAM]),
+		},
+	};
+	return decode_stats(tb[FAASIN_A_LINK_STATS], &link->stats, err);
+}
+
+static int put_end(struct nl_msg *msg, int stage_attr, int port_attr,
+		   const struct faasctl__end *end)
+{
+	if (nla_put_string(msg, stage_attr, end->stage) ||
+	    (end->port[0] && nla_put_string(msg, port_attr, end->port)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
+				  const char *src, faasctl_link_fn fn,
+				  void *arg, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__replies_free) struct faasctl__reply *replies = NULL;
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	struct faasctl__reply *reply;
+	struct faasctl__end end;
+	struct faasctl_link link;
+	int ret = 0;
+
+	if (src && !workflow)
+		return faasctl__fail(err, EINVAL,
+				     "a stage is named without its workflow");
+	if (workflow)
+		ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret && src)
+		ret = faasctl__end_parse(src, &end, err);
+	if (ret)
+		return ret;
+	msg = faasctl__request(ctl, FAASIN_CMD_LINK_GET, src ? 0 : NLM_F_DUMP);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if ((workflow &&
+	     nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow)) ||
+	    (src && put_end(msg, FAASIN_A_LINK_SRC_STAGE,
+			    FAASIN_A_LINK_SRC_PORT, &end)))
+		return faasctl__too_big(err);
+	ret = faasctl__call(ctl, msg, &replies, err);
+	for (reply = replies; reply && !ret && fn; reply = reply->next) {
+		ret = decode(reply->hdr, &link, err);
+		if (!ret)
+			ret = fn(&link, arg);
+	}
+	return ret;
+}
+
+static int put_options(struct nl_msg *msg,
+		       const struct faasctl_link_options *options)
+{
+	if ((options->capacity != FAASCTL_UNSET64 &&
+	     nla_put_u64(msg, FAASIN_A_LINK_CAPACITY, options->capacity)) ||
+	    (options->abort_on != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_LINK_ABORT_ON, options->abort_on)) ||
+	    (options->early_close != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_LINK_EARLY_CLOSE, options->early_close)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
+				 const char *src, const char *dst,
+				 const struct faasctl_link_options *options,
+				 struct faasctl_error *err)
+{
+	static const struct faasctl_link_options defaults =
+		FAASCTL_LINK_OPTIONS_INIT;
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	struct faasctl__end from, to;
+	int ret;
+
+	if (!options)
+		options = &defaults;
+	if (options->size != sizeof(*options))
+		return faasctl__fail(err, EINVAL,
+			"link options of another version of libfaasctl");
+	ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret)
+		ret = faasctl__end_parse(src, &from, err);
+	if (!ret)
+		ret = faasctl__end_parse(dst, &to, err);
+	if (ret)
+		return ret;
+	msg = faasctl__request(ctl, FAASIN_CMD_LINK_NEW, NLM_F_CREATE |
+			       (options->flags & FAASCTL_EXCLUSIVE ?
+				NLM_F_EXCL : 0));
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if (nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
+	    put_end(msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
+		    &from) ||
+	    put_end(msg, FAASIN_A_LINK_DST_STAGE, FAASIN_A_LINK_DST_PORT,
+		    &to) ||
+	    put_options(msg, options))
+		return faasctl__too_big(err);
+	return faasctl__call(ctl, msg, NULL, err);
+}
+
+FAASCTL_API int faasctl_link_del(struct faasctl *ctl, const char *workflow,
+				 const char *src, const char *dst,
+				 uint64_t generation, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	struct faasctl__end from, to;
+	int ret;
+
+	ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret)
+		ret = faasctl__end_parse(src, &from, err);
+	if (!ret && dst)
+		ret = faasctl__end_parse(dst, &to, err);
+	if (ret)
+		return ret;
+	msg = faasctl__request(ctl, FAASIN_CMD_LINK_DEL, 0);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if (nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
+	    put_end(msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
+		    &from) ||
+	    (dst && put_end(msg, FAASIN_A_LINK_DST_STAGE,
+			    FAASIN_A_LINK_DST_PORT, &to)) ||
+	    (generation &&
+	     nla_put_u64(msg, FAASIN_A_LINK_GENERATION, generation)))
+		return faasctl__too_big(err);
+	return faasctl__call(ctl, msg, NULL, err);
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Stages and their ports: STAGE_GET, _NEW and _DEL. */
+#include "internal.h"
+
+static const struct nla_policy stage_policy[FAASIN_A_STAGE_MAX + 1] = {
+	[FAASIN_A_STAGE_WORKFLOW] = { .type = NLA_STRING },
+	[FAASIN_A_STAGE_NAME] = { .type = NLA_STRING },
+	[FAASIN_A_STAGE_GENERATION] = { .type = NLA_U64 },
+	[FAASIN_A_STAGE_CGROUP_ID] = { .type = NLA_U64 },
+	[FAASIN_A_STAGE_CGROUP_PATH] = { .type = NLA_STRING },
+	[FAASIN_A_STAGE_UID] = { .type = NLA_U32 },
+	[FAASIN_A_STAGE_GID] = { .type = NLA_U32 },
+	[FAASIN_A_STAGE_MODE] = { .type = NLA_U32 },
+	[FAASIN_A_STAGE_FLAGS] = { .type = NLA_U32 },
+	[FAASIN_A_STAGE_PORT] = { .type = NLA_NESTED },
+};
+
+static const struct nla_policy port_policy[FAASIN_A_PORT_MAX + 1] = {
+	[FAASIN_A_PORT_NAME] = { .type = NLA_STRING },
+	[FAASIN_A_PORT_DIRECTION] = { .type = NLA_U32 },
+	[FAASIN_A_PORT_PEER_STAGE] = { .type = NLA_STRING },
+	[FAASIN_A_PORT_PEER_PORT] = { .type = NLA_STRING },
+	[FAASIN_A_PORT_OPENS] = { .type = NLA_U32 },
+};
+
+static int decode_port(struct nlattr *attr, struct faasctl_port *port,
+		       struct faasctl_error *err)
+{
+	struct nlattr *tb[FAASIN_A_PORT_MAX + 1];
+
+	if (nla_parse_nested(tb, FAASIN_A_PORT_MAX, attr,
+			     (struct nla_policy *)port_policy) ||
+	    !tb[FAASIN_A_PORT_NAME])
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is malformed");
+	*port = (struct faasctl_port){
+		.name = faasctl__string(tb[FAASIN_A_PORT_NAME]),
+		.direction = faasctl__u32(tb[FAASIN_A_PORT_DIRECTION]),
+		.peer_stage = faasctl__string(tb[FAASIN_A_PORT_PEER_STAGE]),
+		.peer_port = faasctl__string(tb[FAASIN_A_PORT_PEER_PORT]),
+		.opens = faasctl__u32(tb[FAASIN_A_PORT_OPENS]),
+	};
+	return 0;
+}
+
+static int decode_ports(const struct nlmsghdr *hdr, struct faasctl_port *ports,
+			size_t *n, struct faasctl_error *err)
+{
+	struct genlmsghdr *genl = genlmsg_hdr((struct nlmsghdr *)hdr);
+	struct nlattr *attr;
+	int rem, ret;
+
+	*n = 0;
+	nla_for_each_attr(attr, genlmsg_attrdata(genl, 0),
+			  genlmsg_attrlen(genl, 0), rem) {
+		if (nla_type(attr) != FAASIN_A_STAGE_PORT)
+			continue;
+		if (*n == FAASIN_PORTS_MAX)
+			return faasctl__fail(err, EBADMSG,
+				"the kernel's answer has too many ports");
+		ret = decode_port(attr, &ports[*n], err);
+		if (ret)
+			return ret;
+		(*n)++;
+	}
+	return 0;
+}
+
+static int decode(const struct nlmsghdr *hdr, struct faasctl_stage *stage,
+		  struct faasctl_port *ports, struct faasctl_error *err)
+{
+	struct nlattr *tb[FAASIN_A_STAGE_MAX + 1];
+	int ret;
+
+	ret = faasctl__parse(hdr, tb, FAASIN_A_STAGE_MAX, stage_policy, err);
+	if (ret)
+		return ret;
+	if (!tb[FAASIN_A_STAGE_WORKFLOW] || !tb[FAASIN_A_STAGE_NAME])
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is malformed");
+	*stage = (struct faasctl_stage){
+		.workflow = faasctl__string(tb[FAASIN_A_STAGE_WORKFLOW]),
+		.name = faasctl__string(tb[FAASIN_A_STAGE_NAME]),
+		.generation = faasctl__u64(tb[FAASIN_A_STAGE_GENERATION]),
+		.cgroup_id = faasctl__u64(tb[FAASIN_A_STAGE_CGROUP_ID]),
+		.cgroup_path = faasctl__string(tb[FAASIN_A_STAGE_CGROUP_PATH]),
+		.uid = faasctl__u32(tb[FAASIN_A_STAGE_UID]),
+		.gid = faasctl__u32(tb[FAASIN_A_STAGE_GID]),
+		.mode = faasctl__u32(tb[FAASIN_A_STAGE_MODE]),
+		.flags = faasctl__u32(tb[FAASIN_A_STAGE_FLAGS]),
+		.ports = ports,
+	};
+	return decode_ports(hdr, ports, &stage->n_ports, err);
+}
+
+FAASCTL_API int faasctl_stage_each(struct faasctl *ctl, const char *workflow,
+				   const char *name, faasctl_stage_fn fn,
+				   void *arg, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__replies_free) struct faasctl__reply *replies = NULL;
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	struct faasctl_port ports[FAASIN_PORTS_MAX];
+	struct faasctl_stage stage;
+	struct faasctl__reply *reply;
+	int ret = 0;
+
+	if (name && !workflow)
+		return faasctl__fail(err, EINVAL,
+				     "a stage is named without its workflow");
+	if (workflow)
+		ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret && name)
+		ret = faasctl_name_check("stage", name, err);
+	if (ret)
+		return ret;
+	msg = faasctl__request(ctl, FAASIN_CMD_STAGE_GET,
+			       name ? 0 : NLM_F_DUMP);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if ((workflow &&
+	     nla_put_string(msg, FAASIN_A_STAGE_WORKFLOW, workflow)) ||
+	    (name && nla_put_string(msg, FAASIN_A_STAGE_NAME, name)))
+		return faasctl__too_big(err);
+	ret = faasctl__call(ctl, msg, &replies, err);
+	for (reply = replies; reply && !ret && fn; reply = reply->next) {
+		ret = decode(reply->hdr, &stage, ports, err);
+		if (!ret)
+			ret = fn(&stage, arg);
+	}
+	return ret;
+}
+
+static int put_ports(struct nl_msg *msg,
+		     const struct faasctl_stage_options *options)
+{
+	struct nlattr *nest;
+	size_t i;
+
+	for (i = 0; i < options->n_ports; i++) {
+		nest = nla_nest_start(msg, FAASIN_A_STAGE_PORT | NLA_F_NESTED);
+		if (!nest ||
+		    nla_put_string(msg, FAASIN_A_PORT_NAME,
+				   options->ports[i].name) ||
+		    nla_put_u32(msg, FAASIN_A_PORT_DIRECTION,
+				options->ports[i].direction))
+			return -EMSGSIZE;
+		nla_nest_end(msg, nest);
+	}
+	return 0;
+}
+
+static int put_options(struct nl_msg *msg,
+		       const struct faasctl_stage_options *options)
+{
+	if ((options->cgroup_fd >= 0 &&
+	     nla_put_s32(msg, FAASIN_A_STAGE_CGROUP_FD, options->cgroup_fd)) ||
+	    (options->uid != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_STAGE_UID, options->uid)) ||
+	    (options->gid != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_STAGE_GID, options->gid)) ||
+	    (options->mode != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_STAGE_MODE, options->mode)))
+		return -EMSGSIZE;
+	return put_ports(msg, options);
+}
+
+FAASCTL_API int faasctl_stage_add(struct faasctl *ctl, const char *workflow,
+				  const char *name,
+				  const struct faasctl_stage_options *options,
+				  struct faasctl_error *err)
+{
+	static const struct faasctl_stage_options defaults =
+		FAASCTL_STAGE_OPTIONS_INIT;
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	size_t i;
+	int ret;
+
+	if (!options)
+		options = &defaults;
+	if (options->size != sizeof(*options))
+		return faasctl__fail(err, EINVAL,
+			"stage options of another version of libfaasctl");
+	ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret)
+		ret = faasctl_name_check("stage", name, err);
+	for (i = 0; !ret && i < options->n_ports; i++)
+		ret = faasctl_name_check("port", options->ports[i].name, err);
+	if (ret)
+		return ret;
+	/* More would not fit a request, nor the stage. */
+	if (options->n_ports > FAASIN_PORTS_MAX)
+		return faasctl__fail(err, ENOSPC,
+			"%zu ports for stage \"%s\": a stage has at most %d",
+			options->n_ports, name, FAASIN_PORTS_MAX);
+	msg = faasctl__request(ctl, FAASIN_CMD_STAGE_NEW, NLM_F_CREATE |
+			       (options->flags & FAASCTL_EXCLUSIVE ?
+				NLM_F_EXCL : 0));
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if (nla_put_string(msg, FAASIN_A_STAGE_WORKFLOW, workflow) ||
+	    nla_put_string(msg, FAASIN_A_STAGE_NAME, name) ||
+	    put_options(msg, options))
+		return faasctl__too_big(err);
+	return faasctl__call(ctl, msg, NULL, err);
+}
+
+FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
+				  const char *name, uint64_t generation,
+				  struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = faasctl_name_check("workflow", workflow, err);
+	if (!ret)
+		ret = faasctl_name_check("stage", name, err);
+	if (ret)
+		return ret;
+	msg = faasctl__request(ctl, FAASIN_CMD_STAGE_DEL, 0);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if (nla_put_string(msg, FAASIN_A_STAGE_WORKFLOW, workflow) ||
+	    nla_put_string(msg, FAASIN_A_STAGE_NAME, name) ||
+	    (generation &&
+	     nla_put_u64(msg, FAASIN_A_STAGE_GENERATION, generation)))
+		return faasctl__too_big(err);
+	return faasctl__call(ctl, msg, NULL, err);
+}
