@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Command lines: options from a table, which also makes the help. */
+#include <stdarg.h>
+
+#include "tool.h"
+
+void args_init(struct args *args, const struct command *command, int argc,
+	       char **argv)
+{
+	const struct option_row *row;
+	char *s = args->shorts;
+	size_t n = 0;
+
+	memset(args, 0, sizeof(*args));
+	args->command = command;
+	args->argc = argc;
+	args->argv = argv;
+	if (command->wraps)
+		*s++ = '+';	/* what follows is another command's */
+	*s++ = ':';		/* tells a missing argument apart */
+	for (row = command->options; row && row->name; row++) {
+		args->longs[n++] = (struct option){
+			.name = row->name,
+			.has_arg = row->arg ? required_argument : no_argument,
+			.val = row->id,
+		};
+		if (row->id > 255)
+			continue;
+		*s++ = row->id;
+		if (row->arg)
+			*s++ = ':';
+	}
+	args->longs[n++] = (struct option){ .name = "help", .val = 'h' };
+	*s++ = 'h';
+	*s = '\0';
+	opterr = 0;
+	optind = 0;
+}
+
+/* The next option's id, or -1: what is left are arguments. */
+int args_next(struct args *args)
+{
+	int id = getopt_long(args->argc, args->argv, args->shorts, args->longs,
+			     NULL);
+	/* A long one is a whole word; a letter may stand among others. */
+	const char *word = id == '?' || id == ':' ? args->argv[optind - 1] : NULL;
+	char letter[] = { '-', (char)optopt, '\0' };
+
+	if (word && (strncmp(word, "--", 2) && optopt && optopt < 256))
+		word = letter;
+	switch (id) {
+	case 'h':
+		args_help(args->command, stdout);
+		exit(finish_output());
+	case '?':
+		usage_error(args->command, "unknown option \"%s\"", word);
+	case ':':
+		usage_error(args->command, "option \"%s\" needs a value", word);
+	}
+	args->value = optarg;
+	return id;
+}
+
+/* Number of arguments after the options, of which there are min to max. */
+int args_rest(struct args *args, int min, int max)
+{
+	int n;
+
+	args->argc -= optind;
+	args->argv += optind;
+	n = args->argc;
+	if (n < min)
+		usage_error(args->command, "an argument is missing");
+	if (max >= 0 && n > max)
+		usage_error(args->command, "unexpected argument \"%s\"",
+			    args->argv[max]);
+	return n;
+}
+
+void args_help(const struct command *command, FILE *to)
+{
+	const struct command *const *sub;
+	const struct option_row *row;
+
+	fprintf(to, "Usage: faasctl %s %s\n%s.\n", command->name, command->args,
+		command->help);
+	if (command->subs) {
+		fputs("\nCommands:\n", to);
+		for (sub = command->subs; *sub; sub++)
+			fprintf(to, "  %-14s %s\n", (*sub)->name, (*sub)->help);
+	}
+	fputs("\nOptions:\n", to);
+	for (row = command->options; row && row->name; row++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "%s%s%s", row->name,
+			 row->arg ? " " : "", row->arg ? row->arg : "");
+		if (row->id < 256)
+			fprintf(to, "  -%c, --%-20s %s\n", row->id, name,
+				row->help);
+		else
+			fprintf(to, "      --%-20s %s\n", name, row->help);
+	}
+	fprintf(to, "  -h, --%-20s %s\n", "help", "this text");
+	fprintf(to, "\nExample:\n  %s\n", command->example);
+}
+
+void usage_error(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("faasctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "; see: faasctl %s --help\n", command->name);
+	exit(command->wraps ? STATUS_WRAPPER : STATUS_USAGE);
+}
+
+/* The option's value as a number of at most @max. */
+uint32_t parse_u32(const struct args *args, uint32_t max, int base)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(args->value, &end, base);
+	if (errno || *end || end == args->value || value > max ||
+	    args->value[0] < '0' || args->value[0] > '9')
+		usage_error(args->command, base == 8 ?
+			    "\"%s\" is not an octal number of 0 to %o" :
+			    "\"%s\" is not a number of 0 to %u",
+			    args->value, max);
+	return value;
+}
+
+/* The option's value as a number of bytes; K, M and G are powers of 1024. */
+uint64_t parse_size(const struct args *args)
+{
+	static const char units[] = "KMG";
+	unsigned long long value;
+	const char *unit;
+	int shift = 0;
+	char *end;
+
+	errno = 0;
+	value = strtoull(args->value, &end, 10);
+	if (*end && (unit = strchr(units, *end))) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (errno || *end || args->value[0] < '0' || args->value[0] > '9' ||
+	    value > UINT64_MAX >> (shift + 1))
+		usage_error(args->command,
+			    "\"%s\" is not a size: give a number, or one with K, M or G",
+			    args->value);
+	return value << shift;
+}
+
+/* The option's value as a number that @name gives a word for. */
+uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t))
+{
+	uint32_t i, n;
+
+	for (i = 0; strcmp(name(i), "unknown"); i++)
+		if (!strcmp(args->value, name(i)))
+			return i;
+	n = i;
+	usage_error(args->command, n == 2 ? "\"%s\" is neither %s nor %s" :
+		    "\"%s\" is none of %s, %s and %s", args->value, name(0),
+		    name(1), name(2));
+}
+
+/* Takes an option that LINK_OPTION_ROWS describes. */
+bool link_option(const struct args *args, int id,
+		 struct faasctl_link_options *options)
+{
+	switch (id) {
+	case 'c':
+		options->capacity = parse_size(args);
+		return true;
+	case 'a':
+		options->abort_on = parse_word(args, faasctl_abort_on_name);
+		return true;
+	case 'e':
+		options->early_close = parse_word(args,
+						  faasctl_early_close_name);
+		return true;
+	case 'u':
+		options->flags |= FAASCTL_UNCHARGED;
+		return true;
+	}
+	return false;
+}
+
+void warn_uncharged(const char *workflow)
+{
+	warning("workflow \"%s\" is UNCHARGED: no cgroup pays for its buffers and no limit holds them back",
+		workflow);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* faasctl exec */
+#include "process.h"
+
+static const struct option_row options[] = {
+	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both; else what is not is inherited" },
+	{ 0 },
+};
+
+/**
+ * struct waits - the ports whose links are waited for
+ * @in: the input
+ * @out: the output
+ */
+struct waits {
+	bool in;
+	bool out;
+};
+
+static struct waits parse_waits(const struct args *args)
+{
+	struct waits waits = { 0 };
+	bool both = !strcmp(args->value, "both");
+
+	waits.in = both || !strcmp(args->value, "in");
+	waits.out = both || !strcmp(args->value, "out");
+	if (!waits.in && !waits.out)
+		usage_error(args->command, "\"%s\" is none of in, out and both",
+			    args->value);
+	return waits;
+}
+
+static int note_rule(const struct faasctl_link *link, void *arg)
+{
+	*(uint32_t *)arg = link->abort_on;
+	return 0;
+}
+
+static int open_ports(struct process *process, struct faasctl *ctl,
+		      const struct waits *waits)
+{
+	struct faasctl_error err;
+	int status, ret;
+
+	status = process_open(process, FAASIN_PORT_IN, waits->in);
+	if (!status)
+		status = process_open(process, FAASIN_PORT_OUT, waits->out);
+	if (status || process->out < 0)
+		return status;
+	ret = faasctl_link_each(ctl, process->workflow, process->stage,
+				note_rule, &process->abort_on, &err);
+	/* Unlinked since: what is written goes nowhere, whatever the rule. */
+	return ret && ret != -ENOENT ? wrapper_fail(&err) : 0;
+}
+
+static int exec_stage(struct process *process, const struct waits *waits)
+{
+	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
+	struct faasctl_error err;
+	int status;
+
+	if (faasctl_name_check("workflow", process->workflow, &err) ||
+	    faasctl_name_check("stage", process->stage, &err) ||
+	    faasctl_open(&ctl, &err))
+		return wrapper_fail(&err);
+	status = process_cgroup(process, ctl);
+	if (!status)
+		status = open_ports(process, ctl, waits);
+	if (status)
+		return status;
+	/* Not before: an open that waits must be possible to interrupt. */
+	processes_hold_signals();
+	status = processes_start(process, 1);
+	if (status)
+		return status;
+	processes_wait(process, 1);
+	return process->status;
+}
+
+static int run(struct args *args)
+{
+	struct process process = PROCESS_INIT;
+	struct waits waits = { 0 };
+	int id, status;
+
+	while ((id = args_next(args)) != -1)
+		if (id == 'w')
+			waits = parse_waits(args);
+	args_rest(args, 2, -1);
+	process.workflow = args->argv[0];
+	process.stage = args->argv[1];
+	process.argv = args->argv + 2;
+	if (process.argv[0] && !strcmp(process.argv[0], "--"))
+		process.argv++;
+	if (!process.argv[0])
+		usage_error(args->command, "the command to run is missing");
+	status = exec_stage(&process, &waits);
+	process_close(&process);
+	return status;
+}
+
+const struct command exec_command = {
+	.name = "exec",
+	.run = run,
+	.args = "[OPTION]... WORKFLOW STAGE [--] COMMAND [ARGUMENT]...",
+	.help = "Run a command as a stage, its ports as standard input and output",
+	.example = "faasctl exec wf1 grep -- grep -c tcp /etc/services",
+	.options = options,
+	.wraps = true,
+};

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* JSON: field names are an interface, described in the manual pages. */
+#include <jansson.h>
+
+#include "tool.h"
+
+/* A kernel string need not be UTF-8 (a command's name), a JSON one must be. */
+static json_t *string(const char *s)
+{
+	json_t *json;
+	char *copy, *p;
+
+	if (!s)
+		return json_null();
+	json = json_string(s);
+	if (json)
+		return json;
+	copy = strdup(s);
+	if (!copy)
+		return NULL;
+	for (p = copy; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	json = json_string(copy);
+	free(copy);
+	return json;
+}
+
+static json_t *cgroup(uint64_t id, const char *path, bool gone)
+{
+	if (!id && !path)
+		return json_null();
+	return json_pack("{s:I, s:o, s:b}", "id", (json_int_t)id,
+			 "path", string(path), "gone", gone);
+}
+
+json_t *json_workflow(const struct faasctl_workflow *workflow)
+{
+	return json_pack("{s:s, s:I, s:o, s:b}",
+		"name", workflow->name,
+		"generation", (json_int_t)workflow->generation,
+		"cgroup", cgroup(workflow->cgroup_id, workflow->cgroup_path,
+			workflow->flags & FAASIN_WORKFLOW_F_CGROUP_GONE),
+		"uncharged", !!(workflow->flags & FAASIN_WORKFLOW_F_UNCHARGED));
+}
+
+static json_t *peer(const struct faasctl_port *port)
+{
+	if (!port->peer_stage)
+		return json_null();
+	return json_pack("{s:s, s:s*}", "stage", port->peer_stage,
+			 "port", port->peer_port);
+}
+
+json_t *json_stage(const struct faasctl_stage *stage)
+{
+	json_t *ports = json_array();
+	char mode[8];
+	size_t i;
+
+	for (i = 0; i < stage->n_ports; i++) {
+		const struct faasctl_port *port = &stage->ports[i];
+
+		json_array_append_new(ports, json_pack("{s:s, s:s, s:o, s:I}",
+			"name", port->name, "direction",
+			port->direction == FAASIN_DIRECTION_OUT ? "out" : "in",
+			"peer", peer(port),
+			"opens", (json_int_t)port->opens));
+	}
+	snprintf(mode, sizeof(mode), "%04o", stage->mode);
+	return json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:o}",
+		"workflow", stage->workflow,
+		"name", stage->name,
+		"generation", (json_int_t)stage->generation,
+		"cgroup", cgroup(stage->cgroup_id, stage->cgroup_path,
+			stage->flags & FAASIN_STAGE_F_CGROUP_GONE),
+		"uid", (json_int_t)stage->uid,
+		"gid", (json_int_t)stage->gid,
+		"mode", mode,
+		"ports", ports);
+}
+
+static json_t *cause(const struct faasctl_cause *cause)
+{
+	if (cause->cause == FAASIN_CAUSE_NONE)
+		return json_null();
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:I, s:o}",
+		"cause", faasctl_cause_name(cause->cause),
+		"code", (json_int_t)cause->code,
+		"stage", string(cause->stage),
+		"pid", (json_int_t)cause->pid,
+		"comm", string(cause->comm),
+		"stream", (json_int_t)cause->stream,
+		"text", string(text_cause(cause).s));
+}
+
+static json_t *stats(const struct faasctl_stats *stats)
+{
+	json_t *json = json_object();
+
+#define STAT(name) \
+	json_object_set_new(json, #name, json_integer((json_int_t)stats->name))
+	STAT(bytes_in);
+	STAT(bytes_out);
+	STAT(bytes_dropped);
+	STAT(bytes_held);
+	STAT(bytes_held_max);
+	STAT(pool_bytes);
+	STAT(writes);
+	STAT(reads);
+	STAT(reader_wakes);
+	STAT(writer_wakes);
+	STAT(wakes_avoided);
+	STAT(writer_blocked_ns);
+	STAT(reader_blocked_ns);
+	STAT(writer_blocks);
+	STAT(reader_blocks);
+	STAT(streams_begun);
+	STAT(streams_ended);
+	STAT(streams_aborted);
+	STAT(early_closes);
+	STAT(streams_queued);
+#undef STAT
+	return json;
+}
+
+static json_t *end(const char *stage, const char *port)
+{
+	if (!stage)
+		return json_null();
+	return json_pack("{s:s, s:o}", "stage", stage, "port", string(port));
+}
+
+json_t *json_link(const struct faasctl_link *link)
+{
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:o, s:o}",
+		"workflow", link->workflow,
+		"source", end(link->src_stage, link->src_port),
+		"destination", end(link->dst_stage, link->dst_port),
+		"generation", (json_int_t)link->generation,
+		"capacity", (json_int_t)link->capacity,
+		"abort_on", faasctl_abort_on_name(link->abort_on),
+		"on_early_close", faasctl_early_close_name(link->early_close),
+		"stats", stats(&link->stats),
+		"last_failure", cause(&link->last));
+}
+
+json_t *json_event(const struct faasctl_event *event)
+{
+	return json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}",
+		"seq", (json_int_t)event->seq,
+		"event", faasctl_event_name(event->type),
+		"time_ns", (json_int_t)event->time_ns,
+		"workflow", string(event->workflow),
+		"stage", string(event->stage),
+		"source", end(event->src_stage, event->src_port),
+		"destination", end(event->dst_stage, event->dst_port),
+		"generation", (json_int_t)event->generation,
+		"stream", (json_int_t)event->stream,
+		"bytes", (json_int_t)event->bytes,
+		"cause", cause(&event->cause));
+}
+
+static int print(json_t *root, size_t flags)
+{
+	int ret;
+
+	if (!root) {
+		fputs("faasctl: out of memory\n", stderr);
+		return STATUS_REFUSED;
+	}
+	ret = json_dumpf(root, stdout, flags);
+	json_decref(root);
+	putchar('\n');
+	return ret ? STATUS_REFUSED : finish_output();
+}
+
+/* Prints and frees a document. */
+int json_print(json_t *root)
+{
+	return print(root, JSON_INDENT(2));
+}
+
+/* The same on one line. */
+int json_print_line(json_t *root)
+{
+	return print(root, JSON_COMPACT);
+}

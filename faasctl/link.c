@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* faasctl link */
+#include "tool.h"
+
+static const struct option_row options[] = {
+	LINK_OPTION_ROWS,
+	{ 'x', "exclusive", NULL, "fail if one of the links exists" },
+	{ 0 },
+};
+
+static int run(struct args *args)
+{
+	struct faasctl_link_options link = FAASCTL_LINK_OPTIONS_INIT;
+	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
+	struct faasctl_error err;
+	int id, n;
+
+	while ((id = args_next(args)) != -1) {
+		if (link_option(args, id, &link))
+			continue;
+		if (id == 'x')
+			link.flags |= FAASCTL_EXCLUSIVE;
+	}
+	n = args_rest(args, 3, -1);
+	if (link.flags & FAASCTL_UNCHARGED)
+		warn_uncharged(args->argv[0]);
+	if (faasctl_open(&ctl, &err))
+		return fail(&err);
+	if (faasctl_chain_add(ctl, args->argv[0],
+			      (const char *const *)args->argv + 1, n - 1, &link,
+			      NULL, &err))
+		return fail(&err);
+	return STATUS_OK;
+}
+
+const struct command link_command = {
+	.name = "link",
+	.run = run,
+	.args = "[OPTION]... WORKFLOW STAGE[:PORT] STAGE[:PORT]...",
+	.help = "Link stages in a row and create what is missing",
+	.example = "faasctl link wf1 grep wc",
+	.options = options,
+};
