@@ -1,0 +1,157 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Real containers: what they see, what they reach, how their end is told.
+
+# The containers' own shells expand what is in quotes.
+# shellcheck disable=SC2016
+# What check and its like are given is called.
+# shellcheck disable=SC2317
+# shellcheck source-path=SCRIPTDIR
+
+set -uo pipefail
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/tap.sh"
+. "$here/container.sh"
+
+containers_need
+readonly wf=test-$$ point=/sys/fs/faasin
+
+cleanup()
+{
+	containers_end
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	rmdir /sys/fs/cgroup/faasin/"$wf"/* "/sys/fs/cgroup/faasin/$wf" /sys/fs/cgroup/faasin-test-$$ 2>/dev/null
+}
+trap cleanup EXIT
+
+# The runtime removes a container's cgroup with it: the stage gets a new one.
+stages()
+{
+	faasctl workflow add "$wf" && faasctl stage add "$wf" c && faasctl stage add "$wf" other &&
+		faasctl link "$wf" c other && faasctl stage add "$wf" before &&
+		faasctl link "$wf" before c
+}
+readonly cgroup=/faasin/$wf/c
+
+# from COMMAND: runs it as stage c; prints what came out at the other end
+from()
+{
+	local status=0
+	stages >/dev/null || return
+	timeout 60 cat "$point/$wf/other/faasin" &
+	ran "$cgroup" "$1" || status=$?
+	# Without a writer it would wait for one.
+	[ "$status" = 0 ] || kill $!
+	wait $!
+	return "$status"
+}
+
+mounts=$(faasin_at /run/faasin)
+says 'a mount shows the ports of the stage' '^faasin faasout self *$' \
+	from 'echo $(ls /run/faasin) >/run/faasin/faasout'
+says 'writes by way of /run' '^by run$' from 'echo by run >/run/faasin/faasout'
+says 'writes by way of the environment' '^by name$' from 'echo by name >$FAASOUT'
+says 'writes by way of self' '^by self$' from 'echo by self >/run/faasin/self/faasout'
+refuse 'makes no directory' from 'mkdir /run/faasin/new'
+refuse 'makes no file' from 'echo >/run/faasin/new'
+refuse 'changes no mode' from 'chmod 777 /run/faasin/faasout'
+refuse 'does not read its output' from 'cat /run/faasin/faasout'
+refuse 'does not write its input' from 'echo >/run/faasin/faasin'
+says 'nothing else of the tree is in its mounts' "^/$wf/c$" \
+	from 'while read -r _ _ _ root at _; do case $at in /run/faasin) echo $root;; esac; done </proc/self/mountinfo >/run/faasin/faasout'
+
+many()
+{
+	[ "$(from 'yes | head -n 500000 >/run/faasin/faasout' | wc -lc | tr -s ' ')" = ' 500000 1000000' ]
+}
+check 'a million bytes arrive' many
+
+into()
+{
+	stages >/dev/null || return
+	seq 100000 >"$point/$wf/before/faasout" &
+	[ "$(ran "$cgroup" 'wc -l </run/faasin/faasin')" = 100000 ]
+}
+check 'a hundred thousand lines go in' into
+
+through()
+{
+	stages >/dev/null || return
+	seq 100000 >"$point/$wf/before/faasout" &
+	[ "$(from 'cat </run/faasin/faasin >/run/faasin/faasout' | wc -l)" = 100000 ]
+}
+check 'a hundred thousand lines go through' through
+
+# -------------------------------------------------------------- other mounts
+
+mounts=$(faasin_at /sys/fs/faasin)
+says 'writes below read-only /sys' '^by sys$' from 'echo by sys >/sys/fs/faasin/faasout'
+mounts=$(faasin_at /run/faasin "workflow=$wf" stage=c)
+says 'names its own stage' '^named$' from 'echo named >/run/faasin/faasout'
+mounts=$(faasin_at /run/faasin "workflow=$wf" stage=other)
+refuse 'does not get by naming another stage' from 'true'
+mounts=$(bound_at "$point/$wf/c" /run/faasin)
+says 'writes by way of a bound directory' '^bound$' from 'echo bound >/run/faasin/faasout'
+mounts=$(bound_at "$point" /run/faasin)
+says 'writes by way of the whole tree' '^whole$' from 'echo whole >/run/faasin/self/faasout'
+refuse 'does not open another stage of the whole tree' \
+	from "cat /run/faasin/$wf/other/faasin"
+says 'and is told that it may not' 'Permission denied' \
+	ran "$cgroup" "cat /run/faasin/$wf/other/faasin"
+mounts=$(faasin_at /run/faasin)
+refuse 'an outsider mounts nothing' ran /faasin-test-$$/c 'true'
+mounts=$(bound_at "$point/$wf/c" /run/faasin)
+refuse 'an outsider writes nothing' ran /faasin-test-$$/c 'echo x >/run/faasin/faasout'
+
+# -------------------------------------------------------------------- the end
+
+mounts=$(faasin_at /run/faasin)
+
+# The reader's word on a stream whose container was killed.
+killed()
+{
+	local name=k$$
+	stages >/dev/null || return
+	container "$name" "$cgroup" 'exec >/run/faasin/faasout; echo begun; sleep 1000'
+	timeout 60 cat "$point/$wf/other/faasin" >"$containers/heard" 2>"$containers/error" &
+	run "$name" </dev/null &
+	for _ in {1..200}; do
+		[ ! -s "$containers/heard" ] || break
+		sleep 0.1
+	done
+	crun kill "$name" KILL
+	wait
+	crun delete --force "$name" 2>/dev/null
+	rm -rf "${containers:?}/$name"
+	cat "$containers/heard" "$containers/error"
+}
+says 'what was written before a kill arrives' '^begun$' killed
+says 'a kill is no end of file' 'connection abort' killed
+
+clean()
+{
+	from 'echo all of it >/run/faasin/faasout' >"$containers/heard" || return
+	[ "$(cat "$containers/heard")" = 'all of it' ]
+}
+check 'an exit is an end of file' clean
+
+reported()
+{
+	stages >/dev/null || return
+	ran "$cgroup" 'exec >/run/faasin/faasout; echo x; exit 200'
+	timeout 60 cat "$point/$wf/other/faasin"
+}
+says 'a status of 128 or more is no end of file' 'connection abort' reported
+
+left()
+{
+	grep -l faasin /proc/[0-9]*/mountinfo | while read -r file; do
+		[ "$(readlink "$(dirname "$file")/ns/mnt")" = "$(readlink /proc/self/ns/mnt)" ] ||
+			echo "$file"
+	done | grep .
+}
+refuse 'no mount is left in any namespace' left
+
+finish

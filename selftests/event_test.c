@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events: one of each type, numbered, and what happens when they are too many.
+ */
+#include <linux/capability.h>
+#include <kselftest_harness.h>
+
+#include "actor.h"
+#include "world.h"
+
+#define PATIENCE	10000	/* milliseconds for an event that must come */
+
+FIXTURE(event) {
+	struct world w;
+	struct nl ear;
+	uint64_t seq;	/* of the event before; 0: none yet */
+	uint64_t time;
+};
+
+FIXTURE_SETUP(event)
+{
+	WORLD_SETUP(&self->w, world_new);
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	ASSERT_EQ(0, nl_open(&self->ear));
+	ASSERT_EQ(0, nl_join_events(&self->ear));
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	nl_close(&self->ear);
+	WORLD_TEARDOWN(&self->w);
+}
+
+/* The next event is of this type, of this workflow, and the next number. */
+#define EXPECT_EVENT(what)							\
+do {										\
+	uint64_t event_seq;							\
+										\
+	ASSERT_EQ(0, nl_event(&self->ear, PATIENCE))				\
+		TH_LOG("no event: " #what);					\
+	ASSERT_EQ(FAASIN_EVENT_##what, nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE));	\
+	EXPECT_STREQ(self->w.wf, nl_get_str(&self->ear, FAASIN_A_EVENT_WORKFLOW));	\
+	event_seq = nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ);			\
+	if (self->seq)								\
+		EXPECT_EQ(self->seq + 1, event_seq);				\
+	self->seq = event_seq;							\
+	EXPECT_LE(self->time, nl_get_u64(&self->ear, FAASIN_A_EVENT_TIME));	\
+	self->time = nl_get_u64(&self->ear, FAASIN_A_EVENT_TIME);		\
+	EXPECT_NE(UINT64_MAX, self->time);					\
+	EXPECT_TRUE(nl_has(&self->ear, FAASIN_A_EVENT_GENERATION));		\
+} while (0)
+
+#define EXPECT_NO_EVENT()	EXPECT_EQ(EAGAIN, nl_event(&self->ear, 0))
+
+#define EXPECT_ENDS()								\
+do {										\
+	EXPECT_STREQ("a", nl_get_str(&self->ear, FAASIN_A_EVENT_SRC_STAGE));	\
+	EXPECT_STREQ("faasout", nl_get_str(&self->ear, FAASIN_A_EVENT_SRC_PORT));	\
+	EXPECT_STREQ("b", nl_get_str(&self->ear, FAASIN_A_EVENT_DST_STAGE));	\
+	EXPECT_STREQ("faasin", nl_get_str(&self->ear, FAASIN_A_EVENT_DST_PORT));	\
+	EXPECT_EQ(link, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));	\
+} while (0)
+
+TEST_F(event, of_a_workflow)
+{
+	uint64_t generation = world_generation(&self->w);
+
+	ASSERT_EQ(0, world_del_workflow(&self->w, self->w.wf));
+	/* Its stages go first, with or without a word. */
+	do {
+		ASSERT_EQ(0, nl_event(&self->ear, PATIENCE));
+	} while (nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE) == FAASIN_EVENT_STAGE_DEL);
+	EXPECT_EQ(FAASIN_EVENT_WORKFLOW_DEL, nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE));
+	EXPECT_STREQ(self->w.wf, nl_get_str(&self->ear, FAASIN_A_EVENT_WORKFLOW));
+	EXPECT_EQ(generation, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
+	self->seq = nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ);
+
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_WORKFLOW_NEW, 0,
+			     NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, self->w.wf),
+				     NL_U32(FAASIN_A_WORKFLOW_FLAGS,
+					    FAASIN_WORKFLOW_F_UNCHARGED))));
+	EXPECT_EVENT(WORKFLOW_NEW);
+	EXPECT_EQ(world_generation(&self->w),
+		  nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, of_a_stage)
+{
+	uint64_t generation;
+
+	ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
+	EXPECT_EVENT(STAGE_NEW);
+	EXPECT_STREQ("c", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	generation = nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION);
+	EXPECT_EQ(world_stage_generation(&self->w, "c"), generation);
+
+	/* Changed. */
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_STAGE_NEW, 0,
+			     NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, self->w.wf),
+				     NL_STR(FAASIN_A_STAGE_NAME, "c"),
+				     NL_U32(FAASIN_A_STAGE_MODE, 0600))));
+	EXPECT_EVENT(STAGE_NEW);
+	EXPECT_EQ(generation, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
+
+	ASSERT_EQ(0, world_del_stage(&self->w, "c"));
+	EXPECT_EVENT(STAGE_DEL);
+	EXPECT_STREQ("c", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	EXPECT_EQ(generation, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, of_a_link)
+{
+	uint64_t link;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	EXPECT_ENDS();
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	EXPECT_EVENT(LINK_DEL);
+	EXPECT_ENDS();
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, of_a_stage_that_goes_with_its_link)
+{
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	EXPECT_EVENT(LINK_NEW);
+	ASSERT_EQ(0, world_del_stage(&self->w, "b"));
+	EXPECT_EVENT(LINK_DEL);
+	EXPECT_EVENT(STAGE_DEL);
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, of_a_stream)
+{
+	uint64_t link;
+	int out, in;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	ASSERT_LE(0, out);
+	EXPECT_EVENT(STREAM_BEGIN);
+	EXPECT_ENDS();
+	EXPECT_EQ(1, nl_get_u64(&self->ear, FAASIN_A_EVENT_STREAM));
+	EXPECT_WRITE(out, "twelve bytes");
+	close(out);
+	EXPECT_EVENT(STREAM_END);
+	EXPECT_ENDS();
+	EXPECT_EQ(1, nl_get_u64(&self->ear, FAASIN_A_EVENT_STREAM));
+	EXPECT_EQ(12, nl_get_u64(&self->ear, FAASIN_A_EVENT_BYTES));
+	EXPECT_NO_EVENT();
+
+	/* The next one. */
+	out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	EXPECT_EVENT(STREAM_BEGIN);
+	EXPECT_EQ(2, nl_get_u64(&self->ear, FAASIN_A_EVENT_STREAM));
+	close(out);
+	EXPECT_EVENT(STREAM_END);
+	EXPECT_EQ(2, nl_get_u64(&self->ear, FAASIN_A_EVENT_STREAM));
+	EXPECT_EQ(0, nl_get_u64(&self->ear, FAASIN_A_EVENT_BYTES));
+
+	/* Reading them to their ends is no event. */
+	in = world_open(&self->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	EXPECT_READ(in, "twelve bytes");
+	EXPECT_OVER(in, 0);
+	close(in);
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, of_an_abort_by_request)
+{
+	struct faasin_abort abort = { .cause = FAASIN_CAUSE_STATUS, .code = 3 };
+	uint64_t link;
+	int out;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	EXPECT_EVENT(STREAM_BEGIN);
+	ASSERT_EQ(0, ioctl(out, FAASIN_IOC_ABORT, &abort));
+	EXPECT_EVENT(STREAM_ABORT);
+	EXPECT_ENDS();
+	EXPECT_EQ(FAASIN_CAUSE_STATUS, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE));
+	EXPECT_EQ(3, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE_CODE));
+	EXPECT_EQ(getpid(), (int)nl_get_u32(&self->ear, FAASIN_A_EVENT_PID));
+	EXPECT_STREQ("a", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	close(out);
+	EXPECT_NO_EVENT();
+}
+
+static int write_and_wait(void *arg)
+{
+	int out = world_open(arg, "a", FAASIN_PORT_OUT, O_WRONLY);
+
+	if (out < 0 || write(out, "x", 1) != 1)
+		return 1;
+	kill(getpid(), SIGKILL);
+	return 2;
+}
+
+TEST_F(event, of_a_crash)
+{
+	struct actor who = { .id = 0 };
+	uint64_t link;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	EXPECT_EQ(-SIGKILL, act(&who, write_and_wait, &self->w));
+	EXPECT_EVENT(STREAM_BEGIN);
+	EXPECT_EVENT(STREAM_ABORT);
+	EXPECT_ENDS();
+	EXPECT_EQ(FAASIN_CAUSE_SIGNAL, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE));
+	EXPECT_EQ(SIGKILL, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE_CODE));
+	EXPECT_STREQ("a", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	EXPECT_STREQ("event_test", nl_get_str(&self->ear, FAASIN_A_EVENT_COMM));
+}
+
+TEST_F(event, of_an_early_close)
+{
+	uint64_t link;
+	int out, in;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	in = world_open(&self->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	EXPECT_EVENT(STREAM_BEGIN);
+	EXPECT_WRITE(out, "read, dropped");
+	EXPECT_READ(in, "read");
+	close(in);
+	EXPECT_EVENT(EARLY_CLOSE);
+	EXPECT_ENDS();
+	EXPECT_EQ(1, nl_get_u64(&self->ear, FAASIN_A_EVENT_STREAM));
+	EXPECT_EQ(9, nl_get_u64(&self->ear, FAASIN_A_EVENT_BYTES));
+	EXPECT_EQ(FAASIN_CAUSE_EARLY_CLOSE, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE));
+	close(out);
+}
+
+TEST_F(event, of_a_stream_cut_by_unlinking)
+{
+	uint64_t link;
+	int out;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	EXPECT_EVENT(STREAM_BEGIN);
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	/* In either order. */
+	ASSERT_EQ(0, nl_event(&self->ear, PATIENCE));
+	if (nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE) == FAASIN_EVENT_LINK_DEL)
+		ASSERT_EQ(0, nl_event(&self->ear, PATIENCE));
+	EXPECT_EQ(FAASIN_EVENT_STREAM_ABORT, nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE));
+	EXPECT_EQ(FAASIN_CAUSE_UNLINK, nl_get_u32(&self->ear, FAASIN_A_EVENT_CAUSE));
+	EXPECT_ENDS();
+	close(out);
+}
+
+TEST_F(event, refusals_are_none)
+{
+	EXPECT_EQ(EEXIST, nl_call(&self->w.nl, FAASIN_CMD_STAGE_NEW, NLM_F_EXCL,
+				  NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, self->w.wf),
+					  NL_STR(FAASIN_A_STAGE_NAME, "a"))));
+	EXPECT_EQ(ENOENT, world_del_stage(&self->w, "no-such"));
+	EXPECT_NO_EVENT();
+}
+
+TEST_F(event, reaches_every_listener)
+{
+	struct nl second;
+
+	ASSERT_EQ(0, nl_open(&second));
+	ASSERT_EQ(0, nl_join_events(&second));
+	ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
+	EXPECT_EVENT(STAGE_NEW);
+	ASSERT_EQ(0, nl_event(&second, PATIENCE));
+	EXPECT_EQ(self->seq, nl_get_u64(&second, FAASIN_A_EVENT_SEQ));
+	nl_close(&second);
+	/* One that went away is not missed. */
+	ASSERT_EQ(0, world_del_stage(&self->w, "c"));
+	EXPECT_EVENT(STAGE_DEL);
+}
+
+TEST_F(event, newest_number_is_told)
+{
+	ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
+	EXPECT_EVENT(STAGE_NEW);
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_INFO_GET, 0, NL_NONE));
+	EXPECT_EQ(self->seq, nl_get_u64(&self->w.nl, FAASIN_A_INFO_EVENT_SEQ));
+}
+
+/* ------------------------------------------------------------------ too many */
+
+TEST_F(event, too_many_for_a_small_buffer)
+{
+	const int small = 4096;
+	uint64_t first = 0, last = 0, seq;
+	int i, error, heard = 0, lost = 0;
+
+	ASSERT_EQ(0, setsockopt(self->ear.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
+		ASSERT_EQ(0, world_del_stage(&self->w, "c"));
+	}
+	while ((error = nl_event(&self->ear, 0)) != EAGAIN) {
+		if (error == ENOBUFS) {
+			lost++;
+			continue;
+		}
+		ASSERT_EQ(0, error);
+		seq = nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ);
+		first = first ?: seq;
+		EXPECT_LT(last, seq);
+		last = seq;
+		heard++;
+	}
+	EXPECT_LT(0, lost);
+	EXPECT_LT(0, heard);
+	EXPECT_GT(200, heard);
+	/* The gap tells how many. */
+	ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
+	ASSERT_EQ(0, nl_event(&self->ear, PATIENCE));
+	EXPECT_EQ(first + 200, nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ));
+}
+
+/* More than the rate allows: held back, and the gap tells. */
+TEST_F_TIMEOUT(event, too_many_at_once, 60)
+{
+	const int large = 16 << 20, pairs = 2000;
+	static struct nl_msg msg;
+	uint64_t first = 0, last = 0, seq;
+	struct nlmsghdr *hdr;
+	int i, error, heard = 0;
+
+	ASSERT_EQ(0, setsockopt(self->ear.fd, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large)));
+	/* Those of the tests before are no longer counted. */
+	sleep(2);
+	for (i = 0; i < 2 * pairs; i++) {
+		bool ask = i == 2 * pairs - 1 || msg.len > sizeof(msg.buf) - 1024;
+
+		hdr = nl_begin(&self->w.nl, &msg,
+			       i % 2 ? FAASIN_CMD_STAGE_DEL : FAASIN_CMD_STAGE_NEW,
+			       ask ? NLM_F_ACK : 0);
+		nl_put(&msg, FAASIN_A_STAGE_WORKFLOW, self->w.wf, strlen(self->w.wf) + 1);
+		nl_put(&msg, FAASIN_A_STAGE_NAME, "c", 2);
+		nl_finish(&msg, hdr);
+		if (ask) {
+			ASSERT_EQ(0, nl_transact(&self->w.nl, &msg));
+			msg.len = 0;
+		}
+	}
+	while ((error = nl_event(&self->ear, 0)) != EAGAIN) {
+		ASSERT_EQ(0, error);
+		seq = nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ);
+		first = first ?: seq;
+		EXPECT_LT(last, seq);
+		last = seq;
+		heard++;
+	}
+	/* However slow this machine is, the first burst is heard. */
+	EXPECT_LE(1024, heard);
+	EXPECT_GE(2 * pairs, heard);
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_INFO_GET, 0, NL_NONE));
+	EXPECT_EQ(first + 2 * pairs - 1, nl_get_u64(&self->w.nl, FAASIN_A_INFO_EVENT_SEQ));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# TAP for tests that are scripts. To be sourced:
+#
+#	. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+#	check 'what is so' COMMAND...		passes if COMMAND succeeds
+#	refuse 'what is not' COMMAND...		passes if COMMAND fails
+#	says 'what it says' PATTERN COMMAND...	passes if COMMAND's output, errors included,
+#						has a line that matches PATTERN
+#	skip 'what is not tested' REASON
+#	finish					prints the plan; exits
+#
+# Whatever a command printed is shown when it did not do what it should.
+
+tap_number=0
+tap_failed=0
+
+echo 'TAP version 13'
+
+tap_result()
+{
+	tap_number=$((tap_number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_number $2"
+	else
+		tap_failed=$((tap_failed + 1))
+		echo "not ok $tap_number $2"
+		echo "# ${tap_output//$'\n'/$'\n# '}"
+	fi
+}
+
+check()
+{
+	local name=$1 status=0
+	shift
+	tap_output=$("$@" 2>&1) || status=$?
+	[ "$status" = 0 ] || tap_output+=$'\n'"exit status $status: $*"
+	tap_result "$status" "$name"
+}
+
+refuse()
+{
+	local name=$1 status=0
+	shift
+	tap_output=$("$@" 2>&1) && status=1
+	[ "$status" = 0 ] || tap_output+=$'\n'"succeeded: $*"
+	tap_result "$status" "$name"
+}
+
+says()
+{
+	local name=$1 pattern=$2 status=0
+	shift 2
+	tap_output=$("$@" 2>&1) || true
+	grep -Eq -- "$pattern" <<<"$tap_output" || status=1
+	[ "$status" = 0 ] || tap_output+=$'\n'"no line like '$pattern': $*"
+	tap_result "$status" "$name"
+}
+
+skip()
+{
+	tap_number=$((tap_number + 1))
+	echo "ok $tap_number $1 # SKIP $2"
+}
+
+finish()
+{
+	echo "1..$tap_number"
+	[ "$tap_failed" = 0 ]
+	exit
+}
+
+# skip_all REASON: nothing of this can be tested here
+skip_all()
+{
+	echo "1..0 # SKIP $1"
+	exit 4
+}

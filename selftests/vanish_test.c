@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is deleted is gone at once, whoever has it in use; and the listing of
+ * directories that are many, large or changing.
+ */
+#include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <kselftest_harness.h>
+
+#include "world.h"
+
+FIXTURE(vanish) {
+	struct world w;
+	int out, in;
+};
+
+FIXTURE_VARIANT(vanish) {
+	bool whole;	/* the workflow goes, not the stage alone */
+};
+
+FIXTURE_VARIANT_ADD(vanish, with_its_stage) { false };
+FIXTURE_VARIANT_ADD(vanish, with_its_workflow) { true };
+
+FIXTURE_SETUP(vanish)
+{
+	WORLD_SETUP(&self->w, world_new);
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	self->out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	self->in = world_open(&self->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	ASSERT_LE(0, self->out);
+	ASSERT_LE(0, self->in);
+}
+
+FIXTURE_TEARDOWN(vanish)
+{
+	close(self->out);
+	close(self->in);
+	ASSERT_EQ(0, chdir("/"));
+	WORLD_TEARDOWN(&self->w);
+}
+
+static int delete(struct world *w, bool whole)
+{
+	return whole ? world_del_workflow(w, w->wf) : world_del_stage(w, "a");
+}
+
+TEST_F(vanish, paths)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat(world_out(&self->w, "a"), &st));
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(-ENOENT, sys(stat(world_out(&self->w, "a"), &st)));
+	EXPECT_EQ(-ENOENT, sys(stat(world_path(&self->w, "a", NULL), &st)));
+	EXPECT_EQ(variant->whole ? -ENOENT : 0, sys(stat(self->w.dir, &st)));
+	EXPECT_EQ(-ENOENT, world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY));
+	if (!variant->whole)
+		EXPECT_ENTRIES("b self ", self->w.dir);
+}
+
+TEST_F(vanish, working_directory)
+{
+	char path[PATH_MAX];
+
+	ASSERT_EQ(0, chdir(world_path(&self->w, "a", NULL)));
+	ASSERT_EQ(0, access("faasout", F_OK));
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(-ENOENT, sys(access("faasout", F_OK)));
+	EXPECT_EQ(-ENOENT, sys(open("faasout", O_WRONLY | O_NONBLOCK)));
+	EXPECT_EQ(-ENOENT, sys(open("faasin", O_RDONLY | O_NONBLOCK)));
+	EXPECT_EQ(-ENOENT, sys(syscall(SYS_getcwd, path, sizeof(path))));
+	EXPECT_EQ(0, chdir("/"));
+}
+
+TEST_F(vanish, directory_descriptor)
+{
+	int dir = open(world_path(&self->w, "a", NULL), O_RDONLY | O_DIRECTORY);
+	char buf[1024], *names;
+	char path[64];
+	long len;
+
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, faccessat(dir, "faasin", F_OK, 0));
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(-ENOENT, sys(openat(dir, "faasout", O_WRONLY | O_NONBLOCK)));
+	EXPECT_EQ(-ENOENT, sys(faccessat(dir, "faasin", F_OK, 0)));
+	len = sys(syscall(SYS_getdents64, dir, buf, sizeof(buf)));
+	EXPECT_TRUE(len >= 0 || len == -ENOENT);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	names = list_directory(path);
+	if (names)
+		EXPECT_STREQ("", names);
+	free(names);
+	close(dir);
+}
+
+TEST_F(vanish, path_descriptor_of_a_port)
+{
+	int port = world_open(&self->w, "a", FAASIN_PORT_OUT, O_PATH);
+	char path[64];
+
+	ASSERT_LE(0, port);
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", port);
+	EXPECT_EQ(-ENOENT, sys(open(path, O_WRONLY | O_NONBLOCK)));
+	EXPECT_EQ(-ENOENT, sys(open(path, O_WRONLY)));
+	close(port);
+}
+
+TEST_F(vanish, open_ports_stay_safe)
+{
+	char byte = 0;
+
+	EXPECT_WRITE(self->out, "kept");
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(-EPIPE, sys(write(self->out, &byte, 1)));
+	EXPECT_READ(self->in, "kept");
+	EXPECT_OVER(self->in, -ECONNABORTED);
+}
+
+TEST_F(vanish, open_that_waits_for_a_link)
+{
+	pid_t pid = child();
+
+	if (!pid) {
+		int fd = open(world_in(&self->w, "a"), O_RDONLY);
+
+		_exit(fd < 0 ? errno : 0);
+	}
+	EXPECT_TRUE(blocks_in_open(pid));
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(ENOENT, child_end(pid));
+}
+
+TEST_F(vanish, scoped_mount)
+{
+	char point[] = "/tmp/faasin-test-XXXXXX";
+	char options[200], path[64], *names;
+
+	ASSERT_NE(NULL, mkdtemp(point));
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	snprintf(options, sizeof(options), "workflow=%s,stage=a", self->w.wf);
+	ASSERT_EQ(0, mount("none", point, "faasin", 0, options));
+	snprintf(path, sizeof(path), "%s/faasout", point);
+	EXPECT_EQ(0, access(path, W_OK));
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(-ENOENT, sys(open(path, O_WRONLY | O_NONBLOCK)));
+	names = list_directory(point);
+	if (names)
+		EXPECT_STREQ("", names);
+	free(names);
+	EXPECT_EQ(0, sys(umount(point)));
+	rmdir(point);
+}
+
+TEST_F(vanish, and_comes_back_as_another)
+{
+	int dir = open(world_path(&self->w, "a", NULL), O_RDONLY | O_DIRECTORY);
+	char byte = 0;
+
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	if (variant->whole) {
+		ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_WORKFLOW_NEW, 0,
+				     NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, self->w.wf),
+					     NL_U32(FAASIN_A_WORKFLOW_FLAGS,
+						    FAASIN_WORKFLOW_F_UNCHARGED))));
+		ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	}
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	/* Neither old directories nor old descriptors lead to the new stage. */
+	EXPECT_EQ(-ENOENT, sys(openat(dir, "faasout", O_WRONLY | O_NONBLOCK)));
+	EXPECT_EQ(-EPIPE, sys(write(self->out, &byte, 1)));
+	EXPECT_LE(0, world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY));
+	close(dir);
+}
+
+/* ------------------------------------------------------------------ listing */
+
+#define MANY	FAASIN_STAGES_MAX
+
+FIXTURE(listing) {
+	struct world w;
+};
+
+FIXTURE_SETUP(listing)
+{
+	WORLD_SETUP(&self->w, world_new);
+}
+
+FIXTURE_TEARDOWN(listing)
+{
+	WORLD_TEARDOWN(&self->w);
+}
+
+/* Stages [@from, @to) come or go. */
+static int many_stages(struct world *w, int from, int to, bool come)
+{
+	char name[16];
+	int i, error;
+
+	for (i = from; i < to; i++) {
+		snprintf(name, sizeof(name), "s%04d", i);
+		error = come ? world_stage(w, name, NULL) : world_del_stage(w, name);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Reads on from a directory with a buffer of @size: counts what it sees. */
+static int count(int dir, size_t size, unsigned char *seen, bool once)
+{
+	char buf[4096];
+	int total = 0, nr;
+	long len, at;
+
+	while ((len = syscall(SYS_getdents64, dir, buf, size)) > 0) {
+		for (at = 0; at < len;) {
+			unsigned short reclen = *(unsigned short *)(buf + at + 16);
+
+			if (sscanf(buf + at + 19, "s%4d", &nr) == 1 && nr >= 0 && nr < 2 * MANY)
+				seen[nr]++;
+			total++;
+			at += reclen;
+		}
+		if (once)
+			break;
+	}
+	return len < 0 ? -errno : total;
+}
+
+TEST_F_TIMEOUT(listing, as_many_stages_as_there_can_be, 120)
+{
+	static unsigned char seen[2 * MANY];
+	int dir, i, other = 0;
+
+	ASSERT_EQ(0, many_stages(&self->w, 0, MANY, true))
+		TH_LOG("%s", self->w.nl.text);
+	dir = open(self->w.dir, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, dir);
+	/* ".", ".." and self besides. */
+	EXPECT_EQ(MANY + 3, count(dir, 4096, seen, false));
+	for (i = 0; i < MANY; i++)
+		other += seen[i] != 1;
+	EXPECT_EQ(0, other);
+
+	/* From the start, in small bites. */
+	memset(seen, 0, sizeof(seen));
+	ASSERT_EQ(0, lseek(dir, 0, SEEK_SET));
+	EXPECT_EQ(MANY + 3, count(dir, 128, seen, false));
+	for (i = 0; i < MANY; i++)
+		other += seen[i] != 1;
+	EXPECT_EQ(0, other);
+	close(dir);
+}
+
+TEST_F_TIMEOUT(listing, while_it_changes, 120)
+{
+	static unsigned char seen[2 * MANY];
+	int dir, i, missed = 0, twice = 0;
+
+	ASSERT_EQ(0, many_stages(&self->w, 0, 300, true));
+	dir = open(self->w.dir, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, dir);
+	EXPECT_LT(0, count(dir, 1024, seen, true));
+	/* Some that were seen, some that were not, and some new ones. */
+	ASSERT_EQ(0, many_stages(&self->w, 0, 20, false));
+	ASSERT_EQ(0, many_stages(&self->w, 280, 300, false));
+	ASSERT_EQ(0, many_stages(&self->w, 1100, 1120, true));
+	EXPECT_LT(0, count(dir, 1024, seen, true));
+	ASSERT_EQ(0, many_stages(&self->w, 20, 40, false));
+	ASSERT_EQ(0, many_stages(&self->w, 0, 20, true));
+	EXPECT_LT(0, count(dir, 1024, seen, false));
+	/* What stayed all the time is seen exactly once, anything at most once a life. */
+	for (i = 40; i < 280; i++)
+		missed += seen[i] != 1;
+	for (i = 20; i < 2 * MANY; i++)
+		twice += seen[i] > 1;
+	EXPECT_EQ(0, missed);
+	EXPECT_EQ(0, twice);
+	close(dir);
+}
+
+TEST_F(listing, from_a_position_told_before)
+{
+	struct dirent *entry;
+	char name[256];
+	long position;
+	DIR *dir;
+	int i;
+
+	ASSERT_EQ(0, many_stages(&self->w, 0, 50, true));
+	dir = opendir(self->w.dir);
+	ASSERT_NE(NULL, dir);
+	for (i = 0; i < 20; i++)
+		ASSERT_NE(NULL, readdir(dir));
+	position = telldir(dir);
+	entry = readdir(dir);
+	ASSERT_NE(NULL, entry);
+	snprintf(name, sizeof(name), "%s", entry->d_name);
+	while (readdir(dir))
+		;
+	seekdir(dir, position);
+	entry = readdir(dir);
+	ASSERT_NE(NULL, entry);
+	EXPECT_STREQ(name, entry->d_name);
+	closedir(dir);
+}
+
+TEST_F(listing, of_a_directory_opened_when_it_was_empty)
+{
+	static unsigned char seen[2 * MANY];
+	int dir = open(self->w.dir, O_RDONLY | O_DIRECTORY);
+
+	ASSERT_LE(0, dir);
+	EXPECT_EQ(3, count(dir, 4096, seen, false));
+	ASSERT_EQ(0, many_stages(&self->w, 0, 3, true));
+	ASSERT_EQ(0, lseek(dir, 0, SEEK_SET));
+	EXPECT_EQ(6, count(dir, 4096, seen, false));
+	close(dir);
+}
+
+TEST_HARNESS_MAIN
