@@ -182,12 +182,12 @@ $(B)/source:
 	@mkdir -p $(@D)
 	ln -sfn "$$(vm-test/kernels --source)" $@
 
-PROGRAM = $(CC) $(COMMON) -Wno-missing-prototypes -Wno-shadow $(NL_CFLAGS) $(CFLAGS) -isystem $(B)/source/tools/testing/selftests \
+PROGRAM = $(CC) $(COMMON) -fvisibility=hidden -Wno-missing-prototypes -Wno-shadow $(NL_CFLAGS) $(CFLAGS) -isystem $(B)/source/tools/testing/selftests \
 	-o $@ $(filter %.c %.o,$^) $(B)/lib/libfaasctl.a $(NL_LIBS)
 
 $(test_shared): $(B)/obj/selftests/%.o: selftests/%.c Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(CFLAGS) -c -o $@ $<
+	$(CC) $(COMMON) -fvisibility=hidden $(CFLAGS) -c -o $@ $<
 
 $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)

@@ -192,11 +192,14 @@ static bool side_spin(struct faasin_channel *ch, struct faasin_side *peer,
 	return done;
 }
 
-/* Those with EPOLLEXCLUSIVE, too: what happened concerns each of them. */
-static void side_wake_all(struct faasin_side *side, __poll_t what)
+/*
+ * Those with EPOLLEXCLUSIVE, too: what happened concerns each of them. Without a
+ * key, which some take for the answer: each is to look for itself.
+ */
+static void side_wake_all(struct faasin_side *side)
 {
 	wake_up_interruptible_all(&side->wait);
-	__wake_up(&side->poll, TASK_NORMAL, 0, poll_to_key(what));
+	wake_up_interruptible_all(&side->poll);
 }
 
 /**
@@ -205,7 +208,7 @@ static void side_wake_all(struct faasin_side *side, __poll_t what)
  */
 void faasin_channel_wake_readers(struct faasin_channel *ch)
 {
-	side_wake_all(&ch->rd, EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
+	side_wake_all(&ch->rd);
 }
 
 /**
@@ -214,7 +217,7 @@ void faasin_channel_wake_readers(struct faasin_channel *ch)
  */
 void faasin_channel_wake_writers(struct faasin_channel *ch)
 {
-	side_wake_all(&ch->wr, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
+	side_wake_all(&ch->wr);
 }
 
 /* -------------------------------------------------------------- producing */
