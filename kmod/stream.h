@@ -45,7 +45,7 @@ struct faasin_cause_info {
 };
 
 /**
- * enum faasin_stream_state
+ * enum faasin_stream_state - what has become of a stream
  * @FAASIN_STREAM_LIVE: can be written to and joined
  * @FAASIN_STREAM_ENDED: its end is known
  * @FAASIN_STREAM_ABORTED: its end is known and is not a good one

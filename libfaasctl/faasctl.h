@@ -99,11 +99,13 @@ void faasctl_close(struct faasctl *ctl);
 
 /**
  * faasctl_info_get - ask the module about itself
- * @ctl: the handle
+ * @ctl: the handle; or NULL to ask whatever module is loaded, even one that
+ *	faasctl_open() refuses for its version
  * @info: receives the answer
  * @err: why it failed, or NULL
  *
- * Return: 0 or a common error.
+ * Return: 0 or a common error; with NULL also -ENOENT as faasctl_open() and
+ * the errors of socket(2).
  */
 int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
 		     struct faasctl_error *err);
@@ -136,6 +138,8 @@ struct faasctl_workflow {
 
 /**
  * typedef faasctl_workflow_fn - told of a workflow
+ * @workflow: the workflow; valid during the call
+ * @arg: what the enumeration was given
  *
  * Everything was received before the first call, so the function may use the
  * handle. A result other than 0 stops the enumeration and becomes its result.
@@ -246,6 +250,8 @@ struct faasctl_stage {
 
 /**
  * typedef faasctl_stage_fn - told of a stage; rules as faasctl_workflow_fn
+ * @stage: the stage; valid during the call
+ * @arg: what the enumeration was given
  */
 typedef int (*faasctl_stage_fn)(const struct faasctl_stage *stage, void *arg);
 
@@ -348,8 +354,27 @@ int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 /* ------------------------------------------------------------------ links */
 
 /**
- * struct faasctl_stats - what went through a link; enum faasin_stats_attr says
- *	what each number counts
+ * struct faasctl_stats - what went through a link: enum faasin_stats_attr
+ * @bytes_in: bytes accepted from writers
+ * @bytes_out: bytes given to readers
+ * @bytes_dropped: bytes accepted and dropped
+ * @bytes_held: bytes waiting now
+ * @bytes_held_max: the most that ever waited
+ * @pool_bytes: memory of the page pool now
+ * @writes: write calls that moved bytes
+ * @reads: read calls that moved bytes
+ * @reader_wakes: wake-ups sent to readers
+ * @writer_wakes: wake-ups sent to writers
+ * @wakes_avoided: transfers that needed none
+ * @writer_blocked_ns: time that writers waited for room
+ * @reader_blocked_ns: time that readers waited for bytes
+ * @writer_blocks: times they did
+ * @reader_blocks: times they did
+ * @streams_begun: streams
+ * @streams_ended: of these, ended
+ * @streams_aborted: of these, aborted
+ * @early_closes: of these, closed early by the reader
+ * @streams_queued: ended or aborted ones not consumed yet
  */
 struct faasctl_stats {
 	uint64_t bytes_in;
@@ -422,6 +447,8 @@ struct faasctl_link {
 
 /**
  * typedef faasctl_link_fn - told of a link; rules as faasctl_workflow_fn
+ * @link: the link; valid during the call
+ * @arg: what the enumeration was given
  */
 typedef int (*faasctl_link_fn)(const struct faasctl_link *link, void *arg);
 
@@ -678,6 +705,36 @@ int faasctl_cgroup_default(const char *workflow, const char *stage,
  */
 int faasctl_cgroup_remove(const char *workflow, const char *stage,
 			  struct faasctl_error *err);
+
+/**
+ * struct faasctl_mount - a mount
+ * @point: where it is
+ * @root: what of the file system it shows: "/" for all; of faasin also
+ *	"/WORKFLOW" or "/WORKFLOW/STAGE"
+ */
+struct faasctl_mount {
+	const char *point;
+	const char *root;
+};
+
+/**
+ * typedef faasctl_mount_fn - told of a mount; rules as faasctl_workflow_fn
+ * @mount: the mount; valid during the call
+ * @arg: what the enumeration was given
+ */
+typedef int (*faasctl_mount_fn)(const struct faasctl_mount *mount, void *arg);
+
+/**
+ * faasctl_mount_each - enumerate the mounts of a type in this mount namespace
+ * @fstype: "faasin", "cgroup2" or another
+ * @fn: called for each
+ * @arg: passed to @fn
+ * @err: why it failed, or NULL
+ *
+ * Return: 0; what @fn returned; or an error of reading /proc/self/mountinfo.
+ */
+int faasctl_mount_each(const char *fstype, faasctl_mount_fn fn, void *arg,
+		       struct faasctl_error *err);
 
 /**
  * faasctl_mount_find - where a file system is mounted

@@ -233,12 +233,15 @@ enum faasin_cmd {
  * @FAASIN_A_INFO_EVENT_SEQ: u64, number of the newest event
  */
 enum faasin_info_attr {
+	/* private: */
 	FAASIN_A_INFO_UNSPEC,
+	/* public: */
 	FAASIN_A_INFO_ABI,
 	FAASIN_A_INFO_VERSION,
 	FAASIN_A_INFO_WORKFLOWS,
 	FAASIN_A_INFO_WORKFLOWS_MAX,
 	FAASIN_A_INFO_EVENT_SEQ,
+	/* private: */
 	FAASIN_A_INFO_PAD,
 	__FAASIN_A_INFO_MAX,
 };
@@ -250,7 +253,7 @@ enum faasin_info_attr {
 #define FAASIN_WORKFLOW_F_SETTABLE	FAASIN_WORKFLOW_F_UNCHARGED
 
 /**
- * enum faasin_workflow_attr
+ * enum faasin_workflow_attr - a workflow
  * @FAASIN_A_WORKFLOW_NAME: string
  * @FAASIN_A_WORKFLOW_GENERATION: u64, never used twice while the module is loaded
  * @FAASIN_A_WORKFLOW_CGROUP_FD: s32, new: directory of the cgroup that pays
@@ -261,7 +264,9 @@ enum faasin_info_attr {
  * @FAASIN_A_WORKFLOW_LINKS: u32, get: number of links
  */
 enum faasin_workflow_attr {
+	/* private: */
 	FAASIN_A_WORKFLOW_UNSPEC,
+	/* public: */
 	FAASIN_A_WORKFLOW_NAME,
 	FAASIN_A_WORKFLOW_GENERATION,
 	FAASIN_A_WORKFLOW_CGROUP_FD,
@@ -270,6 +275,7 @@ enum faasin_workflow_attr {
 	FAASIN_A_WORKFLOW_FLAGS,
 	FAASIN_A_WORKFLOW_STAGES,
 	FAASIN_A_WORKFLOW_LINKS,
+	/* private: */
 	FAASIN_A_WORKFLOW_PAD,
 	__FAASIN_A_WORKFLOW_MAX,
 };
@@ -290,12 +296,15 @@ enum faasin_direction {
  * @FAASIN_A_PORT_OPENS: u32, get: open files of this port's present link
  */
 enum faasin_port_attr {
+	/* private: */
 	FAASIN_A_PORT_UNSPEC,
+	/* public: */
 	FAASIN_A_PORT_NAME,
 	FAASIN_A_PORT_DIRECTION,
 	FAASIN_A_PORT_PEER_STAGE,
 	FAASIN_A_PORT_PEER_PORT,
 	FAASIN_A_PORT_OPENS,
+	/* private: */
 	__FAASIN_A_PORT_MAX,
 };
 
@@ -304,7 +313,7 @@ enum faasin_port_attr {
 #define FAASIN_STAGE_F_CGROUP_GONE	(1u << 0)	/* get only: it was removed */
 
 /**
- * enum faasin_stage_attr
+ * enum faasin_stage_attr - a stage
  * @FAASIN_A_STAGE_WORKFLOW: string
  * @FAASIN_A_STAGE_NAME: string
  * @FAASIN_A_STAGE_GENERATION: u64
@@ -319,7 +328,9 @@ enum faasin_port_attr {
  *	to have besides the two default ones (here repetition does not replace)
  */
 enum faasin_stage_attr {
+	/* private: */
 	FAASIN_A_STAGE_UNSPEC,
+	/* public: */
 	FAASIN_A_STAGE_WORKFLOW,
 	FAASIN_A_STAGE_NAME,
 	FAASIN_A_STAGE_GENERATION,
@@ -331,6 +342,7 @@ enum faasin_stage_attr {
 	FAASIN_A_STAGE_MODE,
 	FAASIN_A_STAGE_FLAGS,
 	FAASIN_A_STAGE_PORT,
+	/* private: */
 	FAASIN_A_STAGE_PAD,
 	__FAASIN_A_STAGE_MAX,
 };
@@ -384,8 +396,10 @@ enum faasin_early_close {
  * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet
  */
 enum faasin_stats_attr {
+	/* private: */
 	FAASIN_A_STATS_UNSPEC,
 	FAASIN_A_STATS_PAD,
+	/* public: */
 	FAASIN_A_STATS_BYTES_IN,
 	FAASIN_A_STATS_BYTES_OUT,
 	FAASIN_A_STATS_BYTES_DROPPED,
@@ -406,13 +420,14 @@ enum faasin_stats_attr {
 	FAASIN_A_STATS_STREAMS_ABORTED,
 	FAASIN_A_STATS_EARLY_CLOSES,
 	FAASIN_A_STATS_STREAMS_QUEUED,
+	/* private: */
 	__FAASIN_A_STATS_MAX,
 };
 
 #define FAASIN_A_STATS_MAX (__FAASIN_A_STATS_MAX - 1)
 
 /**
- * enum faasin_link_attr
+ * enum faasin_link_attr - a link
  * @FAASIN_A_LINK_WORKFLOW: string
  * @FAASIN_A_LINK_SRC_STAGE: string
  * @FAASIN_A_LINK_SRC_PORT: string, "faasout" if absent
@@ -432,7 +447,9 @@ enum faasin_stats_attr {
  * @FAASIN_A_LINK_CAUSE_STREAM: u64, get: number of that stream
  */
 enum faasin_link_attr {
+	/* private: */
 	FAASIN_A_LINK_UNSPEC,
+	/* public: */
 	FAASIN_A_LINK_WORKFLOW,
 	FAASIN_A_LINK_SRC_STAGE,
 	FAASIN_A_LINK_SRC_PORT,
@@ -449,6 +466,7 @@ enum faasin_link_attr {
 	FAASIN_A_LINK_CAUSE_PID,
 	FAASIN_A_LINK_CAUSE_COMM,
 	FAASIN_A_LINK_CAUSE_STREAM,
+	/* private: */
 	FAASIN_A_LINK_PAD,
 	__FAASIN_A_LINK_MAX,
 };
@@ -471,7 +489,9 @@ enum faasin_link_attr {
  *	link goes on with the pages it has
  */
 enum faasin_event_type {
+	/* private: */
 	FAASIN_EVENT_UNSPEC,
+	/* public: */
 	FAASIN_EVENT_WORKFLOW_NEW,
 	FAASIN_EVENT_WORKFLOW_DEL,
 	FAASIN_EVENT_STAGE_NEW,
@@ -483,13 +503,14 @@ enum faasin_event_type {
 	FAASIN_EVENT_STREAM_ABORT,
 	FAASIN_EVENT_EARLY_CLOSE,
 	FAASIN_EVENT_CGROUP_GONE,
+	/* private: */
 	__FAASIN_EVENT_MAX,
 };
 
 #define FAASIN_EVENT_MAX (__FAASIN_EVENT_MAX - 1)
 
 /**
- * enum faasin_event_attr
+ * enum faasin_event_attr - an event
  * @FAASIN_A_EVENT_SEQ: u64, from 1; a gap means that events were lost (ENOBUFS) or
  *	held back by the rate limit: read the state again
  * @FAASIN_A_EVENT_TYPE: u32, enum faasin_event_type
@@ -509,7 +530,9 @@ enum faasin_event_type {
  * @FAASIN_A_EVENT_COMM: string
  */
 enum faasin_event_attr {
+	/* private: */
 	FAASIN_A_EVENT_UNSPEC,
+	/* public: */
 	FAASIN_A_EVENT_SEQ,
 	FAASIN_A_EVENT_TYPE,
 	FAASIN_A_EVENT_TIME,
@@ -526,6 +549,7 @@ enum faasin_event_attr {
 	FAASIN_A_EVENT_CAUSE_CODE,
 	FAASIN_A_EVENT_PID,
 	FAASIN_A_EVENT_COMM,
+	/* private: */
 	FAASIN_A_EVENT_PAD,
 	__FAASIN_A_EVENT_MAX,
 };
