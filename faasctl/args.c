@@ -82,8 +82,8 @@ void args_help(const struct command *command, FILE *to)
 	const struct command *const *sub;
 	const struct option_row *row;
 
-	fprintf(to, "Usage: faasctl %s %s\n%s.\n", command->name, command->args,
-		command->help);
+	fprintf(to, "Usage: faasctl %s%s%s\n%s.\n", command->name,
+		command->args[0] ? " " : "", command->args, command->help);
 	if (command->subs) {
 		fputs("\nCommands:\n", to);
 		for (sub = command->subs; *sub; sub++)

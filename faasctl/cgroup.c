@@ -78,7 +78,8 @@ int process_cgroup(struct process *process, struct faasctl *ctl)
 		return wrapper_fail(&err);
 	process->cgroup = fd;
 	if (fstat(fd, &st) || st.st_ino != binding.id)
-		return wrapper_error("cgroup /%s is not the one of stage \"%s\" as seen from here: run faasctl in the initial cgroup namespace",
+		return wrapper_error(STATUS_WRAPPER,
+				     "cgroup /%s is not the one of stage \"%s\" as seen from here: run faasctl in the initial cgroup namespace",
 				     binding.path, process->stage);
 	return 0;
 }
@@ -101,8 +102,8 @@ bool cgroup_populated(int dir)
 /* Kills what is in a cgroup and waits, a while, until it is gone. */
 void cgroup_kill(int dir)
 {
-	static const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 	_cleanup_(closep) int fd = -1;
+	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 	int tries;
 
 	if (!cgroup_populated(dir))

@@ -3,7 +3,7 @@
 #include "process.h"
 
 static const struct option_row options[] = {
-	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both; else what is not is inherited" },
+	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both" },
 	{ 0 },
 };
 

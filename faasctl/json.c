@@ -5,7 +5,7 @@
 #include "tool.h"
 
 /* A kernel string need not be UTF-8 (a command's name), a JSON one must be. */
-static json_t *string(const char *s)
+json_t *json_text(const char *s)
 {
 	json_t *json;
 	char *copy, *p;
@@ -31,7 +31,7 @@ static json_t *cgroup(uint64_t id, const char *path, bool gone)
 	if (!id && !path)
 		return json_null();
 	return json_pack("{s:I, s:o, s:b}", "id", (json_int_t)id,
-			 "path", string(path), "gone", gone);
+			 "path", json_text(path), "gone", gone);
 }
 
 json_t *json_workflow(const struct faasctl_workflow *workflow)
@@ -87,11 +87,11 @@ static json_t *cause(const struct faasctl_cause *cause)
 	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:I, s:o}",
 		"cause", faasctl_cause_name(cause->cause),
 		"code", (json_int_t)cause->code,
-		"stage", string(cause->stage),
+		"stage", json_text(cause->stage),
 		"pid", (json_int_t)cause->pid,
-		"comm", string(cause->comm),
+		"comm", json_text(cause->comm),
 		"stream", (json_int_t)cause->stream,
-		"text", string(text_cause(cause).s));
+		"text", json_text(text_cause(cause).s));
 }
 
 static json_t *stats(const struct faasctl_stats *stats)
@@ -128,7 +128,7 @@ static json_t *end(const char *stage, const char *port)
 {
 	if (!stage)
 		return json_null();
-	return json_pack("{s:s, s:o}", "stage", stage, "port", string(port));
+	return json_pack("{s:s, s:o}", "stage", stage, "port", json_text(port));
 }
 
 json_t *json_link(const struct faasctl_link *link)
@@ -151,8 +151,8 @@ json_t *json_event(const struct faasctl_event *event)
 		"seq", (json_int_t)event->seq,
 		"event", faasctl_event_name(event->type),
 		"time_ns", (json_int_t)event->time_ns,
-		"workflow", string(event->workflow),
-		"stage", string(event->stage),
+		"workflow", json_text(event->workflow),
+		"stage", json_text(event->stage),
 		"source", end(event->src_stage, event->src_port),
 		"destination", end(event->dst_stage, event->dst_port),
 		"generation", (json_int_t)event->generation,

@@ -33,9 +33,14 @@ static const struct command *find(const struct command *const *table,
 	return NULL;
 }
 
-const struct command *main_find(const char *name)
+/* The command @name, or with @sub its subcommand of that name; or NULL. */
+const struct command *main_find(const char *name, const char *sub)
 {
-	return find(commands, name);
+	const struct command *command = find(commands, name);
+
+	if (!command || !sub)
+		return command;
+	return command->subs ? find(command->subs, sub) : NULL;
 }
 
 int main_help(FILE *to)

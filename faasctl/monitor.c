@@ -1,116 +1,226 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* faasctl monitor: events as they happen. */
-#include <inttypes.h>
+/* faasctl monitor */
 #include <jansson.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
 
 #include "tool.h"
 
 static const struct option_row options[] = {
 	{ 'j', "json", NULL, "print a JSON document a line" },
-	{ 'n', "count", "N", "end after N events" },
+	{ 'n', "count", "NUMBER", "exit after so many events" },
 	{ 0 },
 };
 
-static void print_event(const struct faasctl_event *ev)
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
 {
-	printf("%" PRIu64 ".%06" PRIu64 "  %-14s %s", ev->time_ns / 1000000000,
-	       ev->time_ns / 1000 % 1000000, faasctl_event_name(ev->type),
-	       ev->workflow ? ev->workflow : "");
-	if (ev->src_stage)
-		printf("/%s:%s -> %s:%s", ev->src_stage, ev->src_port,
-		       ev->dst_stage, ev->dst_port);
-	else if (ev->stage)
-		printf("/%s", ev->stage);
-	if (ev->stream)
-		printf("  stream %" PRIu64 ", %s", ev->stream,
-		       text_bytes(ev->bytes).s);
-	if (ev->cause.cause)
-		printf("  (%s)", text_cause(&ev->cause).s);
-	putchar('\n');
+	stopped = 1;
 }
 
-/* Numbers are missing: some were lost, or held back by the rate limit. */
-static int print_lost(uint64_t lost, bool json)
+/**
+ * struct watch - a run of this command
+ * @events: the subscription
+ * @json: print JSON
+ * @left: events to go; 0 for no limit
+ * @seq: number of the last event, or 0
+ * @told: a loss was told of, and its gap in the numbers is yet to come
+ * @module: inode of the module's directory in sysfs, or 0
+ */
+struct watch {
+	struct faasctl_events *events;
+	bool json;
+	uint32_t left;
+	uint64_t seq;
+	bool told;
+	ino_t module;
+};
+
+static ino_t module_inode(void)
 {
-	if (json)
-		return json_print_line(json_pack("{s:s, s:I}", "event", "lost",
-						 "count", (json_int_t)lost));
-	if (lost)
-		printf("%" PRIu64 " events were lost; see: faasctl show\n", lost);
-	else
-		puts("events were lost; see: faasctl show");
+	struct stat st;
+
+	return stat("/sys/module/faasin", &st) ? 0 : st.st_ino;
+}
+
+static void print_what(const struct faasctl_event *event)
+{
+	bool out;
+
+	printf(" %s", event->workflow ? event->workflow : "?");
+	if (event->src_stage && event->dst_stage) {
+		out = event->src_port && strcmp(event->src_port, FAASIN_PORT_OUT);
+		printf(" %s%s%s", event->src_stage, out ? ":" : "",
+		       out ? event->src_port : "");
+		out = event->dst_port && strcmp(event->dst_port, FAASIN_PORT_IN);
+		printf(" %s%s%s", event->dst_stage, out ? ":" : "",
+		       out ? event->dst_port : "");
+	} else if (event->stage) {
+		printf(" %s", event->stage);
+	}
+}
+
+static int print_event(const struct watch *watch,
+		       const struct faasctl_event *event)
+{
+	if (watch->json)
+		return json_print_line(json_event(event));
+	printf("%llu.%06llu %s",
+	       (unsigned long long)(event->time_ns / 1000000000),
+	       (unsigned long long)(event->time_ns / 1000 % 1000000),
+	       faasctl_event_name(event->type));
+	print_what(event);
+	if (event->stream)
+		printf(" stream %llu", (unsigned long long)event->stream);
+	if (event->type == FAASIN_EVENT_STREAM_END ||
+	    event->type == FAASIN_EVENT_STREAM_ABORT)
+		printf(": %llu bytes", (unsigned long long)event->bytes);
+	if (event->type == FAASIN_EVENT_EARLY_CLOSE)
+		printf(": %llu bytes dropped",
+		       (unsigned long long)event->bytes);
+	if (event->cause.cause != FAASIN_CAUSE_NONE)
+		printf("; %s", text_cause(&event->cause).s);
+	putchar('\n');
 	return finish_output();
+}
+
+/* @count: how many, or 0 if that is not known */
+static int print_lost(const struct watch *watch, uint64_t count)
+{
+	json_t *number;
+
+	if (watch->json) {
+		number = count ? json_integer((json_int_t)count) : json_null();
+		return json_print_line(json_pack("{s:s, s:o}", "event", "lost",
+						 "count", number));
+	}
+	if (count)
+		printf("lost %llu events: read the state again, with faasctl show\n",
+		       (unsigned long long)count);
+	else
+		puts("lost events: read the state again, with faasctl show");
+	return finish_output();
+}
+
+static int handle(struct watch *watch, const struct faasctl_event *event)
+{
+	int status = STATUS_OK;
+
+	if (watch->seq && event->seq > watch->seq + 1) {
+		if (!watch->told)
+			status = print_lost(watch,
+					    event->seq - watch->seq - 1);
+		watch->told = false;
+	}
+	watch->seq = event->seq;
+	if (status == STATUS_OK)
+		status = print_event(watch, event);
+	if (watch->left && !--watch->left)
+		stopped = 1;
+	return status;
+}
+
+/* Prints what has arrived. */
+static int drain(struct watch *watch)
+{
+	struct faasctl_event event;
+	struct faasctl_error err;
+	int ret, status = STATUS_OK;
+
+	while (!stopped && status == STATUS_OK) {
+		ret = faasctl_events_next(watch->events, &event, &err);
+		if (!ret)
+			break;
+		if (ret == -ENOBUFS) {
+			watch->told = true;
+			status = print_lost(watch, 0);
+		} else if (ret < 0) {
+			status = fail(&err);
+		} else {
+			status = handle(watch, &event);
+		}
+	}
+	return status;
+}
+
+/* Signals are let in only while it waits: none can come just before that. */
+static int watch_events(struct watch *watch, const sigset_t *waiting)
+{
+	/* A module that goes away says nothing to those who listen to it. */
+	const struct timespec second = { .tv_sec = 1 };
+	struct pollfd fds[] = {
+		{ .fd = faasctl_events_fd(watch->events), .events = POLLIN },
+		/* Whoever reads this left: nobody to tell. */
+		{ .fd = STDOUT_FILENO },
+	};
+	int status = STATUS_OK;
+
+	while (!stopped && status == STATUS_OK) {
+		int n = ppoll(fds, ARRAY_SIZE(fds), &second, waiting);
+
+		if (n < 0 && errno != EINTR) {
+			fprintf(stderr, "faasctl: cannot wait for events: %s\n",
+				strerror(errno));
+			return STATUS_REFUSED;
+		}
+		if (n < 0)
+			continue;
+		if (fds[1].revents & (POLLERR | POLLNVAL))
+			return STATUS_REFUSED;
+		status = drain(watch);
+		if (!n && watch->module && module_inode() != watch->module) {
+			fputs("faasctl: faasin: the module was unloaded\n",
+			      stderr);
+			status = STATUS_REFUSED;
+		}
+	}
+	return status;
 }
 
 static int run(struct args *args)
 {
-	struct faasctl_events *events;
-	uint64_t last = 0, left = 0;
-	struct faasctl_event ev;
+	struct sigaction action = { .sa_handler = stop };
+	struct watch watch = { 0 };
 	struct faasctl_error err;
-	bool json = false;
-	int id, ret;
+	sigset_t blocked, waiting;
+	int id, status;
 
 	while ((id = args_next(args)) != -1) {
 		if (id == 'j')
-			json = true;
+			watch.json = true;
 		else if (id == 'n')
-			left = parse_u32(args, UINT32_MAX, 10);
+			watch.left = parse_u32(args, UINT32_MAX, 10);
+		if (id == 'n' && !watch.left)
+			usage_error(args->command,
+				    "\"%s\" is not a number of events: give 1 or more",
+				    args->value);
 	}
 	args_rest(args, 0, 0);
-	if (faasctl_events_open(&events, &err))
-		return fail(&err);
-	for (;;) {
-		struct pollfd pfd = {
-			.fd = faasctl_events_fd(events),
-			.events = POLLIN,
-		};
 
-		if (poll(&pfd, 1, -1) < 0 && errno != EINTR) {
-			fprintf(stderr, "faasctl: cannot wait for events: %s\n",
-				strerror(errno));
-			ret = STATUS_REFUSED;
-			break;
-		}
-		ret = faasctl_events_next(events, &ev, &err);
-		if (!ret)
-			continue;
-		if (ret == -ENOBUFS) {
-			/* The next number tells how many. */
-			if (!last && print_lost(0, json))
-				break;
-			continue;
-		}
-		if (ret < 0) {
-			ret = fail(&err);
-			break;
-		}
-		if (last && ev.seq > last + 1 &&
-		    print_lost(ev.seq - last - 1, json)) {
-			ret = STATUS_REFUSED;
-			break;
-		}
-		last = ev.seq;
-		if (json)
-			ret = json_print_line(json_event(&ev));
-		else
-			print_event(&ev);
-		fflush(stdout);
-		if (!json)
-			ret = finish_output();
-		if (ret || (left && !--left))
-			break;
-	}
-	faasctl_events_close(events);
-	return ret < 0 ? STATUS_REFUSED : ret;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting);
+	sigdelset(&waiting, SIGINT);
+	sigdelset(&waiting, SIGTERM);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+
+	watch.module = module_inode();
+	if (faasctl_events_open(&watch.events, &err))
+		return fail(&err);
+	status = watch_events(&watch, &waiting);
+	faasctl_events_close(watch.events);
+	return status;
 }
 
 const struct command monitor_command = {
 	.name = "monitor",
 	.run = run,
 	.args = "[OPTION]...",
-	.help = "Print events as they happen",
-	.example = "faasctl monitor -j | jq .event",
+	.help = "Print events as they happen, until Ctrl-C",
+	.example = "faasctl monitor --json --count 10",
 	.options = options,
 };

@@ -135,7 +135,7 @@ struct text text_cause(const struct faasctl_cause *cause)
 
 	switch (cause->cause) {
 	case FAASIN_CAUSE_SIGNAL:
-		snprintf(how, sizeof(how), "killed by %s",
+		snprintf(how, sizeof(how), "killed by %.20s",
 			 text_signal(cause->code).s);
 		break;
 	case FAASIN_CAUSE_STATUS:
@@ -176,6 +176,11 @@ void print_escaped(const char *s, FILE *to)
 		fputc('-', to);
 		return;
 	}
+	/* A name can be this too. */
+	if (!strcmp(s, "-")) {
+		fputs("\\055", to);
+		return;
+	}
 	for (; *s; s++) {
 		unsigned char c = *s;
 
@@ -188,10 +193,7 @@ void print_escaped(const char *s, FILE *to)
 
 static bool utf8(void)
 {
-	const char *term = getenv("TERM");
-
-	return !strcmp(nl_langinfo(CODESET), "UTF-8") &&
-	       !(term && !strcmp(term, "dumb"));
+	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
 static void print_end(const char *stage, const char *port, const char *usual,

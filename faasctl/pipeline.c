@@ -34,7 +34,8 @@ static void unclosed(struct scan *scan, char end)
 		what = "\"${\"";
 	else if (end == '`')
 		what = "a backquote";
-	usage_error(scan->command, "the pipeline ends in the middle of %s: close it with %c",
+	usage_error(scan->command,
+		    "the pipeline ends in the middle of %s: close it with %c",
 		    what, end);
 }
 
@@ -52,7 +53,8 @@ static const char *skip_one(struct scan *scan, const char *p, bool quoted)
 	switch (*p) {
 	case '\\':
 		if (!p[1])
-			usage_error(scan->command, "the pipeline ends in a backslash: write two for one that is meant");
+			usage_error(scan->command,
+				    "the pipeline ends in a backslash: write two for one that is meant");
 		return p + 2;
 	case '\'':
 		return quoted ? p + 1 : skip_single(scan, p + 1);
@@ -76,7 +78,8 @@ static const char *skip_one(struct scan *scan, const char *p, bool quoted)
 static const char *skip_until(struct scan *scan, const char *p, char end)
 {
 	if (++scan->depth > DEPTH_MAX)
-		usage_error(scan->command, "the pipeline is nested more than %d deep: put it into a script",
+		usage_error(scan->command,
+			    "the pipeline is nested more than %d deep: put it into a script",
 			    DEPTH_MAX);
 	while (*p && *p != end)
 		p = skip_one(scan, p, end == '"');
@@ -91,16 +94,19 @@ static const char *command_end(struct scan *scan, const char *p)
 {
 	while (*p && *p != '|') {
 		if (*p == ')')
-			usage_error(scan->command, "\")\" closes nothing in the pipeline: quote it");
+			usage_error(scan->command,
+				    "\")\" closes nothing in the pipeline: quote it");
 		/* Writes to a file that must not be there. */
 		if (p[0] == '>' && p[1] == '|')
 			p++;
 		p = skip_one(scan, p, false);
 	}
 	if (p[0] == '|' && p[1] == '|')
-		usage_error(scan->command, "\"||\" cannot stand between stages: put it into one, as in sh -c 'a || b'");
+		usage_error(scan->command,
+			    "\"||\" cannot stand between stages: put it into one, as in sh -c 'a || b'");
 	if (p[0] == '|' && p[1] == '&')
-		usage_error(scan->command, "\"|&\" cannot stand between stages: write 2>&1 |");
+		usage_error(scan->command,
+			    "\"|&\" cannot stand between stages: write 2>&1 |");
 	return p;
 }
 
@@ -123,11 +129,12 @@ void pipeline_parse(const struct command *command, const char *line,
 		end = command_end(&scan, p);
 		p += strspn(p, " \t\n");
 		if (p >= end)
-			usage_error(command, *line ? "stage %zu of the pipeline is empty: write a command on both sides of each |" :
-				    "the pipeline is empty: write a command",
+			usage_error(command,
+				    "stage %zu of the pipeline is empty: write a command on both sides of each |",
 				    pipeline->n + 1);
-		pipeline->stages = checked(command, realloc(pipeline->stages,
-			(pipeline->n + 1) * sizeof(*stage)));
+		stage = realloc(pipeline->stages,
+				(pipeline->n + 1) * sizeof(*stage));
+		pipeline->stages = checked(command, stage);
 		stage = &pipeline->stages[pipeline->n++];
 		stage->command = checked(command, strndup(p, end - p));
 		stage->name[0] = '\0';
@@ -230,7 +237,8 @@ static void given_names(const struct command *command, const char *names,
 		free(name);
 		names += len;
 		if (!*names != (i + 1 == pipeline->n))
-			usage_error(command, "the pipeline has %zu stages: give as many names, separated by commas",
+			usage_error(command,
+				    "the pipeline has %zu stages: give as many names, separated by commas",
 				    pipeline->n);
 		names += *names == ',';
 	}
@@ -252,6 +260,86 @@ void pipeline_name(const struct command *command, const char *names,
 		natural_name(command, stage->command, stage->name);
 		make_unique(pipeline, i);
 	}
+}
+
+/* ------------------------------------------------------------------ scripts */
+
+/* What a shell does itself, or what has a meaning to it. */
+static bool shells_own(const char *word, size_t len)
+{
+	static const char *const words[] = {
+		".", "alias", "bg", "bind", "break", "builtin", "caller",
+		"case", "cd", "chdir", "command", "compgen", "complete",
+		"compopt", "continue", "coproc", "declare", "dirs", "disown",
+		"do", "done", "echo", "elif", "else", "enable", "esac", "eval",
+		"exec", "exit", "export", "false", "fc", "fg", "fi", "for",
+		"function", "getopts", "hash", "help", "history", "if", "in",
+		"jobs", "kill", "let", "local", "logout", "mapfile", "popd",
+		"printf", "pushd", "pwd", "read", "readarray", "readonly",
+		"return", "select", "set", "shift", "shopt", "source",
+		"suspend", "test", "then", "time", "times", "trap", "true",
+		"type", "typeset", "ulimit", "umask", "unalias", "unset",
+		"until", "wait", "while",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (strlen(words[i]) == len && !strncmp(words[i], word, len))
+			return true;
+	return false;
+}
+
+/* Whether a shell would run one program and nothing else. */
+static bool only_one(struct scan *scan, const char *p)
+{
+	for (; *p; p = skip_one(scan, p, false)) {
+		if ((*p == '<' || *p == '>') && p[1] == '&')
+			p++;
+		else if (strchr(";&(\n", *p))
+			return false;
+	}
+	return true;
+}
+
+/* The word that names the program, if the shell can be told to become it. */
+static const char *program(struct scan *scan, const char *p)
+{
+	const char *end;
+	size_t len;
+
+	if (!only_one(scan, p))
+		return NULL;
+	for (;; p = end) {
+		p += strspn(p, " \t");
+		end = word_end(scan, p);
+		if (!assigns(p))
+			break;
+	}
+	len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-");
+	if (!len || p + len != end || shells_own(p, len))
+		return NULL;
+	/* It may be a descriptor's number. */
+	if ((*end == '<' || *end == '>') && strspn(p, "0123456789") == len)
+		return NULL;
+	return p;
+}
+
+/*
+ * What a shell is given to run the stage. It becomes the program where it would
+ * only wait for it: how that ends is then seen, and signals reach it.
+ */
+char *pipeline_script(const struct command *command,
+		      const struct pipeline_stage *stage)
+{
+	struct scan scan = { .command = command };
+	const char *text = stage->command, *p = program(&scan, text);
+	char *script;
+
+	if (!p)
+		return checked(command, strdup(text));
+	if (asprintf(&script, "%.*sexec %s", (int)(p - text), text, p) < 0)
+		script = NULL;
+	return checked(command, script);
 }
 
 void pipeline_free(struct pipeline *pipeline)

@@ -29,6 +29,8 @@ void pipeline_parse(const struct command *command, const char *line,
 		    struct pipeline *pipeline);
 void pipeline_name(const struct command *command, const char *names,
 		   struct pipeline *pipeline);
+char *pipeline_script(const struct command *command,
+		      const struct pipeline_stage *stage);
 void pipeline_free(struct pipeline *pipeline);
 
 #endif /* FAASCTL_PIPELINE_H */

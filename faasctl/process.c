@@ -14,7 +14,7 @@
 static sigset_t held, old_mask;
 static struct sigaction old_child;
 
-int wrapper_error(const char *format, ...)
+int wrapper_error(int status, const char *format, ...)
 {
 	va_list args;
 
@@ -23,7 +23,7 @@ int wrapper_error(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
-	return STATUS_WRAPPER;
+	return status;
 }
 
 int wrapper_fail(const struct faasctl_error *err)
@@ -52,12 +52,15 @@ static int open_path(const char *path, int flags)
 static int cannot_open(const struct process *process, const char *path)
 {
 	if (errno == ENOENT)
-		return wrapper_error("there is no %s: stage \"%s\" was deleted",
+		return wrapper_error(STATUS_WRAPPER,
+				     "there is no %s: stage \"%s\" was deleted",
 				     path, process->stage);
 	if (errno == EACCES)
-		return wrapper_error("not allowed to open %s: it takes CAP_SYS_ADMIN and the port's permission",
+		return wrapper_error(STATUS_WRAPPER,
+				     "not allowed to open %s: it takes CAP_SYS_ADMIN and the port's permission",
 				     path);
-	return wrapper_error("cannot open %s: %s", path, strerror(errno));
+	return wrapper_error(STATUS_WRAPPER, "cannot open %s: %s", path,
+			     strerror(errno));
 }
 
 /*
@@ -88,7 +91,8 @@ int process_open(struct process *process, const char *port, bool wait)
 	*(out ? &process->out : &process->in) = fd;
 	/* The commands' files must block as a pipe does. */
 	if (!wait && fcntl(fd, F_SETFL, flags))
-		return wrapper_error("cannot make %s blocking: %s", path,
+		return wrapper_error(STATUS_WRAPPER,
+				     "cannot make %s blocking: %s", path,
 				     strerror(errno));
 	return 0;
 }
@@ -235,19 +239,24 @@ static int cannot_fork(const struct process *process)
 {
 	switch (errno) {
 	case EBUSY:
-		return wrapper_error("the cgroup of stage \"%s\" takes no processes: it shares controllers out to cgroups below; bind one of those with: faasctl stage add --cgroup",
+		return wrapper_error(STATUS_WRAPPER,
+				     "the cgroup of stage \"%s\" takes no processes: it shares controllers out to cgroups below; bind one of those with: faasctl stage add --cgroup",
 				     process->stage);
 	case EOPNOTSUPP:
-		return wrapper_error("the cgroup of stage \"%s\" is threaded: bind the stage to another with: faasctl stage add --cgroup",
+		return wrapper_error(STATUS_WRAPPER,
+				     "the cgroup of stage \"%s\" is threaded: bind the stage to another with: faasctl stage add --cgroup",
 				     process->stage);
 	case ENODEV:
-		return wrapper_error("the cgroup of stage \"%s\" was removed: try again",
+		return wrapper_error(STATUS_WRAPPER,
+				     "the cgroup of stage \"%s\" was removed: try again",
 				     process->stage);
 	case EACCES:
-		return wrapper_error("not allowed to move into the cgroup of stage \"%s\": it takes write permission to its cgroup.procs",
+		return wrapper_error(STATUS_WRAPPER,
+				     "not allowed to move into the cgroup of stage \"%s\": it takes write permission to its cgroup.procs",
 				     process->stage);
 	}
-	return wrapper_error("cannot start a process for stage \"%s\": %s",
+	return wrapper_error(STATUS_WRAPPER,
+			     "cannot start a process for stage \"%s\": %s",
 			     process->stage, strerror(errno));
 }
 
@@ -272,17 +281,21 @@ static void cannot_execute(const struct process *process, int code)
 {
 	const char *name = process->argv[0];
 
-	if (code != ENOENT)
-		wrapper_error("cannot execute \"%s\": %s", name,
-			      code == EACCES ?
-			      "it is not an executable file; correct its name or its permissions" :
-			      strerror(code));
-	else if (strchr(name, '/') && !access(name, F_OK))
-		wrapper_error("cannot execute \"%s\": its interpreter does not exist; correct its first line",
+	if (code == ENOENT && strchr(name, '/') && !access(name, F_OK))
+		wrapper_error(STATUS_NOT_FOUND,
+			      "cannot execute \"%s\": its interpreter does not exist; correct its first line",
+			      name);
+	else if (code == ENOENT)
+		wrapper_error(STATUS_NOT_FOUND,
+			      "command \"%s\" not found: correct its name or PATH",
+			      name);
+	else if (code == EACCES)
+		wrapper_error(STATUS_CANNOT,
+			      "cannot execute \"%s\": it is not an executable file; correct its name or its permissions",
 			      name);
 	else
-		wrapper_error("command \"%s\" not found: correct its name or PATH",
-			      name);
+		wrapper_error(STATUS_CANNOT, "cannot execute \"%s\": %s", name,
+			      strerror(code));
 }
 
 /* Each command's writing end is closed when it is executed. */
@@ -341,7 +354,8 @@ static int start_all(struct start *start)
 	size_t i;
 
 	if (pipe2(start->gate, O_CLOEXEC) || pipe2(start->errors, O_CLOEXEC))
-		return wrapper_error("cannot make a pipe: %s", strerror(errno));
+		return wrapper_error(STATUS_WRAPPER, "cannot make a pipe: %s",
+				     strerror(errno));
 	status = fork_all(start);
 	if (status)
 		return status;
@@ -349,7 +363,8 @@ static int start_all(struct start *start)
 	start->errors[1] = -1;
 	for (i = 0; i < start->n; i++)
 		if (write(start->gate[1], "", 1) != 1)
-			return wrapper_error("cannot start the commands: %s",
+			return wrapper_error(STATUS_WRAPPER,
+					     "cannot start the commands: %s",
 					     strerror(errno));
 	while (sigtimedwait(&held, &info, &now) > 0)
 		pass_on(start->all, start->n, &info, true);

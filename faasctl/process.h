@@ -41,8 +41,8 @@ struct process {
 
 #define PROCESS_INIT	{ .cgroup = -1, .in = -1, .out = -1 }
 
-int wrapper_error(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+int wrapper_error(int status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 int wrapper_fail(const struct faasctl_error *err);
 
 int process_cgroup(struct process *process, struct faasctl *ctl);

@@ -41,11 +41,12 @@ static int prepare(struct job *job)
 	job->processes = calloc(n, sizeof(*job->processes));
 	job->argv = calloc(n, sizeof(*job->argv));
 	if (!job->processes || !job->argv)
-		return wrapper_error("out of memory");
+		return wrapper_error(STATUS_WRAPPER, "out of memory");
 	for (i = 0; i < n; i++) {
 		job->argv[i][0] = (char *)"/bin/sh";
 		job->argv[i][1] = (char *)"-c";
-		job->argv[i][2] = job->pipeline.stages[i].command;
+		job->argv[i][2] = pipeline_script(&run_command,
+						  &job->pipeline.stages[i]);
 		job->processes[i] = (struct process)PROCESS_INIT;
 		job->processes[i].workflow = job->workflow;
 		job->processes[i].stage = job->pipeline.stages[i].name;
@@ -69,9 +70,10 @@ static int refuse_existing(const struct job *job)
 		ret = faasctl_stage_each(job->ctl, job->workflow, name, NULL,
 					 NULL, &err);
 		if (!ret)
-			return wrapper_error("workflow \"%s\" has a stage \"%s\" already: choose other names with --names, another workflow, or delete it with: faasctl stage del %s %s",
-					     job->workflow, name, job->workflow,
-					     name);
+			return wrapper_error(STATUS_WRAPPER,
+					     "workflow \"%s\" has a stage \"%s\" already: choose other names with --names, another workflow, or delete it with: faasctl stage del %s %s",
+					     job->workflow, name,
+					     job->workflow, name);
 		if (ret != -ENOENT)
 			return wrapper_fail(&err);
 	}
@@ -87,7 +89,7 @@ static int create(struct job *job)
 
 	ends = calloc(n, sizeof(*ends));
 	if (!ends)
-		return wrapper_error("out of memory");
+		return wrapper_error(STATUS_WRAPPER, "out of memory");
 	for (i = 0; i < n; i++)
 		ends[i] = job->pipeline.stages[i].name;
 	ret = faasctl_chain_add(job->ctl, job->workflow, ends, n, &job->link,
@@ -111,7 +113,8 @@ static int open_all(struct job *job)
 			status = process_open(process, FAASIN_PORT_OUT, false);
 		if (!status && ((i && process->in < 0) ||
 				(i + 1 < n && process->out < 0)))
-			status = wrapper_error("stage \"%s\" was unlinked by somebody else: try again",
+			status = wrapper_error(STATUS_WRAPPER,
+					       "stage \"%s\" was unlinked by somebody else: try again",
 					       process->stage);
 	}
 	return status;
@@ -156,6 +159,8 @@ static int clean_up(struct job *job, int status)
 		if (job->chain && !job->keep && job->processes[i].cgroup >= 0)
 			cgroup_kill(job->processes[i].cgroup);
 		process_close(&job->processes[i]);
+		if (job->argv)
+			free(job->argv[i][2]);
 	}
 	if (job->chain && !job->keep &&
 	    faasctl_chain_undo(job->chain, &err)) {

@@ -172,7 +172,7 @@ static int show(struct args *args)
 					 list ? (void *)list : workflow, &err);
 	if (ret) {
 		json_decref(list);
-		return fail_hint(&err, ENOENT, "see: faasctl show");
+		return fail_hint(&err, ctl ? ENOENT : 0, "see: faasctl show");
 	}
 	return list ? json_print(json_pack("{s:o}", "stages", list)) :
 	       finish_output();

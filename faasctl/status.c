@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* faasctl status: is everything there, and what to do if not. */
+/*
+ * faasctl status: what is there, what is wrong and what to do about it. Works
+ * without the module, and goes on after each thing that is wrong.
+ */
 #include <jansson.h>
-#include <limits.h>
+#include <stdarg.h>
 
 #include "tool.h"
 
@@ -10,180 +13,339 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
+/* Of one kind, such as removed cgroups, this many are told of. */
+#define GONE_MAX	8
+
 /**
- * struct status - what was found
- * @json: the document
- * @problems: in it
- * @mounts: in it
+ * struct status - what was found out
+ * @loaded: the module is in this kernel
+ * @reached: the module answered: @info holds what
+ * @info: what it answered
+ * @mounts: JSON of the mounts of type faasin
+ * @whole: one of them shows everything
+ * @cgroup: where cgroup v2 is mounted, or ""
+ * @memory: who has the memory controller: "v2", "v1" or "off"
+ * @problems: JSON of what is wrong
+ * @gone: workflows and stages whose cgroup was removed
  */
 struct status {
-	json_t *json;
-	json_t *problems;
+	bool loaded;
+	bool reached;
+	struct faasctl_info info;
 	json_t *mounts;
+	bool whole;
+	char cgroup[4096];
+	const char *memory;
+	json_t *problems;
+	unsigned int gone;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void problem(struct status *st, const char *format, ...)
+static void problem(struct status *status, const char *remedy,
+		    const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void problem(struct status *status, const char *remedy,
+		    const char *format, ...)
 {
-	char text[512];
+	char what[640];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	json_array_append_new(st->problems, json_string(text));
+	json_array_append_new(status->problems,
+			      json_pack("{s:s, s:s?}", "problem", what,
+					"remedy", remedy));
 }
 
-/* The first line of a file, or an empty string. */
-static struct text first_line(const char *path)
+/* The first line of a file that is @key's; false if there is none. */
+static bool read_line(const char *path, const char *key, char *line, size_t size)
 {
-	struct text line = { "" };
 	FILE *f = fopen(path, "re");
+	bool found = false;
 
 	if (!f)
-		return line;
-	if (!fgets(line.s, sizeof(line.s), f))
-		line.s[0] = '\0';
-	line.s[strcspn(line.s, "\n")] = '\0';
+		return false;
+	while (!found && fgets(line, size, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		found = !key || (!strncmp(line, key, strlen(key)) &&
+				 strchr(" \t", line[strlen(key)]));
+	}
 	fclose(f);
-	return line;
+	return found;
 }
 
-static void look_at_module(struct status *st)
+/* Whether a blank-separated list has a word. */
+static bool has_word(char *list, const char *word)
+{
+	char *save = NULL, *p;
+
+	for (p = strtok_r(list, " ", &save); p; p = strtok_r(NULL, " ", &save))
+		if (!strcmp(p, word))
+			return true;
+	return false;
+}
+
+static void check_module(struct status *status)
+{
+	struct faasctl_error err;
+
+	status->loaded = !access("/sys/module/faasin", F_OK);
+	if (!faasctl_info_get(NULL, &status->info, &err)) {
+		status->reached = true;
+		if (status->info.abi != FAASIN_ABI_VERSION)
+			problem(status, "install matching versions",
+				"the module speaks ABI %u, this tool %d",
+				status->info.abi, FAASIN_ABI_VERSION);
+		return;
+	}
+	if (!status->loaded)
+		problem(status, "modprobe faasin", "the module is not loaded");
+	else if (err.code == EPERM)
+		problem(status, "run this as root of the host, outside of containers",
+			"not permitted to ask the module");
+	else if (err.code == ENOENT)
+		problem(status, "run this in the host's network namespace",
+			"the module cannot be reached from this network namespace");
+	else
+		problem(status, NULL, "%s", err.message);
+}
+
+static int note_mount(const struct faasctl_mount *mount, void *arg)
+{
+	struct status *status = arg;
+	json_t *workflow = NULL, *stage = NULL;
+	const char *slash;
+
+	if (!strcmp(mount->root, "/")) {
+		status->whole = true;
+	} else {
+		slash = strchr(mount->root + 1, '/');
+		workflow = slash ?
+			json_stringn(mount->root + 1, slash - mount->root - 1) :
+			json_string(mount->root + 1);
+		if (slash)
+			stage = json_string(slash + 1);
+	}
+	json_array_append_new(status->mounts,
+		json_pack("{s:o, s:o, s:o}", "point", json_text(mount->point),
+			  "workflow", workflow ? workflow : json_null(),
+			  "stage", stage ? stage : json_null()));
+	return 0;
+}
+
+static void check_mounts(struct status *status)
+{
+	struct faasctl_error err;
+
+	if (faasctl_mount_each(FAASIN_FS_NAME, note_mount, status, &err))
+		problem(status, NULL, "%s", err.message);
+	else if (status->loaded && !status->whole)
+		problem(status, "mount -t faasin none /sys/fs/faasin",
+			"faasin is not mounted with everything in it");
+}
+
+/* Why cgroup v2 does not have the memory controller. */
+static void explain_memory(struct status *status)
+{
+	char line[512];
+	int hierarchy = 0, enabled = 1;
+
+	if (read_line("/proc/cgroups", "memory", line, sizeof(line)))
+		sscanf(line, "memory %d %*d %d", &hierarchy, &enabled);
+	if (!enabled) {
+		problem(status, "boot without cgroup_disable=memory",
+			"the memory controller is switched off");
+	} else if (hierarchy) {
+		status->memory = "v1";
+		problem(status, "boot with systemd.unified_cgroup_hierarchy=1, or use --uncharged",
+			"cgroup v1 has the memory controller (a v1 or hybrid host)");
+	} else {
+		problem(status, "use --uncharged, or a cgroup that has it",
+			"cgroup v2 has no memory controller at %s",
+			status->cgroup);
+	}
+}
+
+static void check_cgroups(struct status *status)
+{
+	char line[4096 + 32];
+	struct faasctl_error err;
+
+	status->memory = "off";
+	if (faasctl_mount_find("cgroup2", status->cgroup,
+			       sizeof(status->cgroup), &err)) {
+		status->cgroup[0] = '\0';
+		problem(status, "mount -t cgroup2 none /sys/fs/cgroup",
+			"cgroup v2 is not mounted");
+		return;
+	}
+	snprintf(line, sizeof(line), "%s/cgroup.controllers", status->cgroup);
+	if (read_line(line, NULL, line, sizeof(line)) && has_word(line, "memory"))
+		status->memory = "v2";
+	else
+		explain_memory(status);
+	if (read_line("/proc/cmdline", NULL, line, sizeof(line)) &&
+	    has_word(line, "cgroup.memory=nokmem"))
+		problem(status, "boot without cgroup.memory=nokmem, or use --uncharged",
+			"accounting of kernel memory is switched off");
+}
+
+static int check_workflow(const struct faasctl_workflow *workflow, void *arg)
+{
+	struct status *status = arg;
+
+	if (workflow->flags & FAASIN_WORKFLOW_F_CGROUP_GONE &&
+	    ++status->gone <= GONE_MAX)
+		problem(status, "delete the workflow and create it again",
+			"the cgroup that pays for workflow \"%s\" was removed",
+			workflow->name);
+	return 0;
+}
+
+static int check_stage(const struct faasctl_stage *stage, void *arg)
+{
+	struct status *status = arg;
+
+	if (stage->flags & FAASIN_STAGE_F_CGROUP_GONE &&
+	    ++status->gone <= GONE_MAX)
+		problem(status, "bind another: faasctl stage add --cgroup PATH WORKFLOW STAGE",
+			"the cgroup of stage \"%s\" of workflow \"%s\" was removed",
+			stage->name, stage->workflow);
+	return 0;
+}
+
+static void check_objects(struct status *status)
 {
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
-	bool loaded = !access("/sys/module/faasin", F_OK);
-	struct text version = first_line("/sys/module/faasin/version");
-	struct faasctl_info info;
 	struct faasctl_error err;
 
-	json_object_set_new(st->json, "module_loaded", json_boolean(loaded));
-	json_object_set_new(st->json, "module_version",
-			    *version.s ? json_string(version.s) : json_null());
-	if (!loaded) {
-		problem(st, "the module is not loaded; run: modprobe faasin");
+	if (!status->reached || status->info.abi != FAASIN_ABI_VERSION)
 		return;
-	}
-	if (*version.s && strcmp(version.s, FAASIN_VERSION))
-		problem(st, "module %s and tool %s are of different versions; install matching ones",
-			version.s, FAASIN_VERSION);
-	if (faasctl_open(&ctl, &err) || faasctl_info_get(ctl, &info, &err)) {
-		problem(st, "%s", err.message);
-		return;
-	}
-	json_object_set_new(st->json, "module_abi", json_integer(info.abi));
-	json_object_set_new(st->json, "workflows", json_integer(info.workflows));
-	json_object_set_new(st->json, "workflows_max",
-			    json_integer(info.workflows_max));
+	if (faasctl_open(&ctl, &err) ||
+	    faasctl_workflow_each(ctl, NULL, check_workflow, status, &err) ||
+	    faasctl_stage_each(ctl, NULL, NULL, check_stage, status, &err))
+		problem(status, NULL, "%s", err.message);
+	if (status->gone > GONE_MAX)
+		problem(status, "see: faasctl show",
+			"the cgroups of %u more stages or workflows were removed",
+			status->gone - GONE_MAX);
 }
 
-/* Mounts of the type, and the mount options of each as the kernel says them. */
-static void look_at_mounts(struct status *st)
+static int print_json(struct status *status)
 {
-	FILE *f = fopen("/proc/self/mounts", "re");
-	char line[2 * PATH_MAX], point[PATH_MAX], type[64], opts[512];
-	bool all = false;
+	json_t *module = NULL;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		json_t *mount;
-
-		if (sscanf(line, "%*s %4095s %63s %511s", point, type, opts) != 3 ||
-		    strcmp(type, FAASIN_FS_NAME))
-			continue;
-		mount = json_pack("{s:s, s:s}", "point", point, "options", opts);
-		json_array_append_new(st->mounts, mount);
-		all |= !strstr(opts, "workflow=");
-	}
-	if (f)
-		fclose(f);
-	if (!json_array_size(st->mounts))
-		problem(st, "faasin is not mounted; run: mount -t faasin none /sys/fs/faasin");
-	else if (!all)
-		json_object_set_new(st->json, "scoped", json_true());
+	if (status->reached)
+		module = json_pack("{s:s, s:I, s:I, s:I, s:I}",
+			"version", status->info.version,
+			"abi", (json_int_t)status->info.abi,
+			"workflows", (json_int_t)status->info.workflows,
+			"workflows_max", (json_int_t)status->info.workflows_max,
+			"event_seq", (json_int_t)status->info.event_seq);
+	return json_print(json_pack("{s:{s:s, s:i}, s:b, s:o, s:O, s:{s:o, s:s}, s:O}",
+		"tool", "version", FAASIN_VERSION, "abi", FAASIN_ABI_VERSION,
+		"loaded", status->loaded,
+		"module", module ? module : json_null(),
+		"mounts", status->mounts,
+		"cgroup", "mount", status->cgroup[0] ?
+			json_text(status->cgroup) : json_null(),
+		"memory", status->memory,
+		"problems", status->problems));
 }
 
-static void look_at_cgroups(struct status *st)
+static const char *member(const json_t *object, const char *key)
 {
-	char path[PATH_MAX], file[PATH_MAX + 32];
-	struct text controllers;
-	struct faasctl_error err;
-
-	if (faasctl_mount_find("cgroup2", path, sizeof(path), &err)) {
-		json_object_set_new(st->json, "cgroup2", json_null());
-		problem(st, "%s", err.message);
-		return;
-	}
-	json_object_set_new(st->json, "cgroup2", json_string(path));
-	snprintf(file, sizeof(file), "%s/cgroup.controllers", path);
-	controllers = first_line(file);
-	if (!strstr(controllers.s, "memory"))
-		problem(st, "cgroup v2 has no memory controller here (a v1 or hybrid host); boot with systemd.unified_cgroup_hierarchy=1, or use --uncharged");
+	return json_string_value(json_object_get(object, key));
 }
 
-static void print(const struct status *st)
+static void print_mounts(const struct status *status)
 {
-	const char *key;
-	json_t *value;
+	const char *workflow, *stage;
+	json_t *mount;
 	size_t i;
 
-	json_object_foreach(st->json, key, value) {
-		if (json_is_string(value))
-			printf("%-16s %s\n", key, json_string_value(value));
-		else if (json_is_integer(value))
-			printf("%-16s %lld\n", key,
-			       (long long)json_integer_value(value));
-		else if (json_is_boolean(value))
-			printf("%-16s %s\n", key,
-			       json_is_true(value) ? "yes" : "no");
+	json_array_foreach(status->mounts, i, mount) {
+		workflow = member(mount, "workflow");
+		stage = member(mount, "stage");
+		printf("mount    %s: ", member(mount, "point"));
+		if (stage)
+			printf("stage \"%s\" of workflow \"%s\"\n", stage,
+			       workflow);
+		else if (workflow)
+			printf("workflow \"%s\"\n", workflow);
+		else
+			puts("everything");
 	}
-	json_array_foreach(st->mounts, i, value)
-		printf("%-16s %s (%s)\n", "mount",
-		       json_string_value(json_object_get(value, "point")),
-		       json_string_value(json_object_get(value, "options")));
-	json_array_foreach(st->problems, i, value)
-		printf("%sproblem%s          %s\n", red(), plain(),
-		       json_string_value(value));
-	if (!json_array_size(st->problems))
-		puts("all is well");
+	if (!json_array_size(status->mounts))
+		puts("mount    none");
+}
+
+static void print_text(const struct status *status)
+{
+	const char *remedy;
+	json_t *found;
+	size_t i;
+
+	printf("faasctl  %s, ABI %d\n", FAASIN_VERSION, FAASIN_ABI_VERSION);
+	if (status->reached)
+		printf("module   %s, ABI %u, %u of %u workflows\n",
+		       status->info.version, status->info.abi,
+		       status->info.workflows, status->info.workflows_max);
+	else
+		printf("module   %s\n", status->loaded ?
+		       "loaded, but does not answer" : "not loaded");
+	print_mounts(status);
+	printf("cgroup   v2 %s%s\n", status->cgroup[0] ? "at " : "not mounted",
+	       status->cgroup);
+	printf("memory   controller %s\n", !strcmp(status->memory, "off") ?
+	       "not available" : !strcmp(status->memory, "v1") ?
+	       "taken by cgroup v1" : "available");
+	json_array_foreach(status->problems, i, found) {
+		remedy = member(found, "remedy");
+		printf("%sproblem%s  %s%s%s\n", red(), plain(),
+		       member(found, "problem"), remedy ? "; do: " : "",
+		       remedy ? remedy : "");
+	}
+	if (!json_array_size(status->problems))
+		puts("Everything is in order.");
 }
 
 static int run(struct args *args)
 {
-	struct status st = { NULL };
+	struct status status = { 0 };
 	bool json = false;
-	int id, ret, bad;
+	int id, ret;
 
 	while ((id = args_next(args)) != -1)
-		json |= id == 'j';
+		if (id == 'j')
+			json = true;
 	args_rest(args, 0, 0);
-	st.json = json_pack("{s:s, s:i, s:[], s:[]}", "tool_version",
-			    FAASIN_VERSION, "tool_abi", FAASIN_ABI_VERSION,
-			    "mounts", "problems");
-	if (!st.json) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
-	}
-	st.mounts = json_object_get(st.json, "mounts");
-	st.problems = json_object_get(st.json, "problems");
-	look_at_module(&st);
-	look_at_mounts(&st);
-	look_at_cgroups(&st);
-	bad = json_array_size(st.problems) ? STATUS_REFUSED : STATUS_OK;
+
+	status.mounts = json_array();
+	status.problems = json_array();
+	check_module(&status);
+	check_mounts(&status);
+	check_cgroups(&status);
+	check_objects(&status);
 	if (json) {
-		ret = json_print(st.json);
+		ret = print_json(&status);
 	} else {
-		print(&st);
-		json_decref(st.json);
+		print_text(&status);
 		ret = finish_output();
 	}
-	return ret ? ret : bad;
+	if (ret == STATUS_OK && json_array_size(status.problems))
+		ret = STATUS_REFUSED;
+	json_decref(status.mounts);
+	json_decref(status.problems);
+	return ret;
 }
 
 const struct command status_command = {
 	.name = "status",
 	.run = run,
 	.args = "[OPTION]...",
-	.help = "Tell whether everything is there, and what to do if not",
+	.help = "Tell whether everything is in order, and what to do if not",
 	.example = "faasctl status",
 	.options = options,
 };

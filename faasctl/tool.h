@@ -97,7 +97,7 @@ extern const struct command help_command;
 
 /* main.c */
 int main_help(FILE *to);
-const struct command *main_find(const char *name);
+const struct command *main_find(const char *name, const char *sub);
 
 /* args.c */
 void args_init(struct args *args, const struct command *command, int argc,
@@ -150,6 +150,7 @@ int finish_output(void);
 
 /* json.c */
 struct json_t;
+struct json_t *json_text(const char *s);
 struct json_t *json_workflow(const struct faasctl_workflow *workflow);
 struct json_t *json_stage(const struct faasctl_stage *stage);
 struct json_t *json_link(const struct faasctl_link *link);

@@ -23,7 +23,8 @@ static const char *output_of(const char *end, struct text *stage)
 static int check(struct faasctl *ctl, const char *workflow, char **ends, int n,
 		 struct faasctl_error *err)
 {
-	struct text stage, to, want;
+	char want[2 * (FAASIN_NAME_MAX + 1) + sizeof(":" FAASIN_PORT_IN)];
+	struct text stage, to;
 	const char *src;
 	int i, ret;
 
@@ -35,9 +36,9 @@ static int check(struct faasctl *ctl, const char *workflow, char **ends, int n,
 						&to, err);
 		if (ret)
 			return ret;
-		snprintf(want.s, sizeof(want.s), "%.127s%s", ends[i + 1],
+		snprintf(want, sizeof(want), "%.127s%s", ends[i + 1],
 			 strchr(ends[i + 1], ':') ? "" : ":" FAASIN_PORT_IN);
-		if (strcmp(to.s, want.s)) {
+		if (strcmp(to.s, want)) {
 			err->code = ENOENT;
 			snprintf(err->message, sizeof(err->message),
 				 "\"%s\" is not linked to \"%s\" but to \"%s\"",

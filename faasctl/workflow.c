@@ -153,7 +153,7 @@ static int show(struct args *args)
 					    list, &err);
 	if (ret) {
 		json_decref(list);
-		return fail_hint(&err, ENOENT, "see: faasctl show");
+		return fail_hint(&err, ctl ? ENOENT : 0, "see: faasctl show");
 	}
 	return list ? json_print(json_pack("{s:o}", "workflows", list)) :
 	       finish_output();

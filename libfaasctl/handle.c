@@ -12,8 +12,8 @@ static const struct nla_policy info_policy[FAASIN_A_INFO_MAX + 1] = {
 	[FAASIN_A_INFO_EVENT_SEQ] = { .type = NLA_U64 },
 };
 
-FAASCTL_API int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
-				 struct faasctl_error *err)
+static int info_get(struct faasctl *ctl, struct faasctl_info *info,
+		    struct faasctl_error *err)
 {
 	_cleanup_(faasctl__replies_free) struct faasctl__reply *reply = NULL;
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
@@ -44,9 +44,10 @@ FAASCTL_API int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
 	return 0;
 }
 
-FAASCTL_API int faasctl_open(struct faasctl **out, struct faasctl_error *err)
+/* Connects to a module of whatever version. */
+static int open_any(struct faasctl **out, struct faasctl_info *info,
+		    struct faasctl_error *err)
 {
-	struct faasctl_info info;
 	struct faasctl *ctl;
 	int ret;
 
@@ -56,7 +57,35 @@ FAASCTL_API int faasctl_open(struct faasctl **out, struct faasctl_error *err)
 		return faasctl__fail(err, ENOMEM, "out of memory");
 	ret = faasctl__connect(ctl, err);
 	if (!ret)
-		ret = faasctl_info_get(ctl, &info, err);
+		ret = info_get(ctl, info, err);
+	if (ret)
+		faasctl_close(ctl);
+	else
+		*out = ctl;
+	return ret;
+}
+
+FAASCTL_API int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
+				 struct faasctl_error *err)
+{
+	struct faasctl *own;
+	int ret;
+
+	if (ctl)
+		return info_get(ctl, info, err);
+	ret = open_any(&own, info, err);
+	faasctl_close(own);
+	return ret;
+}
+
+FAASCTL_API int faasctl_open(struct faasctl **out, struct faasctl_error *err)
+{
+	struct faasctl_info info;
+	struct faasctl *ctl;
+	int ret;
+
+	*out = NULL;
+	ret = open_any(&ctl, &info, err);
 	if (!ret && info.abi != FAASIN_ABI_VERSION)
 		ret = faasctl__fail(err, EPROTO,
 			"faasin: the module speaks ABI %u, this tool %d: install matching versions",

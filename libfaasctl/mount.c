@@ -59,13 +59,13 @@ static int rank(const char *point)
 	return 1;
 }
 
-/* Finds the best mount of a type whose root is @want. -ENOENT without text. */
-static int find(const char *fstype, const char *want, char *path, size_t size,
-		struct faasctl_error *err)
+FAASCTL_API int faasctl_mount_each(const char *fstype, faasctl_mount_fn fn,
+				   void *arg, struct faasctl_error *err)
 {
 	char *line = NULL, *root, *point, *type;
-	int best = 0, ret = 0;
+	struct faasctl_mount mount;
 	size_t room = 0;
+	int ret = 0;
 	FILE *f;
 
 	f = fopen("/proc/self/mountinfo", "re");
@@ -74,18 +74,57 @@ static int find(const char *fstype, const char *want, char *path, size_t size,
 					   "cannot read /proc/self/mountinfo");
 	while (!ret && getline(&line, &room, f) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (!split(line, &root, &point, &type) ||
-		    strcmp(type, fstype) || strcmp(root, want) ||
-		    rank(point) <= best)
+		if (!split(line, &root, &point, &type) || strcmp(type, fstype))
 			continue;
-		best = rank(point);
-		if (snprintf(path, size, "%s", point) >= (int)size)
-			ret = faasctl__fail(err, ENAMETOOLONG,
-				"the mount point of %s is too long", fstype);
+		mount.point = point;
+		mount.root = root;
+		ret = fn(&mount, arg);
 	}
 	free(line);
 	fclose(f);
-	return ret ? ret : best ? 0 : -ENOENT;
+	return ret;
+}
+
+/**
+ * struct search - what find() looks for, and what was found
+ * @want: the root that the mount is to have
+ * @path: the best mount point so far
+ * @size: of @path
+ * @best: its rank; 0 while there is none
+ */
+struct search {
+	const char *want;
+	char *path;
+	size_t size;
+	int best;
+};
+
+static int consider(const struct faasctl_mount *mount, void *arg)
+{
+	struct search *search = arg;
+
+	if (strcmp(mount->root, search->want) ||
+	    rank(mount->point) <= search->best)
+		return 0;
+	search->best = rank(mount->point);
+	if (snprintf(search->path, search->size, "%s", mount->point) >=
+	    (int)search->size)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* Finds the best mount of a type whose root is @want. -ENOENT without text. */
+static int find(const char *fstype, const char *want, char *path, size_t size,
+		struct faasctl_error *err)
+{
+	struct search search = { .want = want, .path = path, .size = size };
+	int ret;
+
+	ret = faasctl_mount_each(fstype, consider, &search, err);
+	if (ret == -ENAMETOOLONG)
+		return faasctl__fail(err, ENAMETOOLONG,
+			"the mount point of %s is too long", fstype);
+	return ret ? ret : search.best ? 0 : -ENOENT;
 }
 
 static int not_mounted(const char *fstype, struct faasctl_error *err)

@@ -60,6 +60,25 @@ TEST_F(hidden, killed_writer_with_a_shared_table)
 	EXPECT_STREQ("a", state.stage);
 }
 
+TEST_F(hidden, killed_writer_that_closed_another_open_file)
+{
+	int other = flow_writer(&self->flow, 0);
+	pid_t pid;
+
+	ASSERT_LE(0, other);
+	pid = clone_with(CLONE_FILES);
+	if (!pid) {
+		if (write(self->w, "abc", 3) != 3 || close(other) || write(self->w, "def", 3) != 3)
+			_exit(99);
+		kill(getpid(), SIGKILL);
+		_exit(98);
+	}
+	EXPECT_EQ(-SIGKILL, child_end(pid));
+	EXPECT_READ(self->r, "abcdef");
+	close(self->w);
+	EXPECT_OVER(self->r, -ECONNABORTED);
+}
+
 TEST_F(hidden, silent_sharer_of_a_table_does_no_harm)
 {
 	pid_t pid = clone_with(CLONE_FILES);
@@ -108,6 +127,73 @@ TEST_F(hidden, killed_holder_of_an_io_uring_fixed_file)
 	ASSERT_EQ(0, flow_state(&self->flow, &state));
 	EXPECT_EQ(FAASIN_CAUSE_LOST, state.last.cause);
 	EXPECT_EQ(pid, (pid_t)state.last.pid);
+}
+
+/* ------------------------------------------- who is the last holder shows late */
+
+TEST_F(hidden, killed_holder_of_two_open_files)
+{
+	int other = flow_writer(&self->flow, 0);
+	pid_t pid;
+
+	ASSERT_LE(0, other);
+	pid = child();
+	if (!pid) {
+		kill(getpid(), SIGTERM);
+		_exit(98);
+	}
+	close(self->w);
+	close(other);
+	EXPECT_EQ(-SIGTERM, child_end(pid));
+	EXPECT_OVER(self->r, -ECONNABORTED);
+	EXPECT_EQ(FAASIN_CAUSE_SIGNAL, port_info(self->r).cause);
+	EXPECT_EQ(SIGTERM, (int)port_info(self->r).code);
+}
+
+TEST_F(hidden, holder_of_two_open_files_that_exits)
+{
+	int other = flow_writer(&self->flow, 0);
+	pid_t pid;
+
+	ASSERT_LE(0, other);
+	pid = child();
+	if (!pid)
+		_exit(1);
+	close(self->w);
+	close(other);
+	EXPECT_EQ(1, child_end(pid));
+	EXPECT_OVER(self->r, 0);
+}
+
+TEST_F(hidden, holders_of_one_open_file_killed_together)
+{
+	pid_t pids[2];
+	int i, round;
+
+	/* The empty stream of the setup is one, too. */
+	close(self->w);
+	EXPECT_OVER(self->r, 0);
+	close(self->r);
+	for (round = 0; round < 20; round++) {
+		self->w = flow_writer(&self->flow, 0);
+		self->r = flow_reader(&self->flow, 0);
+		ASSERT_LE(0, self->w);
+		ASSERT_LE(0, self->r);
+		for (i = 0; i < 2; i++) {
+			pids[i] = child();
+			if (!pids[i]) {
+				pause();
+				_exit(98);
+			}
+			setpgid(pids[i], pids[0]);
+		}
+		close(self->w);
+		kill(-pids[0], SIGTERM);
+		EXPECT_EQ(-SIGTERM, child_end(pids[0]));
+		EXPECT_EQ(-SIGTERM, child_end(pids[1]));
+		EXPECT_OVER(self->r, -ECONNABORTED);
+		close(self->r);
+	}
 }
 
 /* --------------------------------------------------------- SCM_RIGHTS in flight */

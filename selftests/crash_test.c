@@ -503,6 +503,7 @@ TEST_F(crash, by_the_oom_killer)
 TEST_F(crash, of_the_reader_is_an_early_close)
 {
 	struct link_state state;
+	int alone = bell();
 	pid_t pid;
 
 	EXPECT_WRITE(self->w, "abc");
@@ -512,11 +513,12 @@ TEST_F(crash, of_the_reader_is_an_early_close)
 
 		/* Or it would die as a holder of the writing end. */
 		close(self->w);
-		if (read(self->r, &byte, 1) != 1)
+		if (!await(alone) || read(self->r, &byte, 1) != 1)
 			_exit(99);
 		end_by(-SIGKILL);
 	}
 	close(self->r);
+	ring(alone);
 	EXPECT_EQ(-SIGKILL, child_end(pid));
 	EXPECT_EQ(-EPIPE, sys(write(self->w, "x", 1)));
 	ASSERT_EQ(0, flow_state(&self->flow, &state));

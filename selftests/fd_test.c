@@ -365,6 +365,21 @@ TEST_F(fd, can_be_locked_as_any_file)
 	EXPECT_EQ(0, sys(flock(self->w, LOCK_UN)));
 }
 
+TEST_F(fd, refused_open_begins_no_stream)
+{
+	close(self->w);
+	EXPECT_OVER(self->r, 0);
+	close(self->r);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	self->w = flow_writer(&self->flow, O_DIRECT);
+	EXPECT_EQ(-EINVAL, self->w);
+	EXPECT_EMPTY(self->r);
+	EXPECT_EQ(1, flow_stats(&self->flow).streams_begun);
+	self->w = flow_writer(&self->flow, 0);
+	EXPECT_WRITE(self->w, "first");
+	EXPECT_READ(self->r, "first");
+}
+
 TEST_F(fd, append_and_truncate_mean_nothing)
 {
 	int w = flow_writer(&self->flow, O_APPEND | O_TRUNC | O_CREAT);

@@ -238,6 +238,23 @@ TEST_F(mount, mountinfo_tells_type_and_scope)
 	EXPECT_STREQ("faasin", mountinfo(self->point, 8));
 }
 
+TEST_F(mount, mountinfo_of_a_port_bound_alone)
+{
+	char options[PATH_MAX];
+	const char *file;
+	int fd;
+
+	ASSERT_EQ(0, mount("none", self->point, "tmpfs", 0, NULL));
+	file = under(self->point, "port");
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	close(fd);
+	ASSERT_EQ(0, mount(world_out(&self->w, "a"), file, NULL, MS_BIND, NULL));
+	snprintf(options, sizeof(options), "rw,workflow=%s,stage=a", self->w.wf);
+	EXPECT_STREQ(options, mountinfo(file, 10));
+	EXPECT_EQ(0, umount(file));
+}
+
 /* ------------------------------------------------------------ one superblock */
 
 TEST_F(mount, all_show_one_superblock)

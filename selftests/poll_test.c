@@ -549,6 +549,53 @@ TEST_F(edge, of_unlinking)
 	EXPECT_EQ(EPOLLHUP | EPOLLERR, edge_of(self->ep, self->r));
 }
 
+/* A child that waits for @fd by an epoll of its own that shares wake-ups. */
+static pid_t exclusive_waiter(int fd, int keep, uint32_t wanted)
+{
+	struct epoll_event e = { .events = wanted | EPOLLEXCLUSIVE };
+	pid_t pid = child();
+	int ep;
+
+	if (pid)
+		return pid;
+	close(keep);
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e))
+		_exit(99);
+	_exit(epoll_wait(ep, &e, 1, -1) == 1 && e.events & (EPOLLHUP | EPOLLERR) ? 0 : 98);
+}
+
+TEST_F(edge, of_an_end_reaches_all_who_share_wake_ups)
+{
+	pid_t pids[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		pids[i] = exclusive_waiter(self->r, self->w, EPOLLIN);
+		EXPECT_TRUE(blocks_in(pids[i], SYS_epoll_wait));
+	}
+	EXPECT_EQ(0, sys(ioctl(self->w, FAASIN_IOC_END)));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, child_end(pids[i]));
+}
+
+TEST_F(edge, of_an_early_close_reaches_all_who_share_wake_ups)
+{
+	pid_t pids[3];
+	int i;
+
+	EXPECT_WRITE(self->w, "a");
+	EXPECT_READ(self->r, "a");
+	fill(self->w);
+	for (i = 0; i < 3; i++) {
+		pids[i] = exclusive_waiter(self->w, self->r, EPOLLOUT);
+		EXPECT_TRUE(blocks_in(pids[i], SYS_epoll_wait));
+	}
+	close(self->r);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, child_end(pids[i]));
+}
+
 TEST_F(edge, one_shot_is_told_once_until_armed_again)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };

@@ -122,6 +122,19 @@ TEST_F(splice, nonblocking)
 	EXPECT_EQ(100, unread(self->pipe[0]));
 }
 
+TEST_F(splice, nonblocking_by_its_flag)
+{
+	EXPECT_EQ(-EAGAIN, sys(splice(self->r, NULL, self->pipe[1], NULL, 100,
+				      SPLICE_F_NONBLOCK)));
+	EXPECT_WRITE(self->w, "abc");
+	EXPECT_EQ(3, sys(splice(self->r, NULL, self->pipe[1], NULL, 100, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EAGAIN, sys(splice(self->r, NULL, self->pipe[1], NULL, 100,
+				      SPLICE_F_NONBLOCK)));
+	close(self->w);
+	EXPECT_EQ(0, sys(splice(self->r, NULL, self->pipe[1], NULL, 100, SPLICE_F_NONBLOCK)));
+	EXPECT_READ(self->pipe[0], "abc");
+}
+
 TEST_F(splice, tells_how_the_stream_ended)
 {
 	struct faasin_abort abort_it = { .cause = FAASIN_CAUSE_REQUEST };

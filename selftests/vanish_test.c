@@ -121,6 +121,22 @@ TEST_F(vanish, open_ports_stay_safe)
 	EXPECT_OVER(self->in, -ECONNABORTED);
 }
 
+TEST_F(vanish, open_ports_have_no_name)
+{
+	int dir = open(world_path(&self->w, "a", NULL), O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, fstat(self->out, &st));
+	EXPECT_EQ(1, st.st_nlink);
+	ASSERT_EQ(0, delete(&self->w, variant->whole));
+	EXPECT_EQ(0, fstat(self->out, &st));
+	EXPECT_EQ(0, st.st_nlink);
+	EXPECT_EQ(0, fstat(dir, &st));
+	EXPECT_EQ(0, st.st_nlink);
+	close(dir);
+}
+
 TEST_F(vanish, open_that_waits_for_a_link)
 {
 	pid_t pid = child();
@@ -178,6 +194,66 @@ TEST_F(vanish, and_comes_back_as_another)
 	EXPECT_EQ(-EPIPE, sys(write(self->out, &byte, 1)));
 	EXPECT_LE(0, world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY));
 	close(dir);
+}
+
+/* ------------------------------------------------------------------ cgroups */
+
+FIXTURE(payer) {
+	struct world w;
+};
+
+FIXTURE_SETUP(payer)
+{
+	/* The test's own above it, to see whether anything stays. */
+	WORLD_SETUP(&self->w, world_new);
+	world_cgroup(&self->w, "pays");
+	ASSERT_EQ(0, world_del_workflow(&self->w, self->w.wf));
+	ASSERT_EQ(0, cgroup_write(self->w.wf, "cgroup.subtree_control", "+memory"));
+}
+
+FIXTURE_TEARDOWN(payer)
+{
+	WORLD_TEARDOWN(&self->w);
+}
+
+/* Cgroups below the test's own that are removed and in use. */
+static long long dying(struct world *w)
+{
+	return cgroup_read(w->wf, "cgroup.stat", "nr_dying_descendants");
+}
+
+TEST_F(payer, goes_with_what_was_looked_up)
+{
+	int fd = cgroup_open(world_cgroup(&self->w, "pays")), i;
+	char *names;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_WORKFLOW_NEW, 0,
+			     NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, self->w.wf),
+				     NL_U32(FAASIN_A_WORKFLOW_CGROUP_FD, fd))))
+		TH_LOG("%s", self->w.nl.text);
+	close(fd);
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	for (i = 0; i < 4; i++) {
+		names = list_directory(world_path(&self->w, i % 2 ? "a" : "b", NULL));
+		EXPECT_NE(NULL, names);
+		free(names);
+		EXPECT_EQ(0, access(i % 2 ? world_out(&self->w, "a") : world_in(&self->w, "b"),
+				    F_OK));
+	}
+	fd = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	EXPECT_WRITE(fd, "paid for");
+	close(fd);
+
+	ASSERT_EQ(0, world_del_workflow(&self->w, self->w.wf));
+	EXPECT_EQ(0, dying(&self->w));
+	ASSERT_EQ(0, cgroup_remove(world_cgroup(&self->w, "pays")));
+	/* It goes by and by, once nothing refers to it. */
+	for (i = 0; i < DEADLINE * 100 && dying(&self->w); i++)
+		usleep(10000);
+	EXPECT_EQ(0, dying(&self->w));
 }
 
 /* ------------------------------------------------------------------ listing */

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# bash completion of faasctl. Names come from `faasctl dump`, which only root can
+# ask; for others none are offered. selftests/cli_sync_test.sh compares the options
+# with the tool's.
+
+declare -gA _faasctl_options=(
+	[link]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -x --exclusive'
+	[unlink]=''
+	[workflow]=''
+	[workflow add]='-g --cgroup -u --uncharged -x --exclusive'
+	[workflow del]=''
+	[workflow show]='-j --json'
+	[stage]=''
+	[stage add]='-g --cgroup -U --uid -G --gid -m --mode -p --port -x --exclusive'
+	[stage del]=''
+	[stage show]='-j --json'
+	[exec]='-w --wait'
+	[run]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -n --names -k --keep'
+	[show]='-j --json'
+	[dump]='-H --header'
+	[monitor]='-j --json -n --count'
+	[status]='-j --json'
+	[version]=''
+	[help]=''
+)
+
+# _faasctl_names KIND [WORKFLOW]: the workflows, or the stages of one
+_faasctl_names()
+{
+	faasctl dump ${2+"$2"} 2>/dev/null | awk -F'\t' -v kind="$1" '$1 == kind { print kind == "stage" ? $3 : $2 }'
+}
+
+# Whether an option of a command is followed by a value.
+_faasctl_takes_value()
+{
+	case $1:$2 in
+	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
+		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | *:-w | *:--wait | \
+		run:-n | *:--names | *:--count) return 0 ;;
+	esac
+	return 1
+}
+
+_faasctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i n=0 workflow=''
+	COMPREPLY=()
+
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump monitor status version help -h --help --version' -- "$cur")
+		return
+	fi
+	command=${COMP_WORDS[1]}
+	i=2
+	case $command in
+	workflow | stage)
+		if [ "$COMP_CWORD" -eq 2 ]; then
+			mapfile -t COMPREPLY < <(compgen -W 'add del show -h --help' -- "$cur")
+			return
+		fi
+		command+=" ${COMP_WORDS[2]}"
+		i=3
+		;;
+	esac
+
+	# The arguments so far; a value of an option is none.
+	for (( ; i < COMP_CWORD; i++)); do
+		if _faasctl_takes_value "$command" "${COMP_WORDS[i]}"; then
+			i=$((i + 1))
+		elif [[ ${COMP_WORDS[i]} != -* ]]; then
+			[ $n -gt 0 ] || workflow=${COMP_WORDS[i]}
+			n=$((n + 1))
+		fi
+	done
+	# From here on it is another command's.
+	if [ "$command" = exec ] && [ $n -ge 2 ]; then
+		[ $n -gt 2 ] || mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+		[ $n -le 2 ] || compopt -o default 2>/dev/null
+		return
+	fi
+
+	if _faasctl_takes_value "$command" "$prev"; then
+		case $prev in
+		-a | --abort-on) words='crash nonzero never' ;;
+		-e | --on-early-close) words='epipe drain' ;;
+		-c | --capacity) words='64K 256K 1M 4M 16M' ;;
+		-w | --wait) words='in out both' ;;
+		-g | --cgroup)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+			return
+			;;
+		esac
+	elif [[ $cur == -* ]]; then
+		words="${_faasctl_options[$command]-} -h --help"
+	elif [ "$command" = help ]; then
+		words='link unlink workflow stage exec run show dump monitor status version help'
+		[ $n -eq 0 ] || words='add del show'
+	else
+		case $command:$n in
+		monitor:* | status:* | version:*) ;;
+		*:0) words=$(_faasctl_names workflow) ;;
+		link:* | unlink:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _faasctl faasctl

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# fish completion of faasctl. Names come from `faasctl dump`, which only root can ask.
+# selftests/cli_sync_test.sh compares the options with the tool's.
+
+# The arguments so far, the commands among them.
+function __faasctl_arguments
+    set -l words (commandline -opc)
+    set -l skip
+    for word in $words[2..-1]
+        if test -n "$skip"
+            set skip
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count
+            set skip yes
+        else if not string match -q -- '-*' $word
+            echo $word
+        end
+    end
+end
+
+# __faasctl_using COMMAND [COMMAND]: whether this is what is being completed
+function __faasctl_using
+    set -l words (__faasctl_arguments)
+    test "$words[1]" = "$argv[1]"; or return
+    test (count $argv) -lt 2; or test "$words[2]" = "$argv[2]"
+end
+
+# __faasctl_at N COMMAND [COMMAND]: and N arguments follow it so far
+function __faasctl_at
+    set -l command $argv[2..-1]
+    __faasctl_using $command; and test (count (__faasctl_arguments)) -eq (math (count $command) + $argv[1])
+end
+
+function __faasctl_workflows
+    faasctl dump 2>/dev/null | string match -r '^workflow\t[^\t]+' | string replace -r '^workflow\t' ''
+end
+
+function __faasctl_stages
+    set -l words (__faasctl_arguments)
+    set -l workflow $words[2]
+    contains -- $words[1] stage; and set workflow $words[3]
+    faasctl dump -- "$workflow" 2>/dev/null | string match -r '^stage\t[^\t]+\t[^\t]+' | string replace -r '^stage\t[^\t]+\t' ''
+end
+
+complete -c faasctl -f
+complete -c faasctl -s h -l help -d 'Print a summary'
+complete -c faasctl -n 'test (count (__faasctl_arguments)) -eq 0' -l version -d 'Print the version'
+
+set -l none 'test (count (__faasctl_arguments)) -eq 0; or __faasctl_at 0 help'
+complete -c faasctl -n $none -a link -d 'Link stages in a row and create what is missing'
+complete -c faasctl -n $none -a unlink -d 'Delete links: what a stage writes to, or a whole chain'
+complete -c faasctl -n $none -a workflow -d 'Create, delete or show workflows'
+complete -c faasctl -n $none -a stage -d 'Create, change, delete or show stages'
+complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as standard input and output'
+complete -c faasctl -n $none -a run -d 'Run a whole pipeline, a stage a command'
+complete -c faasctl -n $none -a show -d 'Show workflows, stages, links and what went through them'
+complete -c faasctl -n $none -a dump -d 'Print everything, tab-separated, for scripts'
+complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
+complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
+complete -c faasctl -n $none -a version -d 'Print the version'
+complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
+complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
+
+for command in link unlink exec run show dump
+    complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
+end
+for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
+    complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
+end
+for command in 'stage add' 'stage del' 'stage show' exec
+    complete -c faasctl -n "__faasctl_at 1 $command" -a '(__faasctl_stages)'
+end
+for command in link unlink
+    complete -c faasctl -n "__faasctl_using $command; and not __faasctl_at 0 $command" -a '(__faasctl_stages)'
+end
+
+for command in link run
+    complete -c faasctl -n "__faasctl_using $command" -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'
+    complete -c faasctl -n "__faasctl_using $command" -s a -l abort-on -x -a 'crash nonzero never' -d 'Which exits of a writer abort'
+    complete -c faasctl -n "__faasctl_using $command" -s e -l on-early-close -x -a 'epipe drain' -d 'What a writer meets whose reader left'
+    complete -c faasctl -n "__faasctl_using $command" -s u -l uncharged -d 'Make a missing workflow one whose memory nobody pays for'
+end
+complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
+complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
+complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'
+complete -c faasctl -n '__faasctl_using exec' -s w -l wait -x -a 'in out both' -d 'Wait until this is linked'
+complete -c faasctl -n '__faasctl_using workflow add' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'The cgroup that pays'
+complete -c faasctl -n '__faasctl_using workflow add' -s u -l uncharged -d 'Let nobody pay for its memory'
+complete -c faasctl -n '__faasctl_using workflow add' -s x -l exclusive -d 'Fail if it exists'
+complete -c faasctl -n '__faasctl_using workflow show' -s j -l json -d 'Print JSON'
+complete -c faasctl -n '__faasctl_using stage add' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'Whose members may open its ports'
+complete -c faasctl -n '__faasctl_using stage add' -s U -l uid -x -d 'Owner of its ports'
+complete -c faasctl -n '__faasctl_using stage add' -s G -l gid -x -d 'Group of its ports'
+complete -c faasctl -n '__faasctl_using stage add' -s m -l mode -x -d 'Permission bits of its ports, octal'
+complete -c faasctl -n '__faasctl_using stage add' -s p -l port -x -d 'A port to have besides faasin and faasout, NAME:in or NAME:out'
+complete -c faasctl -n '__faasctl_using stage add' -s x -l exclusive -d 'Fail if it exists'
+complete -c faasctl -n '__faasctl_using stage show' -s j -l json -d 'Print JSON'
+complete -c faasctl -n '__faasctl_using show' -s j -l json -d 'Print JSON'
+complete -c faasctl -n '__faasctl_using dump' -s H -l header -d 'Name the columns'
+complete -c faasctl -n '__faasctl_using monitor' -s j -l json -d 'Print a JSON document a line'
+complete -c faasctl -n '__faasctl_using monitor' -s n -l count -x -d 'Exit after so many events'
+complete -c faasctl -n '__faasctl_using status' -s j -l json -d 'Print JSON'
