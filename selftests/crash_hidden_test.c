@@ -134,16 +134,25 @@ TEST_F(hidden, killed_holder_of_an_io_uring_fixed_file)
 TEST_F(hidden, killed_holder_of_two_open_files)
 {
 	int other = flow_writer(&self->flow, 0);
+	int closed[2];
+	char byte;
 	pid_t pid;
 
 	ASSERT_LE(0, other);
+	ASSERT_EQ(0, pipe(closed));
 	pid = child();
 	if (!pid) {
+		/* The others have let go: this is the last holder. */
+		if (read(closed[0], &byte, 1) != 1)
+			_exit(99);
 		kill(getpid(), SIGTERM);
 		_exit(98);
 	}
 	close(self->w);
 	close(other);
+	EXPECT_WRITE(closed[1], "x");
+	close(closed[0]);
+	close(closed[1]);
 	EXPECT_EQ(-SIGTERM, child_end(pid));
 	EXPECT_OVER(self->r, -ECONNABORTED);
 	EXPECT_EQ(FAASIN_CAUSE_SIGNAL, port_info(self->r).cause);

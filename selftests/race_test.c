@@ -25,6 +25,13 @@
 #define ROOM	96
 #define LEFT	(PAGE - ROOM)	/* bytes in the ring before */
 
+/* The write: from where, and what it returned. */
+struct copy {
+	int w;
+	const uint8_t *from;
+	long written;
+};
+
 enum cut { BY_END, BY_ABORT, BY_CRASH, BY_CLOSE, BY_CLOSE_AND_DRAIN };
 
 FIXTURE(copying) {
@@ -33,7 +40,7 @@ FIXTURE(copying) {
 	int faults;		/* userfaultfd, or -errno */
 	uint8_t *pages;
 	pthread_t thread;
-	long written;
+	struct copy copy;
 };
 
 FIXTURE_VARIANT(copying) {
@@ -110,6 +117,8 @@ FIXTURE_SETUP(copying)
 			   -1, 0);
 	ASSERT_NE(MAP_FAILED, self->pages);
 	pattern_fill(self->pages + (1 - variant->missing) * PAGE, PAGE, 9, 0);
+	self->copy.w = self->w;
+	self->copy.from = self->pages + PAGE - ROOM;
 	self->faults = faults_of(self->pages + variant->missing * PAGE);
 }
 
@@ -122,41 +131,45 @@ FIXTURE_TEARDOWN(copying)
 
 static void *write_it(void *arg)
 {
-	FIXTURE_DATA(copying) *self = arg;
+	struct copy *copy = arg;
 
-	self->written = sys(write(self->w, self->pages + PAGE - ROOM, PAGE));
+	copy->written = sys(write(copy->w, copy->from, PAGE));
 	return NULL;
 }
 
 /* The stream is over: 0 or -errno. */
-static long cut_short(FIXTURE_DATA(copying) *self, enum cut cut, pid_t holder)
+static long cut_short(enum cut cut, int w, int r, pid_t holder)
 {
 	struct faasin_abort request = { .cause = FAASIN_CAUSE_REQUEST };
 	char byte;
 
 	switch (cut) {
 	case BY_END:
-		return sys(ioctl(self->w, FAASIN_IOC_END));
+		return sys(ioctl(w, FAASIN_IOC_END));
 	case BY_ABORT:
-		return sys(ioctl(self->w, FAASIN_IOC_ABORT, &request));
+		return sys(ioctl(w, FAASIN_IOC_ABORT, &request));
 	case BY_CRASH:
 		kill(holder, SIGKILL);
 		return 0;
 	default:
-		return sys(read(self->r, &byte, 1)) == 1 ? sys(close(self->r)) : -EIO;
+		return sys(read(r, &byte, 1)) == 1 ? sys(close(r)) : -EIO;
 	}
 }
 
 /* A process that has the writing end, but not @r. */
 static pid_t hold(int r)
 {
+	int ready = bell();
 	pid_t pid = child();
 
 	if (!pid) {
 		close(r);
+		ring(ready);
 		pause();
 		_exit(0);
 	}
+	await(ready);
+	close(ready);
 	return pid;
 }
 
@@ -173,14 +186,14 @@ TEST_F(copying, is_none_of_the_stream_and_harms_no_other)
 	holder = hold(self->r);
 	ASSERT_EQ(0, pattern_write(self->w, LEFT, LEFT, 1, 0));
 	pattern_fill(supply, PAGE, 9, 0);
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, write_it, self));
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, write_it, &self->copy));
 	ASSERT_TRUE(faulted(self->faults));
-	EXPECT_EQ(0, cut_short(self, variant->cut, holder));
+	EXPECT_EQ(0, cut_short(variant->cut, self->w, self->r, holder));
 	if (variant->cut == BY_CRASH)
 		EXPECT_EQ(-SIGKILL, child_end(holder));
 	ASSERT_EQ(0, resolve(self->faults, self->pages + variant->missing * PAGE, supply));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
-	EXPECT_EQ(variant->cut == BY_CLOSE_AND_DRAIN ? PAGE : -EPIPE, self->written);
+	EXPECT_EQ(variant->cut == BY_CLOSE_AND_DRAIN ? PAGE : -EPIPE, self->copy.written);
 
 	/* The next stream begins where that one ended, whatever was copied there. */
 	if (closed)
@@ -219,9 +232,9 @@ TEST_F(copying, leaves_the_room_that_there_was)
 	holder = hold(self->r);
 	pattern_fill(bytes, 16 * PAGE, 2, 0);
 	ASSERT_EQ(0, pattern_write(self->w, LEFT, LEFT, 1, 0));
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, write_it, self));
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, write_it, &self->copy));
 	ASSERT_TRUE(faulted(self->faults));
-	EXPECT_EQ(0, cut_short(self, variant->cut, holder));
+	EXPECT_EQ(0, cut_short(variant->cut, self->w, self->r, holder));
 	child_kill(holder, SIGKILL);
 	ASSERT_EQ(0, resolve(self->faults, self->pages + variant->missing * PAGE, bytes));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));

@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Holds the descriptions of the tool and the library against each other.
+
+What faasctl --help says comes from the tables in its code, so that is what the
+manual pages and the completions for bash, zsh and fish are compared with; and the
+library's header with its map, its manual page and what it exports. TAP on
+standard output. Needs no module: build/bin/faasctl, and what FAASCTL names instead.
+"""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOOL = os.environ.get("FAASCTL", os.path.join(ROOT, "build/bin/faasctl"))
+BASH = "faasctl/completions/faasctl.bash"
+ZSH = "faasctl/completions/_faasctl"
+FISH = "faasctl/completions/faasctl.fish"
+HELP = ("h", "help", "")
+
+
+class Tap:
+    """Results, numbered as they come."""
+
+    def __init__(self):
+        self.count = 0
+        self.failed = 0
+
+    def result(self, name, problems):
+        self.count += 1
+        if problems:
+            self.failed += 1
+        print(("not ok" if problems else "ok"), self.count, name)
+        for problem in problems:
+            print("#", problem)
+
+    def equal(self, name, what, want, got):
+        """Compares two sets, or anything else."""
+        problems = []
+        if isinstance(want, set):
+            problems += ["missing %s: %s" % (what, x) for x in sorted(want - got, key=str)]
+            problems += ["unknown %s: %s" % (what, x) for x in sorted(got - want, key=str)]
+        elif want != got:
+            problems = ["%s: want %r" % (what, want), "got %r" % (got,)]
+        self.result(name, problems)
+
+    def skip(self, name, why):
+        self.count += 1
+        print("ok", self.count, name, "# SKIP", why)
+
+    def done(self):
+        print("1..%d" % self.count)
+        return 1 if self.failed or not self.count else 0
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def run(*words):
+    """Exit status and output of a command, errors included."""
+    path = os.path.dirname(TOOL) + ":" + os.environ.get("PATH", "/usr/bin:/bin")
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, text=True, check=False, cwd=ROOT, timeout=60,
+                          env=dict(os.environ, PATH=path, LC_ALL="C.UTF-8"))
+    return done.returncode, done.stdout
+
+
+class Command:
+    """What --help says of a command."""
+
+    def __init__(self, name):
+        self.name = name
+        self.status, self.text = run(TOOL, *name.split(), "--help")
+        lines = self.text.splitlines() + ["", ""]
+        self.usage = lines[0].removeprefix("Usage: ")
+        self.what = lines[1].rstrip(".")
+        self.subs = dict(re.findall(r"^  (%s \w+) +(.*)$" % name, self.text, re.M))
+        self.options = {
+            (m[1] or "", m[2], m[3] or "")
+            for m in re.finditer(r"^  (?:-(\S), |    )--(\S+)(?: (\S+))? {1,}\S", self.section("Options"), re.M)
+        }
+        self.example = self.section("Example").strip()
+
+    def section(self, title):
+        found = re.search(r"^%s:\n(.*?)(?:\n\n|\Z)" % title, self.text, re.M | re.S)
+        return found[1] if found else ""
+
+    def flags(self):
+        """Its options: (letter, name, whether a value follows)."""
+        return {(short, name, bool(arg)) for short, name, arg in self.options}
+
+
+def commands():
+    """The commands in the order of the list, and all with subcommands by name."""
+    listed = re.findall(r"^  (\w+) +(.*)$", run(TOOL, "--help")[1], re.M)
+    found = {}
+    for name, _ in listed:
+        found[name] = Command(name)
+        for sub in found[name].subs:
+            found[sub] = Command(sub)
+    return dict(listed), found
+
+
+def check_help(tap, listed, found):
+    for name, command in found.items():
+        problems = []
+        if command.status:
+            problems.append("exit status %d" % command.status)
+        if not re.match(r"faasctl %s( |$)" % re.escape(name), command.usage):
+            problems.append("usage: %r" % command.usage)
+        if not re.match(r"faasctl %s( |$)" % re.escape(name), command.example):
+            problems.append("example: %r" % command.example)
+        if HELP not in command.options:
+            problems.append("no option --help")
+        if name in listed and command.what != listed[name]:
+            problems.append("the list says %r, its help %r" % (listed[name], command.what))
+        if run(TOOL, "help", *name.split()) != (command.status, command.text):
+            problems.append("faasctl help %s says something else" % name)
+        too_long = [line for line in command.text.splitlines() if len(line) > 120]
+        problems += ["a line is too long: %r" % line for line in too_long]
+        tap.result("help of %s" % name, problems)
+
+
+def check_sources(tap, listed, found):
+    """A file a command; every option in a table is acted upon."""
+    main = read("faasctl/main.c")
+    tap.equal("main.c has all commands", "command", set(listed),
+              set(re.findall(r"&(\w+)_command,", main)))
+    common = re.search(r"bool link_option\(.*?^}", read("faasctl/args.c"), re.M | re.S)[0]
+    for name in listed:
+        problems = []
+        path = "faasctl/%s.c" % name
+        if not os.path.exists(os.path.join(ROOT, path)):
+            problems.append("no %s" % path)
+        else:
+            text = read(path)
+            for command in found.values():
+                if command.name.split()[0] != name:
+                    continue
+                for short, option, arg in command.options - {HELP}:
+                    if not re.search(r"(== |case )'%s'" % short, text + common):
+                        problems.append("%s: nothing is done for --%s" % (command.name, option))
+        tap.result("%s.c" % name, problems)
+
+
+def plain(scd):
+    """scdoc's text without its marks."""
+    return re.sub(r"\\(.)", r"\1", re.sub(r"(?<!\\)\*|(?<![\w\\])_|_(?!\w)", "", scd))
+
+
+def man_section(text, title, level="#"):
+    found = re.search(r"^%s %s\n(.*?)(?=^%s [^#]|^# |\Z)" % (level, re.escape(title), level),
+                      text, re.M | re.S)
+    return found[1] if found else ""
+
+
+def man_options(text):
+    return {
+        (m[1] or "", m[2], plain(m[3] or "").strip())
+        for m in re.finditer(r"^(?:\*-(\S)\*, )?\*--(\S+)\*(?: (_.*_))?$", text, re.M)
+    }
+
+
+def check_page(tap, command, found):
+    path = "faasctl/man/faasctl-%s.1.scd" % command.name
+    if not os.path.exists(os.path.join(ROOT, path)):
+        tap.result("manual of %s" % command.name, ["no %s" % path])
+        return
+    text = read(path)
+    what = command.what[0].lower() + command.what[1:]
+    tap.equal("manual of %s: name" % command.name, "text",
+              "faasctl-%s - %s" % (command.name, what), man_section(text, "NAME").strip())
+    subs = [found[sub] for sub in command.subs]
+    tap.equal("manual of %s: synopsis" % command.name, "usage",
+              [c.usage for c in [command] + subs],
+              [plain(line).removesuffix("++") for line in man_section(text, "SYNOPSIS").split("\n") if line])
+    if not subs:
+        tap.equal("manual of %s: options" % command.name, "option", command.options,
+                  man_options(man_section(text, "OPTIONS")))
+    for sub in subs:
+        tap.equal("manual of %s: options" % sub.name, "option", sub.options,
+                  man_options(man_section(man_section(text, "OPTIONS"), sub.name, "##")))
+    examples = plain(man_section(text, "EXAMPLES"))
+    tap.result("manual of %s: example" % command.name,
+               ["missing: %s" % c.example for c in subs or [command] if c.example not in examples])
+
+
+def check_pages(tap, listed, found):
+    text = read("faasctl/man/faasctl.1.scd")
+    tap.equal("manual: list of commands", "command", set(listed.items()),
+              set(re.findall(r"^\*faasctl-(\w+)\*\(1\)\n\t(.*)$", man_section(text, "COMMANDS"), re.M)))
+    for name in listed:
+        check_page(tap, found[name], found)
+    pages = glob.glob(os.path.join(ROOT, "faasctl/man/*.scd")) + \
+        glob.glob(os.path.join(ROOT, "libfaasctl/man/*.scd"))
+    names = {os.path.basename(p).removesuffix(".scd") for p in pages}
+    want = {"faasctl.1", "faasin.7", "libfaasctl.3"} | {"faasctl-%s.1" % name for name in listed}
+    tap.equal("manual: pages", "page", want, names)
+    problems = []
+    for page in pages:
+        for name, section in re.findall(r"\*((?:lib)?faas[\w-]*)\*\((\d)\)", read(page)):
+            if "%s.%s" % (name, section) not in names:
+                problems.append("%s names %s(%s)" % (os.path.basename(page), name, section))
+    tap.result("manual: references", problems)
+    if not shutil.which("scdoc"):
+        tap.skip("manual: compiles", "no scdoc")
+        return
+    problems = []
+    for page in pages:
+        with open(page, "rb") as f:
+            done = subprocess.run(["scdoc"], stdin=f, capture_output=True, check=False)
+        if done.returncode or done.stderr:
+            problems.append("%s: %s" % (page, done.stderr.decode()))
+    tap.result("manual: compiles", problems)
+
+
+def check_interface_words(tap):
+    """Columns of dump, members of JSON objects, words for numbers."""
+    code = read("faasctl/dump.c")
+    page = read("faasctl/man/faasctl-dump.1.scd")
+    table = re.search(r"headers\[\] = \{(.*?)\};", code, re.S)[1]
+    for header in re.findall(r'"(.*?)"', table):
+        kind, *_ = columns = header.split()
+        section = man_section(man_section(page, "COLUMNS"), kind, "##")
+        tap.equal("columns of %s" % kind, "columns", columns, re.findall(r"^\. _(\w+)_", section, re.M))
+    for source, extra in (("json.c", ["show", "monitor"]), ("status.c", ["status"])):
+        code = read("faasctl/" + source)
+        text = "".join(read("faasctl/man/faasctl-%s.1.scd" % p) for p in extra) + page
+        keys = set(re.findall(r"STAT\((\w+)\);", code))
+        for call in re.findall(r"json_pack\((.*?)\);", code, re.S):
+            keys |= set(re.findall(r'"([a-z_]+)",', call))
+        tap.result("JSON of %s" % source,
+                   ["in no manual page: %s" % key for key in sorted(keys) if "_%s_" % key not in text])
+    names = read("libfaasctl/names.c")
+    monitor = read("faasctl/man/faasctl-monitor.1.scd")
+    words = re.findall(r'FAASIN_EVENT_\w+\] = "(.*?)"', names)
+    tap.equal("words for events", "word", set(words) | {"lost"},
+              set(re.findall(r"\*([a-z-]+)\*", man_section(monitor, "EVENTS"))))
+    words = re.findall(r'FAASIN_(?:CAUSE|ABORT_ON|EARLY_CLOSE)_\w+\] = "(.*?)"', names)
+    tap.result("words for causes and rules",
+               ["not in faasctl-dump(1): %s" % word for word in words if '"%s"' % word not in page])
+
+
+def bash(script):
+    return run("bash", "-c", "compopt() { :; }; source %s\n%s" % (BASH, script))[1].split()
+
+
+def bash_words(*words):
+    quoted = " ".join("'%s'" % word for word in words)
+    return set(bash("COMP_WORDS=(faasctl %s); COMP_CWORD=%d; PATH=/nowhere:$PATH; _faasctl; "
+                    "echo ${COMPREPLY[*]}" % (quoted, len(words))))
+
+
+def check_bash(tap, listed, found):
+    tap.equal("bash: commands", "word", set(listed) | {"-h", "--help", "--version"}, bash_words(""))
+    tap.equal("bash: help", "word", set(listed), bash_words("help", ""))
+    for name, command in found.items():
+        want, problems = set(), []
+        if command.subs:
+            tap.equal("bash: %s" % name, "word", {s.split()[1] for s in command.subs} | {"-h", "--help"},
+                      bash_words(name, ""))
+            continue
+        for short, option, arg in command.flags():
+            want |= {"-" + short, "--" + option}
+            for word in ("-" + short, "--" + option):
+                takes = bash("_faasctl_takes_value '%s' %s && echo yes" % (name, word)) == ["yes"]
+                if takes != arg:
+                    problems.append("%s %s a value" % (word, "takes" if arg else "does not take"))
+        got = bash_words(*name.split(), "-")
+        problems += ["missing %s" % word for word in sorted(want - got)]
+        problems += ["unknown %s" % word for word in sorted(got - want)]
+        tap.result("bash: options of %s" % name, problems)
+
+
+def zsh_options(text):
+    return {
+        (m[1], m[2], m[3].rstrip().rfind("]:") > 0)
+        for m in re.finditer(r"\{-(\w),--([\w-]+)\}('[^']*')", text)
+    }
+
+
+def check_zsh(tap, listed, found):
+    text = read(ZSH)
+    table = re.search(r"commands=\(\n(.*?)\n\t\)", text, re.S)[1]
+    got = {tuple(x.replace("\\:", "\0").split(":", 1)) for x in re.findall(r"'(.*)'", table)}
+    tap.equal("zsh: commands", "command", set(listed.items()),
+              {(name, what.replace("\0", ":")) for name, what in got})
+    common = re.search(r"link_options=\(\n(.*?)\n\t\)", text, re.S)[1]
+    for name, command in found.items():
+        if command.subs:
+            continue
+        section = re.search(r"^\t'%s'\)\n(.*?);;" % name, text, re.M | re.S)
+        section = section[1] if section else ""
+        got = zsh_options(section.replace("$link_options", common))
+        if "$help" in section:
+            got.add(("h", "help", False))
+        tap.equal("zsh: options of %s" % name, "option", command.flags(), got)
+    if shutil.which("zsh"):
+        status, text = run("zsh", "-n", ZSH)
+        tap.result("zsh: syntax", [text] if status or text else [])
+    else:
+        tap.skip("zsh: syntax", "no zsh")
+
+
+def fish_lines(text):
+    """The completions, with loops over words unrolled."""
+    for body in re.finditer(r"^for command in (.*)\n((?:    .*\n)+)end|^(complete .*)$", text, re.M):
+        if body[3]:
+            yield body[3]
+            continue
+        for quoted, word in re.findall(r"'([^']*)'|(\S+)", body[1]):
+            yield from body[2].replace("$command", quoted or word).splitlines()
+
+
+def check_fish(tap, listed, found):
+    text = read(FISH)
+    tap.equal("fish: commands", "command", set(listed.items()),
+              set(re.findall(r"-n \$none -a (\w+) -d '(.*)'", text)))
+    lines = [line.strip() for line in fish_lines(text)]
+    options = {}
+    for line in lines:
+        m = re.search(r"-n ['\"]__faasctl_using ([\w ]+)['\"] -s (\w) -l ([\w-]+)( -x)?", line)
+        if m:
+            options.setdefault(m[1], set()).add((m[2], m[3], bool(m[4])))
+    for name, command in found.items():
+        if not command.subs:
+            tap.equal("fish: options of %s" % name, "option", command.flags() - {("h", "help", False)},
+                      options.get(name, set()))
+    if not shutil.which("fish"):
+        tap.skip("fish: completes", "no fish")
+        return
+    _, text = run("fish", "--no-config", "-c", "source %s; complete -C 'faasctl stage add --'" % FISH)
+    tap.equal("fish: completes", "word", {"--" + o[1] for o in found["stage add"].options},
+              {line.split("\t")[0] for line in text.splitlines()})
+
+
+def check_library(tap):
+    header = re.sub(r"/\*.*?\*/", "", read("libfaasctl/faasctl.h"), flags=re.S)
+    declared = set(re.findall(r"^(?:\w[\w *]*?)\b(faasctl_\w+)\(", header, re.M))
+    declared = {name for name in declared if not name.endswith("_fn")}
+    tap.equal("library: version map", "function", declared,
+              set(re.findall(r"\b(faasctl_\w+);", read("libfaasctl/libfaasctl.map"))))
+    tap.equal("library: manual", "function", declared,
+              set(re.findall(r"\*(faasctl_\w+)\*\(\)", read("libfaasctl/man/libfaasctl.3.scd"))))
+    documented = set(re.findall(r"^ \* (faasctl_\w+) - ", read("libfaasctl/faasctl.h"), re.M))
+    tap.equal("library: documentation", "function", declared, documented)
+    shared = os.path.join(ROOT, "build/lib/libfaasctl.so.0")
+    if not shutil.which("nm") or not os.path.exists(shared):
+        tap.skip("library: exports", "no nm or no library built")
+        return
+    tap.equal("library: exports", "symbol", declared,
+              set(re.findall(r" T (\w+)", run("nm", "-D", "--defined-only", shared)[1])))
+
+
+def main():
+    print("TAP version 13")
+    if not os.access(TOOL, os.X_OK):
+        print("1..0 # SKIP no %s: run make tools" % TOOL)
+        return 4
+    tap = Tap()
+    listed, found = commands()
+    check_help(tap, listed, found)
+    check_sources(tap, listed, found)
+    check_pages(tap, listed, found)
+    check_interface_words(tap)
+    check_bash(tap, listed, found)
+    check_zsh(tap, listed, found)
+    check_fish(tap, listed, found)
+    check_library(tap)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
