@@ -58,13 +58,18 @@ gives()
 	[ "$got" = "$want" ] && nothing_left
 }
 
-# same LINE: as the shell's own pipeline
-same()
+# equal LINE PIPELINE: it prints what the shell's own pipeline does
+equal()
 {
 	local ours theirs
-	ours=$(runs "$1") theirs=$(sh -c "$1")
+	ours=$(runs "$1") theirs=$(sh -c "$2")
 	echo "$ours, expected $theirs"
 	[ "$ours" = "$theirs" ] && nothing_left
+}
+
+same()
+{
+	equal "$1" "$1"
 }
 
 # soon COMMAND...: it succeeds within five seconds
@@ -104,7 +109,7 @@ says 'no other does' '^0$' only_the_first
 # it would hold it too.
 held_by_nobody_else()
 {
-	local wait='for i in $(seq 100); do [ ! -e gone ] || exit 0; sleep 0.1; done; exit 1'
+	local wait='for i in $(seq 100); do if [ -e gone ]; then exit 0; fi; sleep 0.1; done; exit 1'
 	(
 		cd "$work" || exit
 		{
@@ -117,8 +122,8 @@ check 'no other holds it' held_by_nobody_else
 
 # ---------------------------------------------------------------------- where they run
 
-says 'each runs in the cgroup of its stage' "^0::/faasin/$wf/cat-2\$" \
-	runs 'cat /proc/self/cgroup | cat | cat /proc/self/cgroup'
+says 'each runs in the cgroup of its stage' "^0::/faasin/$wf/cat\$" \
+	runs 'true | cat /proc/self/cgroup'
 says 'and knows its ports' "^$point/$wf/second/faasin\$" \
 	runs --names first,second 'true | echo $FAASIN'
 says 'no descriptors are left over' '^0 1 2 3 $' \
@@ -176,7 +181,7 @@ says 'its own reader hears of it' '^cat-2: exited 1$' \
 says 'the one before it does not' '^seq: ok$' \
 	runs --abort-on nonzero 'seq 1 9 | { cat; exit 9; } | cat'
 says 'a drained writer is never killed' '^head: ok$' \
-	runs --on-early-close drain 'yes | head -c 3000000 | false'
+	runs --on-early-close drain 'head -c 3000000 /dev/zero | false'
 
 # ------------------------------------------------------------------------------ quoting
 
@@ -189,10 +194,10 @@ check 'bars in parameters' same 'echo ${none:-a|b} | cat'
 check 'over a file' same "echo new >|$work/file | cat; cat $work/file"
 check 'redirections' same 'ls /none 2>&1 | wc -l'
 check 'assignments' same 'A=1 B="2 3" env | grep -E "^[AB]=" | sort'
-check 'lists of commands' same 'echo b; echo a | sort'
+check 'lists of commands are one stage' equal 'echo b; echo a | sort' '(echo b; echo a) | sort'
 check 'loops' same 'for i in 3 1 2; do echo $i; done | sort'
 check 'builtins' same 'printf "%s\\n" b a | sort'
-check 'lines' same $'echo b\necho a | sort'
+check 'so are lines' equal $'echo b\necho a | sort' '(echo b; echo a) | sort'
 check 'backgrounds' same '{ echo a & wait; } | cat'
 
 # refused PATTERN [OPTION]... LINE: status 125, one line, nothing made
@@ -244,7 +249,7 @@ check 'of the same commands' names 'cat cat-2 cat-3' 'cat </dev/null | cat | cat
 check 'behind assignments' names 'env sort' 'A=1 env | LC_ALL=C sort'
 check 'in groups' names 'echo cat' '{ echo x; } | (cat)'
 check 'made valid' names 'a-b true' '"a@b" | true'
-check 'of what cannot be one' names 'self-2 stage' 'self | "$(echo true)"; true'
+check 'of what cannot be one' names 'self-2 stage' 'self | ""'
 says 'given' '^last: exited 1$' runs --names first,last 'true | false'
 check 'too few' refused 'has 3 stages' --names a,b 'true | true | true'
 check 'too many' refused 'has 2 stages' --names a,b,c 'true | true'
@@ -283,7 +288,7 @@ uncharged()
 	wipe
 }
 says 'uncharged: warns' 'warning: .*UNCHARGED' uncharged
-says 'uncharged: is' '(nobody|not charged|uncharged)' uncharged
+says 'uncharged: is' ', UNCHARGED$' uncharged
 
 background()
 {
