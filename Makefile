@@ -183,7 +183,7 @@ $(B)/source:
 	ln -sfn "$$(vm-test/kernels --source)" $@
 
 PROGRAM = $(CC) $(COMMON) -fvisibility=hidden -Wno-missing-prototypes -Wno-shadow $(NL_CFLAGS) $(CFLAGS) -isystem $(B)/source/tools/testing/selftests \
-	-o $@ $(filter %.c %.o,$^) $(B)/lib/libfaasctl.a $(NL_LIBS)
+	-o $@ $< $(filter %.o,$^) $(B)/lib/libfaasctl.a $(NL_LIBS)
 
 $(test_shared): $(B)/obj/selftests/%.o: selftests/%.c Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)

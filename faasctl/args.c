@@ -146,7 +146,8 @@ uint64_t parse_size(const struct args *args)
 
 	errno = 0;
 	value = strtoull(args->value, &end, 10);
-	if (*end && (unit = strchr(units, *end))) {
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
 		shift = 10 * (unit - units + 1);
 		end++;
 	}
@@ -196,6 +197,6 @@ bool link_option(const struct args *args, int id,
 
 void warn_uncharged(const char *workflow)
 {
-	warning("workflow \"%s\" is UNCHARGED: no cgroup pays for its buffers and no limit holds them back",
+	warning("workflow \"%s\" is UNCHARGED: no cgroup pays for its buffers, nothing limits them",
 		workflow);
 }

@@ -60,12 +60,14 @@ json_t *json_stage(const struct faasctl_stage *stage)
 
 	for (i = 0; i < stage->n_ports; i++) {
 		const struct faasctl_port *port = &stage->ports[i];
+		bool out = port->direction == FAASIN_DIRECTION_OUT;
 
-		json_array_append_new(ports, json_pack("{s:s, s:s, s:o, s:I}",
-			"name", port->name, "direction",
-			port->direction == FAASIN_DIRECTION_OUT ? "out" : "in",
-			"peer", peer(port),
-			"opens", (json_int_t)port->opens));
+		json_array_append_new(ports,
+				      json_pack("{s:s, s:s, s:o, s:I}",
+						"name", port->name,
+						"direction", out ? "out" : "in",
+						"peer", peer(port),
+						"opens", (json_int_t)port->opens));
 	}
 	snprintf(mode, sizeof(mode), "%04o", stage->mode);
 	return json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:o}",
@@ -94,33 +96,35 @@ static json_t *cause(const struct faasctl_cause *cause)
 		"text", json_text(text_cause(cause).s));
 }
 
+static void number(json_t *json, const char *key, uint64_t value)
+{
+	json_object_set_new(json, key, json_integer((json_int_t)value));
+}
+
 static json_t *stats(const struct faasctl_stats *stats)
 {
 	json_t *json = json_object();
 
-#define STAT(name) \
-	json_object_set_new(json, #name, json_integer((json_int_t)stats->name))
-	STAT(bytes_in);
-	STAT(bytes_out);
-	STAT(bytes_dropped);
-	STAT(bytes_held);
-	STAT(bytes_held_max);
-	STAT(pool_bytes);
-	STAT(writes);
-	STAT(reads);
-	STAT(reader_wakes);
-	STAT(writer_wakes);
-	STAT(wakes_avoided);
-	STAT(writer_blocked_ns);
-	STAT(reader_blocked_ns);
-	STAT(writer_blocks);
-	STAT(reader_blocks);
-	STAT(streams_begun);
-	STAT(streams_ended);
-	STAT(streams_aborted);
-	STAT(early_closes);
-	STAT(streams_queued);
-#undef STAT
+	number(json, "bytes_in", stats->bytes_in);
+	number(json, "bytes_out", stats->bytes_out);
+	number(json, "bytes_dropped", stats->bytes_dropped);
+	number(json, "bytes_held", stats->bytes_held);
+	number(json, "bytes_held_max", stats->bytes_held_max);
+	number(json, "pool_bytes", stats->pool_bytes);
+	number(json, "writes", stats->writes);
+	number(json, "reads", stats->reads);
+	number(json, "reader_wakes", stats->reader_wakes);
+	number(json, "writer_wakes", stats->writer_wakes);
+	number(json, "wakes_avoided", stats->wakes_avoided);
+	number(json, "writer_blocked_ns", stats->writer_blocked_ns);
+	number(json, "reader_blocked_ns", stats->reader_blocked_ns);
+	number(json, "writer_blocks", stats->writer_blocks);
+	number(json, "reader_blocks", stats->reader_blocks);
+	number(json, "streams_begun", stats->streams_begun);
+	number(json, "streams_ended", stats->streams_ended);
+	number(json, "streams_aborted", stats->streams_aborted);
+	number(json, "early_closes", stats->early_closes);
+	number(json, "streams_queued", stats->streams_queued);
 	return json;
 }
 

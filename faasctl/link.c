@@ -10,8 +10,8 @@ static const struct option_row options[] = {
 
 static int run(struct args *args)
 {
-	struct faasctl_link_options link = FAASCTL_LINK_OPTIONS_INIT;
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
+	struct faasctl_link_options link = FAASCTL_LINK_OPTIONS_INIT;
 	struct faasctl_error err;
 	int id, n;
 

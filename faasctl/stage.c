@@ -5,11 +5,11 @@
 #include "tool.h"
 
 static const struct option_row add_options[] = {
-	{ 'g', "cgroup", "PATH", "whose members may open its ports; default for a new one: faasin/WORKFLOW/STAGE" },
+	{ 'g', "cgroup", "PATH", "who may open its ports; default: faasin/WORKFLOW/STAGE" },
 	{ 'U', "uid", "UID", "owner of its ports" },
 	{ 'G', "gid", "GID", "group of its ports" },
 	{ 'm', "mode", "MODE", "permission bits of its ports, octal; default 0666" },
-	{ 'p', "port", "NAME:in|out", "a port to have besides faasin and faasout; may be repeated" },
+	{ 'p', "port", "NAME:in|out", "a port besides faasin and faasout; may be repeated" },
 	{ 'x', "exclusive", NULL, "fail if it exists" },
 	{ 0 },
 };
@@ -34,9 +34,9 @@ static bool parse_port(char *text, struct faasctl_port_spec *port)
 static int add_stage(const struct args *args,
 		     struct faasctl_stage_options *stage, const char *cgroup)
 {
-	const char *workflow = args->argv[0], *name = args->argv[1];
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	_cleanup_(closep) int fd = -1;
+	const char *workflow = args->argv[0], *name = args->argv[1];
 	struct faasctl_error err;
 	int ret;
 

@@ -114,7 +114,7 @@ static void check_module(struct status *status)
 static int note_mount(const struct faasctl_mount *mount, void *arg)
 {
 	struct status *status = arg;
-	json_t *workflow = NULL, *stage = NULL;
+	json_t *workflow = NULL, *stage = NULL, *json;
 	const char *slash;
 
 	if (!strcmp(mount->root, "/")) {
@@ -127,10 +127,11 @@ static int note_mount(const struct faasctl_mount *mount, void *arg)
 		if (slash)
 			stage = json_string(slash + 1);
 	}
-	json_array_append_new(status->mounts,
-		json_pack("{s:o, s:o, s:o}", "point", json_text(mount->point),
-			  "workflow", workflow ? workflow : json_null(),
-			  "stage", stage ? stage : json_null()));
+	json = json_pack("{s:o, s:o, s:o}",
+			 "point", json_text(mount->point),
+			 "workflow", workflow ? workflow : json_null(),
+			 "stage", stage ? stage : json_null());
+	json_array_append_new(status->mounts, json);
 	return 0;
 }
 
@@ -234,15 +235,16 @@ static void check_objects(struct status *status)
 
 static int print_json(struct status *status)
 {
+	const struct faasctl_info *info = &status->info;
 	json_t *module = NULL;
 
 	if (status->reached)
 		module = json_pack("{s:s, s:I, s:I, s:I, s:I}",
-			"version", status->info.version,
-			"abi", (json_int_t)status->info.abi,
-			"workflows", (json_int_t)status->info.workflows,
-			"workflows_max", (json_int_t)status->info.workflows_max,
-			"event_seq", (json_int_t)status->info.event_seq);
+				   "version", info->version,
+				   "abi", (json_int_t)info->abi,
+				   "workflows", (json_int_t)info->workflows,
+				   "workflows_max", (json_int_t)info->workflows_max,
+				   "event_seq", (json_int_t)info->event_seq);
 	return json_print(json_pack("{s:{s:s, s:i}, s:b, s:o, s:O, s:{s:o, s:s}, s:O}",
 		"tool", "version", FAASIN_VERSION, "abi", FAASIN_ABI_VERSION,
 		"loaded", status->loaded,

@@ -83,10 +83,11 @@ void print_link(const struct faasctl_link *link)
 	       (unsigned long long)s->writer_blocks,
 	       text_time(s->reader_blocked_ns).s,
 	       (unsigned long long)s->reader_blocks);
-	printf("    streams  %llu begun, %llu ended, %llu aborted, %llu closed early, %llu queued\n",
+	printf("    streams  %llu begun, %llu ended, %llu aborted, ",
 	       (unsigned long long)s->streams_begun,
 	       (unsigned long long)s->streams_ended,
-	       (unsigned long long)s->streams_aborted,
+	       (unsigned long long)s->streams_aborted);
+	printf("%llu closed early, %llu queued\n",
 	       (unsigned long long)s->early_closes,
 	       (unsigned long long)s->streams_queued);
 	if (link->last.cause != FAASIN_CAUSE_NONE)

@@ -115,7 +115,7 @@ uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t));
 #define LINK_OPTION_ROWS						\
 	{ 'c', "capacity", "SIZE", "bytes a link holds: 4K to 1G, default 1M" },	\
 	{ 'a', "abort-on", "RULE", "which exits of a writer abort: crash, nonzero or never" }, \
-	{ 'e', "on-early-close", "RULE", "what a writer meets whose reader left: epipe or drain" }, \
+	{ 'e', "on-early-close", "RULE", "what a writer meets whose reader left: epipe, drain" }, \
 	{ 'u', "uncharged", NULL, "make a missing workflow one whose memory nobody pays for" }
 
 bool link_option(const struct args *args, int id,

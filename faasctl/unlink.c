@@ -54,6 +54,7 @@ static int run(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	struct text stage;
+	const char *src;
 	int ret, n, i;
 	char **ends;
 
@@ -68,10 +69,11 @@ static int run(struct args *args)
 				       &err);
 	} else {
 		ret = check(ctl, args->argv[0], ends, n, &err);
-		for (i = 0; !ret && i + 1 < n; i++)
-			ret = faasctl_link_del(ctl, args->argv[0],
-				i ? output_of(ends[i], &stage) : ends[i],
-				ends[i + 1], 0, &err);
+		for (i = 0; !ret && i + 1 < n; i++) {
+			src = i ? output_of(ends[i], &stage) : ends[i];
+			ret = faasctl_link_del(ctl, args->argv[0], src,
+					       ends[i + 1], 0, &err);
+		}
 	}
 	if (ret)
 		return fail_hint(&err, ENOENT, "see: faasctl show");

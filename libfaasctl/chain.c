@@ -137,8 +137,8 @@ static int make_workflow(struct faasctl_chain *chain, unsigned int flags,
 static int make_stage(struct faasctl_chain *chain, const char *name,
 		      unsigned int flags, struct faasctl_error *err)
 {
-	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
 	_cleanup_(faasctl__closep) int cgroup = -1;
+	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
 	struct made *made;
 	int ret;
 

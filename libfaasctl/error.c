@@ -89,8 +89,8 @@ FAASCTL_API int faasctl_name_check(const char *what, const char *name,
 int faasctl__end_parse(const char *text, struct faasctl__end *end,
 		       struct faasctl_error *err)
 {
-	const char *colon = strchr(text, ':');
 	_cleanup_(faasctl__freep) char *stage = NULL;
+	const char *colon = strchr(text, ':');
 	int ret;
 
 	stage = colon ? strndup(text, colon - text) : strdup(text);

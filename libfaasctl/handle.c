@@ -88,8 +88,8 @@ FAASCTL_API int faasctl_open(struct faasctl **out, struct faasctl_error *err)
 	ret = open_any(&ctl, &info, err);
 	if (!ret && info.abi != FAASIN_ABI_VERSION)
 		ret = faasctl__fail(err, EPROTO,
-			"faasin: the module speaks ABI %u, this tool %d: install matching versions",
-			info.abi, FAASIN_ABI_VERSION);
+				    "faasin: the module speaks ABI %u, this tool %d: install matching versions",
+				    info.abi, FAASIN_ABI_VERSION);
 	if (ret) {
 		faasctl_close(ctl);
 		return ret;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Links and their statistics: LINK_GET, _NEW and _DEL. */
+#include <assert.h>
+
 #include "internal.h"
 
 static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
@@ -49,9 +51,9 @@ static const size_t stats_offset[FAASIN_A_STATS_MAX + 1] = {
 };
 
 /* The attributes from BYTES_IN to the last are the members in order. */
-_Static_assert(sizeof(struct faasctl_stats) ==
-	       (FAASIN_A_STATS_MAX - FAASIN_A_STATS_BYTES_IN + 1) *
-	       sizeof(uint64_t), "a statistic is missing");
+static_assert(sizeof(struct faasctl_stats) ==
+	      (FAASIN_A_STATS_MAX - FAASIN_A_STATS_BYTES_IN + 1) *
+	      sizeof(uint64_t), "a statistic is missing");
 
 static int decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
 			struct faasctl_error *err)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Words for the numbers of the kernel's interface. */
+#include <assert.h>
+
 #include "internal.h"
 
 static const char *word(const char *const *words, size_t n, uint32_t i)
@@ -23,8 +25,8 @@ FAASCTL_API const char *faasctl_event_name(uint32_t type)
 		[FAASIN_EVENT_CGROUP_GONE] = "cgroup-gone",
 	};
 
-	_Static_assert(ARRAY_SIZE(words) == FAASIN_EVENT_MAX + 1,
-		       "an event has no word");
+	static_assert(ARRAY_SIZE(words) == FAASIN_EVENT_MAX + 1,
+		      "an event has no word");
 	return word(words, ARRAY_SIZE(words), type);
 }
 

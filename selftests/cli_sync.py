@@ -231,7 +231,7 @@ def check_interface_words(tap):
     for source, extra in (("json.c", ["show", "monitor"]), ("status.c", ["status"])):
         code = read("faasctl/" + source)
         text = "".join(read("faasctl/man/faasctl-%s.1.scd" % p) for p in extra) + page
-        keys = set(re.findall(r"STAT\((\w+)\);", code))
+        keys = set(re.findall(r'number\(json, "(\w+)"', code))
         for call in re.findall(r"json_pack\((.*?)\);", code, re.S):
             keys |= set(re.findall(r'"([a-z_]+)",', call))
         tap.result("JSON of %s" % source,

@@ -204,7 +204,7 @@ says 'also of who wrote nothing' 'stage a: sleep\[[0-9]+\] killed by SIGTERM' na
 
 left_behind()
 {
-	as a sh -c 'sleep 60 & echo x' && timeout 5 faasctl exec "$wf" b -- cat
+	as a sh -c 'sleep 60 2>/dev/null & echo x' && timeout 5 faasctl exec "$wf" b -- cat
 }
 says 'the end does not wait for what the command left behind' '^x$' left_behind
 echo 1 >"$cgroups/$wf/a/cgroup.kill"
@@ -224,7 +224,7 @@ leaves()
 }
 check 'a consumer that has seen enough: the producer gets SIGPIPE' leaves 141 head -n 1
 check 'a consumer that reads nothing, too' leaves 141 true
-check 'and one that leaves its input to another' leaves 141 sh -c 'sleep 60 <&0 & head -c 1 >/dev/null'
+check 'and one that leaves its input to another' leaves 141 sh -c 'sleep 60 <&0 >/dev/null 2>&1 & head -c 1 >/dev/null'
 echo 1 >"$cgroups/$wf/b/cgroup.kill"
 
 too_early()
@@ -376,7 +376,7 @@ done
 # The wrapper's copy of the writing end dies with it.
 wrapper_killed()
 {
-	faasctl exec "$wf" a -- sleep 60 &
+	faasctl exec "$wf" a -- sleep 60 2>/dev/null &
 	soon opened a faasout
 	kill -KILL $!
 	wait $!
