@@ -31,6 +31,12 @@ static bool parse_port(char *text, struct faasctl_port_spec *port)
 	return true;
 }
 
+static int is_homeless(const struct faasctl_stage *stage, void *arg)
+{
+	*(bool *)arg = stage->flags & FAASIN_STAGE_F_CGROUP_GONE;
+	return 0;
+}
+
 static int add_stage(const struct args *args,
 		     struct faasctl_stage_options *stage, const char *cgroup)
 {
@@ -38,20 +44,22 @@ static int add_stage(const struct args *args,
 	_cleanup_(closep) int fd = -1;
 	const char *workflow = args->argv[0], *name = args->argv[1];
 	struct faasctl_error err;
+	bool homeless = false;
 	int ret;
 
 	if (faasctl_name_check("workflow", workflow, &err) ||
 	    faasctl_name_check("stage", name, &err) || faasctl_open(&ctl, &err))
 		return fail(&err);
-	ret = faasctl_stage_each(ctl, workflow, name, NULL, NULL, &err);
+	ret = faasctl_stage_each(ctl, workflow, name, is_homeless, &homeless, &err);
 	if (ret && ret != -ENOENT)
 		return fail(&err);
 	if (cgroup) {
 		fd = faasctl_cgroup_open(cgroup, &err);
 		if (fd < 0)
 			return fail(&err);
-	} else if (ret && !faasctl_workflow_each(ctl, workflow, NULL, NULL,
-						 NULL)) {
+	} else if (homeless || (ret && !faasctl_workflow_each(ctl, workflow, NULL,
+							     NULL, NULL))) {
+		/* A container runtime removes the cgroup with the container. */
 		/* Without cgroup v2, --uncharged workflows still have stages. */
 		fd = faasctl_cgroup_default(workflow, name, &err);
 		if (fd < 0 && fd != -ENOENT)

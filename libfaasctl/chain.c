@@ -134,19 +134,33 @@ static int make_workflow(struct faasctl_chain *chain, unsigned int flags,
 				     err);
 }
 
+static int stage_homeless(const struct faasctl_stage *stage, void *arg)
+{
+	*(bool *)arg = stage->flags & FAASIN_STAGE_F_CGROUP_GONE;
+	return 0;
+}
+
 static int make_stage(struct faasctl_chain *chain, const char *name,
 		      unsigned int flags, struct faasctl_error *err)
 {
 	_cleanup_(faasctl__closep) int cgroup = -1;
 	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
+	bool homeless = false;
 	struct made *made;
 	int ret;
 
-	ret = faasctl_stage_each(chain->ctl, chain->workflow, name, NULL, NULL,
-				 err);
-	if (ret != -ENOENT)
+	ret = faasctl_stage_each(chain->ctl, chain->workflow, name,
+				 stage_homeless, &homeless, err);
+	if (ret != -ENOENT && !homeless)
 		return ret;
 	cgroup = make_cgroup(chain, name, err);
+	/* A container runtime removes the cgroup together with the container. */
+	if (homeless) {
+		options.cgroup_fd = cgroup;
+		return cgroup < 0 ? cgroup :
+		       faasctl_stage_add(chain->ctl, chain->workflow, name,
+					 &options, err);
+	}
 	/* Who runs without charging may have no cgroup v2 at all. */
 	if (cgroup < 0 && !(cgroup == -ENOENT && flags & FAASCTL_UNCHARGED))
 		return cgroup;

@@ -246,17 +246,37 @@ def check_interface_words(tap):
                ["not in faasctl-dump(1): %s" % word for word in words if '"%s"' % word not in page])
 
 
-def bash(script):
-    return run("bash", "-c", "compopt() { :; }; source %s\n%s" % (BASH, script))[1].split()
-
-
-def bash_words(*words):
-    quoted = " ".join("'%s'" % word for word in words)
-    return set(bash("COMP_WORDS=(faasctl %s); COMP_CWORD=%d; PATH=/nowhere:$PATH; _faasctl; "
-                    "echo ${COMPREPLY[*]}" % (quoted, len(words))))
+def bash(questions):
+    """Asks one bash everything, since starting many takes long in an emulated guest: the
+    words that complete each command line, or those of its words that take a value."""
+    script = "compopt() { :; }; source %s\n" % BASH
+    for kind, words in questions:
+        if kind == "complete":
+            quoted = " ".join("'%s'" % word for word in words)
+            script += "COMP_WORDS=(faasctl %s); COMP_CWORD=%d; _faasctl; echo ${COMPREPLY[*]}\n" % (
+                quoted, len(words))
+        else:
+            script += "".join("! _faasctl_takes_value '%s' '%s' || echo -n ' %s'\n" % (words[0], word, word)
+                              for word in words[1:]) + "echo\n"
+    lines = run("bash", "-c", script)[1].splitlines()
+    return {question: set(line.split()) for question, line in zip(questions, lines)}
 
 
 def check_bash(tap, listed, found):
+    questions = [("complete", ("",)), ("complete", ("help", ""))]
+    for name, command in found.items():
+        if command.subs:
+            questions.append(("complete", (name, "")))
+        else:
+            words = sorted({"-" + o[0] for o in command.options} | {"--" + o[1] for o in command.options})
+            questions.append(("complete", (*name.split(), "-")))
+            questions.append(("takes", (name, *words)))
+    answers = bash(questions)
+
+    def bash_words(*words):
+        return answers.get(("complete", words), set())
+
+    taking = {q[1][0]: words for q, words in answers.items() if q[0] == "takes"}
     tap.equal("bash: commands", "word", set(listed) | {"-h", "--help", "--version"}, bash_words(""))
     tap.equal("bash: help", "word", set(listed), bash_words("help", ""))
     for name, command in found.items():
@@ -268,7 +288,7 @@ def check_bash(tap, listed, found):
         for short, option, arg in command.flags():
             want |= {"-" + short, "--" + option}
             for word in ("-" + short, "--" + option):
-                takes = bash("_faasctl_takes_value '%s' %s && echo yes" % (name, word)) == ["yes"]
+                takes = word in taking.get(name, set())
                 if takes != arg:
                     problems.append("%s %s a value" % (word, "takes" if arg else "does not take"))
         got = bash_words(*name.split(), "-")

@@ -199,7 +199,7 @@ TEST_F(command, ignores_a_message_cut_short)
 	nl_put_list(&msg, self->list);
 	nl_finish(&msg, hdr);
 	hdr->nlmsg_len += 4;
-	EXPECT_EQ(0, nl_send(&self->w.nl, &msg));
+	EXPECT_EQ(0, nl_post(&self->w.nl, &msg));
 	EXPECT_EQ(EAGAIN, nl_event(&self->w.nl, 0));
 	EXPECT_TRUE(world_same(&self->w, &before));
 }

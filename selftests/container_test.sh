@@ -33,7 +33,7 @@ stages()
 		faasctl link "$wf" c other && faasctl stage add "$wf" before &&
 		faasctl link "$wf" before c
 }
-readonly cgroup=/faasin/$wf/c
+readonly member=/faasin/$wf/c
 
 # from COMMAND: runs it as stage c; prints what came out at the other end
 from()
@@ -41,7 +41,7 @@ from()
 	local status=0
 	stages >/dev/null || return
 	timeout 60 cat "$point/$wf/other/faasin" &
-	ran "$cgroup" "$1" || status=$?
+	ran "$member" "$1" || status=$?
 	# Without a writer it would wait for one.
 	[ "$status" = 0 ] || kill $!
 	wait $!
@@ -68,19 +68,29 @@ many()
 }
 check 'a million bytes arrive' many
 
+# fed COMMAND: what COMMAND prints while stage before sends a hundred thousand lines
+fed()
+{
+	local status=0 writer
+	stages >/dev/null || return
+	seq 100000 >"$point/$wf/before/faasout" 2>/dev/null &
+	writer=$!
+	"$@" || status=$?
+	# Without a reader it would wait for one.
+	kill "$writer" 2>/dev/null
+	wait "$writer"
+	return "$status"
+}
+
 into()
 {
-	stages >/dev/null || return
-	seq 100000 >"$point/$wf/before/faasout" &
-	[ "$(ran "$cgroup" 'wc -l </run/faasin/faasin')" = 100000 ]
+	[ "$(fed ran "$member" 'wc -l </run/faasin/faasin')" = 100000 ]
 }
 check 'a hundred thousand lines go in' into
 
 through()
 {
-	stages >/dev/null || return
-	seq 100000 >"$point/$wf/before/faasout" &
-	[ "$(from 'cat </run/faasin/faasin >/run/faasin/faasout' | wc -l)" = 100000 ]
+	[ "$(fed from 'cat </run/faasin/faasin >/run/faasin/faasout' | wc -l)" = 100000 ]
 }
 check 'a hundred thousand lines go through' through
 
@@ -99,7 +109,7 @@ says 'writes by way of the whole tree' '^whole$' from 'echo whole >/run/faasin/s
 refuse 'does not open another stage of the whole tree' \
 	from "cat /run/faasin/$wf/other/faasin"
 says 'and is told that it may not' 'Permission denied' \
-	ran "$cgroup" "cat /run/faasin/$wf/other/faasin"
+	ran "$member" "cat /run/faasin/$wf/other/faasin"
 mounts=$(faasin_at /run/faasin)
 refuse 'an outsider mounts nothing' ran /faasin-test-$$/c 'true'
 mounts=$(bound_at "$point/$wf/c" /run/faasin)
@@ -114,7 +124,7 @@ killed()
 {
 	local name=k$$
 	stages >/dev/null || return
-	container "$name" "$cgroup" 'exec >/run/faasin/faasout; echo begun; sleep 1000'
+	container "$name" "$member" 'exec >/run/faasin/faasout; echo begun; sleep 1000'
 	timeout 60 cat "$point/$wf/other/faasin" >"$containers/heard" 2>"$containers/error" &
 	run "$name" </dev/null &
 	for _ in {1..200}; do
@@ -140,7 +150,7 @@ check 'an exit is an end of file' clean
 reported()
 {
 	stages >/dev/null || return
-	ran "$cgroup" 'exec >/run/faasin/faasout; echo x; exit 200'
+	ran "$member" 'exec >/run/faasin/faasout; echo x; exit 200'
 	timeout 60 cat "$point/$wf/other/faasin"
 }
 says 'a status of 128 or more is no end of file' 'connection abort' reported

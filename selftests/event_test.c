@@ -28,7 +28,7 @@ FIXTURE_SETUP(event)
 
 FIXTURE_TEARDOWN(event)
 {
-	nl_close(&self->ear);
+	nl_shut(&self->ear);
 	WORLD_TEARDOWN(&self->w);
 }
 
@@ -285,7 +285,7 @@ TEST_F(event, reaches_every_listener)
 	EXPECT_EVENT(STAGE_NEW);
 	ASSERT_EQ(0, nl_event(&second, PATIENCE));
 	EXPECT_EQ(self->seq, nl_get_u64(&second, FAASIN_A_EVENT_SEQ));
-	nl_close(&second);
+	nl_shut(&second);
 	/* One that went away is not missed. */
 	ASSERT_EQ(0, world_del_stage(&self->w, "c"));
 	EXPECT_EVENT(STAGE_DEL);

@@ -392,7 +392,7 @@ TEST_F_TIMEOUT(memory, payer_removed_while_in_use, 60)
 	EXPECT_STREQ(self->w.wf, nl_get_str(&ear, FAASIN_A_EVENT_WORKFLOW));
 	EXPECT_STREQ("a", nl_get_str(&ear, FAASIN_A_EVENT_SRC_STAGE));
 	EXPECT_STREQ("b", nl_get_str(&ear, FAASIN_A_EVENT_DST_STAGE));
-	nl_close(&ear);
+	nl_shut(&ear);
 
 	/* The pages it has go on. */
 	close(out);

@@ -2,7 +2,7 @@
 /*
  * Listings: what is in them, while things change, and with as many workflows as there can be.
  */
-#include <dirent.h>
+#include <sys/utsname.h>
 #include <linux/capability.h>
 #include <kselftest_harness.h>
 
@@ -64,7 +64,7 @@ FIXTURE_TEARDOWN(dump)
 {
 	if (self->many)
 		many_workflows(&self->w, 0, FAASIN_WORKFLOWS_MAX, false);
-	nl_close(&self->nl);
+	nl_shut(&self->nl);
 	WORLD_TEARDOWN(&self->w);
 }
 
@@ -116,7 +116,7 @@ TEST_F(dump, of_workflows)
 
 	self->many = true;
 	ASSERT_EQ(0, many_workflows(&self->w, 0, SOME, true));
-	ASSERT_EQ(0, nl_dump(&self->nl, FAASIN_CMD_WORKFLOW_GET, NL_NONE, note, seen));
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_WORKFLOW_GET, NL_NONE, note, seen));
 	EXPECT_EQ(0, not_once(seen, 0, SOME));
 	EXPECT_FALSE(self->nl.intr);
 	EXPECT_LT(SOME, (int)self->nl.parts);
@@ -137,7 +137,7 @@ TEST_F(dump, of_stages_of_one_workflow)
 
 	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
 	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
-	ASSERT_EQ(0, nl_dump(&self->nl, FAASIN_CMD_STAGE_GET,
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
 			     NL_LIST(workflow_filter(&self->w)), first_stage, all));
 	snprintf(expected, sizeof(expected), "%s/b %s/a ", self->w.wf, self->w.wf);
 	EXPECT_STREQ(expected, all);
@@ -145,15 +145,32 @@ TEST_F(dump, of_stages_of_one_workflow)
 
 TEST_F(dump, of_an_unknown_workflow)
 {
-	int none = 0;
-
-	EXPECT_EQ(ENOENT, nl_dump(&self->nl, FAASIN_CMD_STAGE_GET,
+	EXPECT_EQ(ENOENT, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
 				  NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, "no-such")), NULL,
-				  &none));
-	EXPECT_NE(0, (int)strlen(self->nl.text));
-	EXPECT_EQ(ENOENT, nl_dump(&self->nl, FAASIN_CMD_LINK_GET,
+				  NULL));
+	EXPECT_EQ(ENOENT, nl_list(&self->nl, FAASIN_CMD_LINK_GET,
 				  NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, "no-such")), NULL,
-				  &none));
+				  NULL));
+}
+
+/* Old kernels give the start of a dump no room for a text. */
+static bool may_lack_text(void)
+{
+	struct utsname uts;
+	int major = 0, minor = 0;
+
+	uname(&uts);
+	sscanf(uts.release, "%d.%d", &major, &minor);
+	return major < 6 || (major == 6 && minor < 12);
+}
+
+TEST_F(dump, of_an_unknown_workflow_says_so)
+{
+	EXPECT_EQ(ENOENT, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
+				  NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, "no-such")), NULL,
+				  NULL));
+	if (!self->nl.text[0] && may_lack_text())
+		SKIP(return, "this kernel has no room for a text in the refusal of a dump");
 	EXPECT_NE(0, (int)strlen(self->nl.text));
 }
 
@@ -161,15 +178,15 @@ TEST_F(dump, refuses_attributes_that_it_does_not_take)
 {
 	int error;
 
-	error = nl_dump(&self->nl, FAASIN_CMD_STAGE_GET,
+	error = nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
 			NL_LIST(NL_U32(FAASIN_A_STAGE_MODE, 1)), NULL, NULL);
 	EXPECT_EQ(EINVAL, error);
 	EXPECT_NE(0, (int)strlen(self->nl.text));
-	error = nl_dump(&self->nl, FAASIN_CMD_WORKFLOW_GET,
+	error = nl_list(&self->nl, FAASIN_CMD_WORKFLOW_GET,
 			NL_LIST(NL_U32(FAASIN_A_WORKFLOW_MAX + 1, 1)), NULL, NULL);
 	EXPECT_EQ(EINVAL, error);
 	EXPECT_NE(0, (int)strlen(self->nl.text));
-	error = nl_dump(&self->nl, FAASIN_CMD_LINK_GET,
+	error = nl_list(&self->nl, FAASIN_CMD_LINK_GET,
 			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, "a/b")), NULL, NULL);
 	EXPECT_TRUE(error == EINVAL || error == ENOENT);
 }
@@ -199,7 +216,7 @@ TEST_F(dump, of_links_of_one_workflow)
 	ASSERT_EQ(0, world_stage(&self->w, "c", NULL));
 	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
 	ASSERT_EQ(0, world_link(&self->w, "b", "c"));
-	ASSERT_EQ(0, nl_dump(&self->nl, FAASIN_CMD_LINK_GET, NL_LIST(workflow_filter(&self->w)),
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_LINK_GET, NL_LIST(workflow_filter(&self->w)),
 			     count_links, &n));
 	EXPECT_EQ(2, n);
 }
@@ -241,7 +258,7 @@ TEST_F(dump, of_stages_with_all_the_ports_there_can_be)
 							     NL_U32(FAASIN_A_PORT_DIRECTION, 1)))));
 		}
 	}
-	ASSERT_EQ(0, nl_dump(&self->nl, FAASIN_CMD_STAGE_GET,
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
 			     NL_LIST(workflow_filter(&self->w)), count_ports, &n))
 		TH_LOG("%s", self->nl.text);
 	EXPECT_EQ(3 * FAASIN_PORTS_MAX, n);
@@ -355,7 +372,7 @@ TEST_F(dump, left_in_the_middle)
 	ASSERT_FALSE(done);
 	/* Nothing is held by it: what is gone is gone. */
 	ASSERT_EQ(0, many_workflows(&self->w, 0, SOME, false));
-	nl_close(&self->nl);
+	nl_shut(&self->nl);
 	ASSERT_EQ(0, nl_open(&self->nl));
 }
 
@@ -380,7 +397,7 @@ TEST_F(dump, two_at_once)
 	}
 	EXPECT_EQ(0, not_once(seen, 0, SOME));
 	EXPECT_EQ(0, not_once(&other, 0, SOME));
-	nl_close(&nl);
+	nl_shut(&nl);
 }
 
 /* ------------------------------------------------------------- ten thousand */
@@ -408,7 +425,7 @@ TEST_F_TIMEOUT(dump, as_many_workflows_as_there_can_be, 300)
 
 	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_INFO_GET, 0, NL_NONE));
 	EXPECT_EQ(most, nl_get_u32(&self->w.nl, FAASIN_A_INFO_WORKFLOWS));
-	ASSERT_EQ(0, nl_dump(&self->nl, FAASIN_CMD_WORKFLOW_GET, NL_NONE, note, seen));
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_WORKFLOW_GET, NL_NONE, note, seen));
 	EXPECT_EQ(0, not_once(seen, 0, room));
 	EXPECT_EQ(there, seen->others);
 	snprintf(name, sizeof(name), MOUNT_POINT "/%.40s.%05d", self->w.wf, room - 1);

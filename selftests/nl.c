@@ -84,7 +84,7 @@ void nl_finish(struct nl_msg *msg, struct nlmsghdr *hdr)
 	hdr->nlmsg_len = msg->buf + msg->len - (char *)hdr;
 }
 
-int nl_send(struct nl *nl, const struct nl_msg *msg)
+int nl_post(struct nl *nl, const struct nl_msg *msg)
 {
 	return send(nl->fd, msg->buf, msg->len, 0) < 0 ? errno : 0;
 }
@@ -129,7 +129,7 @@ int nl_transact(struct nl *nl, const struct nl_msg *msg)
 
 	nl->text[0] = '\0';
 	nl->len = 0;
-	error = nl_send(nl, msg);
+	error = nl_post(nl, msg);
 	if (error)
 		return error;
 	for (;;) {
@@ -173,7 +173,7 @@ int nl_dump_start(struct nl *nl, uint8_t cmd, const struct nl_attr *list)
 	hdr = nl_begin(nl, &msg, cmd, NLM_F_DUMP);
 	nl_put_list(&msg, list);
 	nl_finish(&msg, hdr);
-	return nl_send(nl, &msg);
+	return nl_post(nl, &msg);
 }
 
 /* One receive's worth of a dump. */
@@ -207,7 +207,7 @@ int nl_dump_some(struct nl *nl, nl_object_fn fn, void *arg, bool *done)
 	return 0;
 }
 
-int nl_dump(struct nl *nl, uint8_t cmd, const struct nl_attr *list, nl_object_fn fn, void *arg)
+int nl_list(struct nl *nl, uint8_t cmd, const struct nl_attr *list, nl_object_fn fn, void *arg)
 {
 	bool done = false;
 	int error;
@@ -289,11 +289,11 @@ int nl_open(struct nl *nl)
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	error = nl_family(nl->fd, FAASIN_GENL_NAME, &nl->family, &nl->events);
 	if (error)
-		nl_close(nl);
+		nl_shut(nl);
 	return error;
 }
 
-void nl_close(struct nl *nl)
+void nl_shut(struct nl *nl)
 {
 	if (nl->fd >= 0)
 		close(nl->fd);

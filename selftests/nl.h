@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Raw generic netlink messages: what a library would refuse to send has to be
- * sent here, too.
+ * sent here, too. No name here may be one of libnl's, which the tests are linked with.
  */
 #ifndef _SELFTESTS_NL_H
 #define _SELFTESTS_NL_H
@@ -76,7 +76,7 @@ struct nl_msg {
 
 /* Sockets. All return 0 or an error's number. */
 int nl_open(struct nl *nl);
-void nl_close(struct nl *nl);
+void nl_shut(struct nl *nl);
 int nl_join_events(struct nl *nl);
 int nl_family(int fd, const char *name, uint16_t *family, uint32_t *group);
 
@@ -85,7 +85,7 @@ struct nlmsghdr *nl_begin(struct nl *nl, struct nl_msg *msg, uint8_t cmd, uint16
 struct nlattr *nl_put(struct nl_msg *msg, uint16_t type, const void *data, size_t len);
 void nl_put_list(struct nl_msg *msg, const struct nl_attr *list);
 void nl_finish(struct nl_msg *msg, struct nlmsghdr *hdr);
-int nl_send(struct nl *nl, const struct nl_msg *msg);
+int nl_post(struct nl *nl, const struct nl_msg *msg);
 
 /* Lists that a test goes on to change: a copy, whose values stay where they are, and its end. */
 #define nl_set(to, ...)	nl_copy(to, NL_LIST(__VA_ARGS__))
@@ -102,7 +102,7 @@ int nl_call(struct nl *nl, uint8_t cmd, uint16_t flags, const struct nl_attr *li
 typedef bool (*nl_object_fn)(void *arg, const void *attrs, size_t len);
 int nl_dump_start(struct nl *nl, uint8_t cmd, const struct nl_attr *list);
 int nl_dump_some(struct nl *nl, nl_object_fn fn, void *arg, bool *done);
-int nl_dump(struct nl *nl, uint8_t cmd, const struct nl_attr *list, nl_object_fn fn,
+int nl_list(struct nl *nl, uint8_t cmd, const struct nl_attr *list, nl_object_fn fn,
 	    void *arg);
 
 /* The next event's attributes into @nl->reply. EAGAIN when none comes in time. */

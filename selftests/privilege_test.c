@@ -105,7 +105,7 @@ static int ask(void *arg)
 	error = nl_call(nl, request->cmd, 0, list);
 	request->text = nl->text[0];
 	if (!request->nl)
-		nl_close(nl);
+		nl_shut(nl);
 	return error;
 }
 
@@ -303,7 +303,7 @@ static int dump_all(void *arg)
 	if (nl_open(&nl))
 		return NEW_FAMILY;
 	for (i = 0; i < ARRAY_SIZE(cmds); i++)
-		if (nl_dump(&nl, cmds[i], NL_NONE, ignore, &seen) != EPERM)
+		if (nl_list(&nl, cmds[i], NL_NONE, ignore, &seen) != EPERM)
 			return 1;
 	return seen ? 2 : 0;
 }
@@ -364,7 +364,7 @@ static int read_policies(void *arg)
 
 		nl.family = GENL_ID_CTRL;
 		n = 0;
-		error = nl_dump(&nl, CTRL_CMD_GETPOLICY,
+		error = nl_list(&nl, CTRL_CMD_GETPOLICY,
 				NL_LIST(NL_RAW(CTRL_ATTR_FAMILY_ID, &family, 2),
 					NL_U32(CTRL_ATTR_OP, cmds[i])), ignore, &n);
 		nl.family = family;

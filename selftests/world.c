@@ -144,7 +144,7 @@ void world_del(struct world *w)
 
 	if (w->nl.fd >= 0) {
 		world_del_workflow(w, w->wf);
-		nl_close(&w->nl);
+		nl_shut(&w->nl);
 	}
 	/* Whoever is left in there holds it. */
 	snprintf(path, sizeof(path), CGROUPS "/%s", w->wf);
@@ -221,16 +221,16 @@ struct world_state world_state(struct world *w)
 	if (!nl_call(&nl, FAASIN_CMD_WORKFLOW_GET, 0,
 		     NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, w->wf))))
 		add_to_state(&state, nl.reply, nl.len);
-	nl_dump(&nl, FAASIN_CMD_STAGE_GET, NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, w->wf)),
+	nl_list(&nl, FAASIN_CMD_STAGE_GET, NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, w->wf)),
 		add_to_state, &state);
-	nl_dump(&nl, FAASIN_CMD_LINK_GET, NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf)),
+	nl_list(&nl, FAASIN_CMD_LINK_GET, NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf)),
 		add_to_state, &state);
 	if (!nl_call(&nl, FAASIN_CMD_INFO_GET, 0, NL_NONE)) {
 		uint32_t workflows = nl_get_u32(&nl, FAASIN_A_INFO_WORKFLOWS);
 
 		add_to_state(&state, &workflows, sizeof(workflows));
 	}
-	nl_close(&nl);
+	nl_shut(&nl);
 	return state;
 }
 
