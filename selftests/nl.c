@@ -89,7 +89,7 @@ int nl_post(struct nl *nl, const struct nl_msg *msg)
 	return send(nl->fd, msg->buf, msg->len, 0) < 0 ? errno : 0;
 }
 
-/* Takes the text out of an acknowledgement. */
+/* Takes the text out of an acknowledgment. */
 static void take_text(struct nl *nl, const struct nlmsghdr *hdr)
 {
 	const struct nlmsgerr *err = (const void *)(hdr + 1);
@@ -355,7 +355,7 @@ const char *nl_str(const void *attrs, size_t len, uint16_t type)
 {
 	const struct nlattr *attr = nl_find(attrs, len, type);
 
-	if (!attr || !nl_len(attr) || memchr(nl_data(attr), '\0', nl_len(attr)) == NULL)
+	if (!attr || !nl_len(attr) || !memchr(nl_data(attr), '\0', nl_len(attr)))
 		return "";
 	return nl_data(attr);
 }

@@ -46,7 +46,7 @@ struct nl_attr {
  * @family: number of the faasin family
  * @events: number of its multicast group
  * @seq: number of the newest request
- * @text: extended acknowledgement of the last one; "" if there was none
+ * @text: extended acknowledgment of the last one; "" if there was none
  * @intr: the last dump said that the state changed meanwhile
  * @parts: messages that the last dump took
  * @len: bytes in @reply
@@ -92,7 +92,7 @@ int nl_post(struct nl *nl, const struct nl_msg *msg);
 void nl_copy(struct nl_attr *to, const struct nl_attr *from);
 struct nl_attr *nl_end(struct nl_attr *list);
 
-/* A request and its acknowledgement: 0 or the (positive) error. */
+/* A request and its acknowledgment: 0 or the (positive) error. */
 int nl_transact(struct nl *nl, const struct nl_msg *msg);
 int nl_call(struct nl *nl, uint8_t cmd, uint16_t flags, const struct nl_attr *list);
 

@@ -3,7 +3,7 @@
  * `self`: the stage of whoever looks, found by cgroup, nearest ancestor first.
  *
  *	cgroups		wf ── a ── below ── inner ── deep
- *	              	 └─ b                └ stage c
+ *	             	 └─ b                └ stage c
  *	                 └─ other
  */
 #include <sched.h>

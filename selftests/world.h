@@ -58,6 +58,7 @@ struct world_state {
 	size_t len;
 	char *bytes;
 };
+
 struct world_state world_state(struct world *w);
 bool world_same(struct world *w, struct world_state *before);
 
