@@ -134,7 +134,6 @@ TEST_F(command, refuses_attributes_that_it_does_not_take)
 
 	end[1] = *end;
 	for (attr = 1; attr <= self->command->max; attr++) {
-
 		if (self->command->takes & 1 << attr)
 			continue;
 		/* Of whatever size it would have. */
@@ -155,7 +154,6 @@ TEST_F(command, refuses_unknown_attributes)
 
 	end[1] = *end;
 	for (i = 0; i < ARRAY_SIZE(unknown); i++) {
-
 		end[0] = (struct nl_attr)NL_RAW(unknown[i], "1234", 4);
 		EXPECT_MALFORMED(&self->w, COMMAND(0));
 	}
@@ -206,7 +204,6 @@ TEST_F(command, ignores_a_message_cut_short)
 
 TEST_F(command, refuses_flags_that_it_does_not_know)
 {
-
 	EXPECT_MALFORMED(&self->w, COMMAND(NLM_F_APPEND));
 	EXPECT_MALFORMED(&self->w, COMMAND(NLM_F_REPLACE));
 	EXPECT_MALFORMED(&self->w, COMMAND(0x4000));
