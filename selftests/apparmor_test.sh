@@ -16,11 +16,6 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 . "$here/container.sh"
 
-# Not yet understood: late in these tests an open waits for ever there.
-case $(uname -r) in
-6.1.*) skip_all 'does not end on 6.1; not understood yet' ;;
-esac
-
 [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] ||
 	skip_all 'this kernel runs without AppArmor'
 [ -d /sys/kernel/security/apparmor ] || skip_all 'securityfs is not mounted'
