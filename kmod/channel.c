@@ -40,18 +40,6 @@ static void tail_set(struct faasin_channel *ch, u64 pos)
 	smp_store_release(&ch->tail, pos);
 }
 
-static unsigned long segments_seen(struct faasin_side *side)
-{
-	/* Pairs with segments_set(). */
-	return smp_load_acquire(&side->segments);
-}
-
-static void segments_set(struct faasin_side *side, unsigned long n)
-{
-	/* After a new segment is filled in, or the last look at an old one. */
-	smp_store_release(&side->segments, n);
-}
-
 /*
  * A block for the ring, or NULL. That the cgroup that pays is gone is said
  * once, when it first matters.
@@ -75,9 +63,11 @@ static void ring_clear(struct faasin_channel *ch)
 {
 	unsigned long i;
 
-	for (i = ch->rd.segments; i != ch->wr.segments; i++)
+	for (i = ch->done; i != ch->queued; i++)
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
-	segments_set(&ch->rd, ch->wr.segments);
+	ch->done = ch->queued;
+	ch->queued_known = ch->queued;
+	ch->last = NULL;
 	WRITE_ONCE(ch->space, 0);
 }
 
@@ -196,10 +186,10 @@ static bool side_spin(struct faasin_channel *ch, struct faasin_side *peer,
  * Those with EPOLLEXCLUSIVE, too: what happened concerns each of them. Without a
  * key, which some take for the answer: each is to look for itself.
  */
-static void side_wake_all(struct faasin_side *side)
+static void wake_all(struct faasin_waiters *w)
 {
-	wake_up_interruptible_all(&side->wait);
-	wake_up_interruptible_all(&side->poll);
+	wake_up_interruptible_all(&w->wait);
+	wake_up_interruptible_all(&w->poll);
 }
 
 /**
@@ -208,7 +198,7 @@ static void side_wake_all(struct faasin_side *side)
  */
 void faasin_channel_wake_readers(struct faasin_channel *ch)
 {
-	side_wake_all(&ch->rd);
+	wake_all(&ch->readers);
 }
 
 /**
@@ -217,46 +207,62 @@ void faasin_channel_wake_readers(struct faasin_channel *ch)
  */
 void faasin_channel_wake_writers(struct faasin_channel *ch)
 {
-	side_wake_all(&ch->wr);
+	wake_all(&ch->writers);
 }
 
 /* -------------------------------------------------------------- producing */
 
-static struct faasin_segment *last_segment(struct faasin_channel *ch)
-{
-	return &ch->ring[(ch->wr.segments - 1) & ch->ring_mask];
-}
-
 /* Bytes that still fit into the last segment's block. */
 static u32 last_space(struct faasin_channel *ch, u64 head)
 {
-	struct faasin_segment *seg = last_segment(ch);
+	struct faasin_segment *seg = ch->last;
 
-	return seg->block->size - (u32)(head - seg->begin);
-}
-
-static void *segment_address(struct faasin_segment *seg, u64 pos)
-{
-	return page_address(seg->block->page) + (pos - seg->begin);
+	return seg ? seg->block->size - (u32)(head - seg->begin) : 0;
 }
 
 /*
- * The consumer has seen all there is: it looks at nothing until more is
+ * Small runs go by the page: those functions compare with the size of the page.
+ * What checks whole addresses (hardened usercopy) costs as much as copying 512
+ * bytes does, but is asked once where the others loop over pages.
+ */
+static size_t copy_in(struct faasin_block *b, u32 offset, size_t n, struct iov_iter *from)
+{
+	if (n <= PAGE_SIZE)
+		return copy_page_from_iter(b->page, offset, n, from);
+	return copy_from_iter(page_address(b->page) + offset, n, from);
+}
+
+/*
+ * The same; but only to user memory: into an iterator over a pipe (6.1 splices
+ * so), the page itself would go, while the channel goes on writing to it.
+ */
+static size_t copy_out(struct faasin_block *b, u32 offset, size_t n, struct iov_iter *to)
+{
+	if (n <= PAGE_SIZE && user_backed_iter(to))
+		return copy_page_to_iter(b->page, offset, n, to);
+	return copy_to_iter(page_address(b->page) + offset, n, to);
+}
+
+/*
+ * If the consumer has seen all there is, it looks at nothing until more is
  * published, so that the last block can be filled from its start again.
  */
 static void ring_start_over(struct faasin_channel *ch, u64 head)
 {
-	if (ch->wr.segments != segments_seen(&ch->rd) && tail_seen(ch) == head)
-		last_segment(ch)->begin = head;
+	ch->tail_known = tail_seen(ch);
+	if (ch->tail_known == head)
+		ch->last->begin = head;
 }
 
 static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 begin)
 {
-	struct faasin_segment *seg = &ch->ring[ch->wr.segments & ch->ring_mask];
+	struct faasin_segment *seg = &ch->ring[ch->queued & ch->ring_mask];
 
 	seg->block = b;
 	seg->begin = begin;
-	segments_set(&ch->wr, ch->wr.segments + 1);
+	ch->last = seg;
+	/* Pairs with look(): the segment is filled in. */
+	smp_store_release(&ch->queued, ch->queued + 1);
 }
 
 /*
@@ -289,14 +295,16 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 	size_t want = iov_iter_count(from), n, copied = 0;
 	struct faasin_block *next = NULL;
 	u64 head = ch->head;
-	u32 space = 0;
+	u32 space;
 
 	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
 		return -EPIPE;
 
-	ring_start_over(ch, head);
-	if (ch->wr.segments != segments_seen(&ch->rd))
+	space = last_space(ch, head);
+	if (space < want && ch->last) {
+		ring_start_over(ch, head);
 		space = last_space(ch, head);
+	}
 	if (whole ? space < want : !space) {
 		next = block_take(ch);
 		if (!next)
@@ -305,10 +313,10 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 
 	n = min_t(size_t, want, space);
 	if (n)
-		copied = copy_from_iter(segment_address(last_segment(ch), head), n, from);
+		copied = copy_in(ch->last->block, head - ch->last->begin, n, from);
 	if (next && copied == n) {
 		n = min_t(size_t, want - n, next->size);
-		copied += copy_from_iter(page_address(next->page), n, from);
+		copied += copy_in(next, 0, n, from);
 	}
 	/* Of what goes in together, a part is nothing. */
 	if (!copied || (whole && copied < want)) {
@@ -322,7 +330,11 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 		iov_iter_revert(from, copied);
 		return -EPIPE;
 	}
-	ch->held_max = max(ch->held_max, head + copied - READ_ONCE(ch->tail));
+	head += copied;
+	if (head - ch->tail_known > ch->held_max) {
+		ch->tail_known = tail_seen(ch);
+		ch->held_max = max(ch->held_max, head - ch->tail_known);
+	}
 	return copied;
 }
 
@@ -334,16 +346,16 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 static void wake_after_write(struct faasin_channel *ch)
 {
 	/* No barrier: see above. */
-	if (waitqueue_active(&ch->rd.wait)) {
+	if (waitqueue_active(&ch->readers.wait)) {
 		ch->wr.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
-		wake_up_interruptible_poll(&ch->rd.wait, EPOLLIN | EPOLLRDNORM);
+		wake_up_interruptible_poll(&ch->readers.wait, EPOLLIN | EPOLLRDNORM);
 	} else {
 		ch->wr.wakes_avoided++;
 	}
 	/* Whoever polls edge-triggered expects to hear of every write. See above. */
-	if (waitqueue_active(&ch->rd.poll))
-		wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLRDNORM);
+	if (waitqueue_active(&ch->readers.poll))
+		wake_up_interruptible_poll(&ch->readers.poll, EPOLLIN | EPOLLRDNORM);
 }
 
 /* Room for at least @need bytes, as far as someone beside the producer can tell. */
@@ -401,7 +413,7 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 		goto done;
 
 	for (;;) {
-		prepare_to_wait(&ch->wr.wait, &wait, TASK_INTERRUPTIBLE);
+		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
 		if (room_ready(ch, &w))
 			break;
 		if (signal_pending(current)) {
@@ -412,7 +424,7 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 		if (!schedule_timeout(FAASIN_LOOK_JIFFIES) && READ_ONCE(ch->pool.starved))
 			break;
 	}
-	finish_wait(&ch->wr.wait, &wait);
+	finish_wait(&ch->writers.wait, &wait);
 done:
 	atomic64_add(ktime_get_ns() - since, &ch->wr.blocked_ns);
 	return err ?: side_lock(&ch->wr, false);
@@ -507,21 +519,29 @@ unlocked:
 
 /* -------------------------------------------------------------- consuming */
 
-/* The segment that holds the byte at @pos; what lies before it is done with. */
+/*
+ * The segment that holds the byte at @pos, among those that are known; what lies
+ * before it is done with.
+ */
 static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
 {
-	unsigned long last = segments_seen(&ch->wr);
-	unsigned long i = ch->rd.segments;
+	unsigned long i = ch->done;
 
-	while (i + 1 != last && ch->ring[(i + 1) & ch->ring_mask].begin <= pos) {
+	while (i + 1 != ch->queued_known && ch->ring[(i + 1) & ch->ring_mask].begin <= pos) {
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
 		i++;
 	}
-	if (i != ch->rd.segments)
-		segments_set(&ch->rd, i);
-	if (i + 1 != last)
+	ch->done = i;
+	if (i + 1 != ch->queued_known)
 		*end = min(*end, ch->ring[(i + 1) & ch->ring_mask].begin);
 	return &ch->ring[i & ch->ring_mask];
+}
+
+/* Which segments there are. Asked after the position that they are to reach. */
+static void look(struct faasin_channel *ch)
+{
+	/* Pairs with ring_append(). */
+	ch->queued_known = smp_load_acquire(&ch->queued);
 }
 
 /*
@@ -530,7 +550,7 @@ static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64
  */
 static void wake_after_read(struct faasin_channel *ch)
 {
-	bool sleeps = wq_has_sleeper(&ch->wr.wait);
+	bool sleeps = wq_has_sleeper(&ch->writers.wait);
 	u64 room;
 
 	if (!sleeps && !READ_ONCE(ch->full)) {
@@ -542,13 +562,13 @@ static void wake_after_read(struct faasin_channel *ch)
 	if (sleeps && room >= ch->pool.capacity / 2) {
 		ch->rd.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
-		wake_up_interruptible_poll(&ch->wr.wait, EPOLLOUT | EPOLLWRNORM);
+		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
 	} else {
 		ch->rd.wakes_avoided++;
 	}
 	if (READ_ONCE(ch->full) && has_room(ch, PIPE_BUF)) {
 		WRITE_ONCE(ch->full, false);
-		wake_up_interruptible_poll(&ch->wr.poll, EPOLLOUT | EPOLLWRNORM);
+		wake_up_interruptible_poll(&ch->writers.poll, EPOLLOUT | EPOLLWRNORM);
 	}
 }
 
@@ -560,6 +580,7 @@ static void drop_discarded(struct faasin_channel *ch)
 	lockdep_assert_held(&ch->rd.mutex);
 	if (likely(to <= ch->tail))
 		return;
+	look(ch);
 	segment_at(ch, to, &end);
 	/* Together, so that the sums of the statistics hold at any time. */
 	spin_lock(&ch->lock);
@@ -640,34 +661,40 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	if (!s)
 		return 0;
 
-	limit = stream_limit(ch, s, &state);
 	pos = ch->tail;
-	if (pos >= limit) {
-		switch (state) {
-		case FAASIN_STREAM_ENDED:
-			faasin_session_done(ch, ss, FAASIN_RESULT_END);
-			return -ENODATA;
-		case FAASIN_STREAM_ABORTED:
-			faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
-			return -ECONNABORTED;
+	if (pos >= ch->head_known || ch->stream_known != s->number) {
+		limit = stream_limit(ch, s, &state);
+		if (pos >= limit) {
+			switch (state) {
+			case FAASIN_STREAM_ENDED:
+				faasin_session_done(ch, ss, FAASIN_RESULT_END);
+				return -ENODATA;
+			case FAASIN_STREAM_ABORTED:
+				faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
+				return -ECONNABORTED;
+			}
+			return 0;
 		}
-		return 0;
+		look(ch);
+		ch->head_known = limit;
+		ch->stream_known = s->number;
 	}
 
+	limit = ch->head_known;
 	seg = segment_at(ch, pos, &limit);
 	n = min_t(u64, limit - pos, iov_iter_count(to));
-	copied = copy_to_iter(segment_address(seg, pos), n, to);
+	copied = copy_out(seg->block, pos - seg->begin, n, to);
 	if (!copied)
 		return -EFAULT;
 	if (unlikely(!READ_ONCE(s->begun)))
 		faasin_session_take(ch, ss);
 
 	pos += copied;
-	done = ch->rd.segments;
+	done = ch->done;
 	if (pos == limit)
 		segment_at(ch, pos, &limit);
 	tail_set(ch, pos);
-	if (done != ch->rd.segments || pos == READ_ONCE(ch->head))
+	if (done != ch->done || pos == ch->head_known)
 		wake_after_read(ch);
 	else
 		ch->rd.wakes_avoided++;
@@ -703,7 +730,7 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 		goto done;
 
 	for (;;) {
-		prepare_to_wait(&ch->rd.wait, &wait, TASK_INTERRUPTIBLE);
+		prepare_to_wait(&ch->readers.wait, &wait, TASK_INTERRUPTIBLE);
 		/* For wake_after_write(). */
 		spin_lock(&ch->lock);
 		spin_unlock(&ch->lock);
@@ -715,7 +742,7 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 		}
 		schedule();
 	}
-	finish_wait(&ch->rd.wait, &wait);
+	finish_wait(&ch->readers.wait, &wait);
 done:
 	atomic64_add(ktime_get_ns() - since, &ch->rd.blocked_ns);
 	return err ?: side_lock(&ch->rd, false);
@@ -818,11 +845,11 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 	ch->abort_on = abort_on;
 	ch->early_close = early_close;
 
-	init_waitqueue_head(&ch->wr.wait);
-	init_waitqueue_head(&ch->wr.poll);
+	init_waitqueue_head(&ch->writers.wait);
+	init_waitqueue_head(&ch->writers.poll);
 	mutex_init(&ch->rd.mutex);
-	init_waitqueue_head(&ch->rd.wait);
-	init_waitqueue_head(&ch->rd.poll);
+	init_waitqueue_head(&ch->readers.wait);
+	init_waitqueue_head(&ch->readers.poll);
 	spin_lock_init(&ch->lock);
 	INIT_LIST_HEAD(&ch->streams);
 	INIT_DELAYED_WORK(&ch->idle, channel_idle);
@@ -850,7 +877,7 @@ static void channel_release(struct kref *ref)
 	faasin_streams_free(ch);
 	faasin_channel_forget_user(ch, &ch->wr);
 	faasin_channel_forget_user(ch, &ch->rd);
-	for (i = ch->rd.segments; i != ch->wr.segments; i++)
+	for (i = ch->done; i != ch->queued; i++)
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
 	faasin_pool_destroy(&ch->pool);
 	faasin_node_put(&ch->dst->node);

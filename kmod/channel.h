@@ -14,6 +14,12 @@
  *		(acquire). tail == head: the producer owns the whole ring, its
  *		last segment included, and may start that one over.
  *
+ * A cache line that both sides touch in every call costs more than all else a
+ * small call does. Therefore each side keeps what it last saw of the other
+ * (@tail_known, @head_known) and looks again only when that is used up; what one
+ * side alone uses, what it tells the other, and what hardly ever changes (queues
+ * of waiters included) lie on lines of their own.
+ *
  * Positions only grow. A stream is a range of positions (stream.h), so a block
  * may carry the end of one and the start of the next.
  *
@@ -63,10 +69,6 @@ struct faasin_segment {
 /**
  * struct faasin_side - what one side has to itself
  * @mutex: its users among themselves
- * @segments: producer: segments ever queued; consumer: segments ever done with.
- *	Stored with release by the side, loaded with acquire by the other
- * @wait: its sleepers
- * @poll: its pollers and asynchronous waiters
  * @user: whoever used this side last, for the other one's decision to spin;
  *	held; channel->lock
  * @calls: calls that moved bytes; @mutex
@@ -77,16 +79,23 @@ struct faasin_segment {
  */
 struct faasin_side {
 	struct mutex mutex;	/* see above */
-	unsigned long segments;
-	wait_queue_head_t wait;
-	wait_queue_head_t poll;
 	struct task_struct *user;
 	u64 calls;
 	u64 blocks;
 	atomic64_t blocked_ns;
 	u64 wakes;
 	u64 wakes_avoided;
-} ____cacheline_aligned_in_smp;
+};
+
+/**
+ * struct faasin_waiters - who waits on one side
+ * @wait: its sleepers
+ * @poll: its pollers and asynchronous waiters
+ */
+struct faasin_waiters {
+	wait_queue_head_t wait;
+	wait_queue_head_t poll;
+};
 
 /**
  * struct faasin_stats - statistics, indexed by FAASIN_A_STATS_*
@@ -99,23 +108,34 @@ struct faasin_stats {
 /**
  * struct faasin_channel - the kernel object behind a link
  * @wr: the producing side
+ * @tail_known: @tail when the producer last looked; @wr.mutex
+ * @last: the segment that is being filled; NULL: none; @wr.mutex
+ * @held_max: most bytes that waited; @wr.mutex
+ * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
  * @head: see above
+ * @queued: segments ever queued; stored (release) by the producer before @head
  * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone
- * @full: a writer or poller found no room and waits to be told
  * @rd: the consuming side
+ * @head_known: the consumer may read up to here without looking; @rd.mutex
+ * @stream_known: number of the stream that this is said of; @rd.mutex
+ * @queued_known: @queued when, or after, @head_known was looked up; @rd.mutex
  * @tail: see above
- * @discard: the consumer drops everything below this position first; @lock
+ * @done: segments ever done with; @rd.mutex
  * @ring: segments; index & @ring_mask
  * @ring_mask: slots - 1; constant
+ * @abort_on: enum faasin_abort_on; constant
+ * @early_close: enum faasin_early_close; constant
+ * @unlinked: the link is gone; set under @lock
+ * @full: a writer or poller found no room and waits to be told
+ * @discard: the consumer drops everything below this position first; @lock
+ * @readers: who waits for bytes
+ * @writers: who waits for room
  * @pool: blocks; guarded by @wr.mutex
- * @idle: gives empty blocks back
- * @idle_seen: @head when @idle last ran
  * @lock: see above
  * @streams: not consumed yet, oldest first; @lock
  * @nr_queued: of these, ended or aborted; @lock
  * @producing: the live one, or NULL; @lock
  * @session: consumers' session that an open joins, or NULL; @lock
- * @unlinked: the link is gone; set under @lock
  * @opens: open files, by direction; @lock
  * @stream_seq: number of the newest stream; @lock
  * @ended: streams that ended; @lock
@@ -123,34 +143,50 @@ struct faasin_stats {
  * @early: streams closed early; @lock
  * @discarded: bytes that were in the ring and never read; @lock
  * @swallowed: bytes of writers whose reader is gone; @lock
- * @held_max: most bytes that waited; @wr.mutex
  * @cause: @lock
+ * @idle: gives empty blocks back
+ * @idle_seen: @head when @idle last ran
  * @cut: among the channels whose links are being deleted; the deleter's
  * @ref: the link's, and one an open file
  * @src: the output port; held; constant
  * @dst: the input port; held; constant
- * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
  * @generation: the link's; constant once it is made
- * @abort_on: enum faasin_abort_on; constant
- * @early_close: enum faasin_early_close; constant
  */
 struct faasin_channel {
+	/* The producer's own. */
 	struct faasin_side wr;
-	u64 head;
+	u64 tail_known;
+	struct faasin_segment *last;
 	u64 held_max;
-	u32 space;
-	bool full;
 	bool gone_said;
 
-	struct faasin_side rd;
-	u64 tail;
+	/* What it tells. */
+	u64 head ____cacheline_aligned_in_smp;
+	unsigned long queued;
+	u32 space;
 
+	/* The consumer's own. */
+	struct faasin_side rd ____cacheline_aligned_in_smp;
+	u64 head_known;
+	u64 stream_known;
+	unsigned long queued_known;
+	unsigned long done;
+
+	/* What it tells. */
+	u64 tail ____cacheline_aligned_in_smp;
+
+	/* What hardly ever changes. */
 	struct faasin_segment *ring ____cacheline_aligned_in_smp;
 	unsigned long ring_mask;
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
 	bool unlinked;
-	struct faasin_pool pool;
+	bool full;
+	u64 discard;
+	struct faasin_waiters readers;
+	struct faasin_waiters writers;
+
+	struct faasin_pool pool ____cacheline_aligned_in_smp;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct list_head streams;
@@ -158,7 +194,6 @@ struct faasin_channel {
 	struct faasin_stream *producing;
 	struct faasin_session *session;
 	unsigned int opens[2];
-	u64 discard;
 	u64 stream_seq;
 	u64 ended;
 	u64 aborted;

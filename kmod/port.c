@@ -170,8 +170,8 @@ static __poll_t port_poll(struct file *file, poll_table *wait)
 	struct faasin_handle *h = file->private_data;
 	struct faasin_channel *ch = h->channel;
 
-	poll_wait(file, h->direction == FAASIN_DIRECTION_OUT ? &ch->wr.poll : &ch->rd.poll,
-		  wait);
+	poll_wait(file, h->direction == FAASIN_DIRECTION_OUT ? &ch->writers.poll :
+							       &ch->readers.poll, wait);
 	return faasin_stream_poll(h);
 }
 

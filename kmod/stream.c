@@ -224,7 +224,7 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	if (!fresh)
 		return -ENOMEM;
 	for (;;) {
-		prepare_to_wait(&ch->wr.wait, &wait, TASK_INTERRUPTIBLE);
+		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
 		ret = stream_join(h, fresh);
 		if (ret != -EAGAIN || nonblock)
 			break;
@@ -234,7 +234,7 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 		}
 		schedule();
 	}
-	finish_wait(&ch->wr.wait, &wait);
+	finish_wait(&ch->writers.wait, &wait);
 	if (ret != 1) {
 		kfree(fresh);
 		return ret;
