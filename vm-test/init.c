@@ -337,6 +337,14 @@ static void mount_system(void)
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+pids");
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpu");
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+io");
+	/*
+	 * The kernel patches its code when the first cgroup below the root comes
+	 * and the last one goes; emulated CPUs can lose that race (see run). So
+	 * there always is one, from a time on when nothing else runs.
+	 */
+	mkdir("/sys/fs/cgroup/vm-test", 0755);
 	mount_if_possible("securityfs", "/sys/kernel/security", "securityfs", strict);
 	mount_if_possible("debugfs", "/sys/kernel/debug", "debugfs", strict);
 	mount_if_possible("tracefs", "/sys/kernel/tracing", "tracefs", strict);
