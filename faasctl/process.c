@@ -135,16 +135,20 @@ static void finish_streams(struct process *process)
 	};
 	bool aborts = false;
 
+	/* Nothing was done: that must not look like an empty result. */
 	if (process->abort_on == FAASIN_ABORT_ON_CRASH)
-		aborts = process->status >= 128;
+		aborts = process->status >= 128 || process->never_ran;
 	else if (process->abort_on == FAASIN_ABORT_ON_NONZERO)
 		aborts = process->status;
 	if (process->out >= 0 && aborts)
 		ioctl(process->out, FAASIN_IOC_ABORT, &death);
 	else if (process->out >= 0)
 		ioctl(process->out, FAASIN_IOC_END);
-	/* ENODATA: nothing had come, and what comes is the next one's. */
-	if (process->in >= 0)
+	/*
+	 * ENODATA: nothing had come, and what comes is the next one's; as is what a
+	 * command that never ran would have read.
+	 */
+	if (process->in >= 0 && !process->never_ran)
 		ioctl(process->in, FAASIN_IOC_END);
 	close_ports(process);
 }
@@ -303,8 +307,10 @@ static void report_exec_errors(struct start *start)
 {
 	struct exec_error error;
 
-	while (read(start->errors[0], &error, sizeof(error)) == sizeof(error))
+	while (read(start->errors[0], &error, sizeof(error)) == sizeof(error)) {
+		start->all[error.index].never_ran = true;
 		cannot_execute(&start->all[error.index], error.code);
+	}
 }
 
 /*

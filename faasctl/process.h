@@ -22,6 +22,7 @@
  * @in: the stage's input, to be standard input; -1: inherit
  * @out: the stage's output, to be standard output; -1: inherit
  * @abort_on: enum faasin_abort_on of the output's link
+ * @never_ran: it could not be executed
  * @pid: the process, or 0 if it does not run
  * @status: how it ended: its exit status, or 128 and the signal
  * @signal: the signal that killed it, or 0
@@ -34,6 +35,7 @@ struct process {
 	int in;
 	int out;
 	uint32_t abort_on;
+	bool never_ran;
 	pid_t pid;
 	int status;
 	int signal;

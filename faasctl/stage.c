@@ -31,9 +31,21 @@ static bool parse_port(char *text, struct faasctl_port_spec *port)
 	return true;
 }
 
-static int is_homeless(const struct faasctl_stage *stage, void *arg)
+/**
+ * struct home - what is asked about a stage's cgroup
+ * @lost: it is due its default one, or the error
+ * @err: why
+ */
+struct home {
+	int lost;
+	struct faasctl_error err;
+};
+
+static int note_home(const struct faasctl_stage *stage, void *arg)
 {
-	*(bool *)arg = stage->flags & FAASIN_STAGE_F_CGROUP_GONE;
+	struct home *home = arg;
+
+	home->lost = faasctl_stage_homeless(stage, &home->err);
 	return 0;
 }
 
@@ -44,21 +56,23 @@ static int add_stage(const struct args *args,
 	_cleanup_(closep) int fd = -1;
 	const char *workflow = args->argv[0], *name = args->argv[1];
 	struct faasctl_error err;
-	bool homeless = false;
+	struct home home = { 0 };
 	int ret;
 
 	if (faasctl_name_check("workflow", workflow, &err) ||
 	    faasctl_name_check("stage", name, &err) || faasctl_open(&ctl, &err))
 		return fail(&err);
-	ret = faasctl_stage_each(ctl, workflow, name, is_homeless, &homeless, &err);
+	ret = faasctl_stage_each(ctl, workflow, name, note_home, &home, &err);
 	if (ret && ret != -ENOENT)
 		return fail(&err);
 	if (cgroup) {
 		fd = faasctl_cgroup_open(cgroup, &err);
 		if (fd < 0)
 			return fail(&err);
-	} else if (homeless || (ret && !faasctl_workflow_each(ctl, workflow, NULL,
-							     NULL, NULL))) {
+	} else if (home.lost < 0) {
+		return fail(&home.err);
+	} else if (home.lost || (ret && !faasctl_workflow_each(ctl, workflow, NULL,
+							      NULL, NULL))) {
 		/* A container runtime removes the cgroup with the container. */
 		/* Without cgroup v2, --uncharged workflows still have stages. */
 		fd = faasctl_cgroup_default(workflow, name, &err);

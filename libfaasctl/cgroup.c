@@ -12,7 +12,7 @@
 
 #include "internal.h"
 
-#define TOP	"faasin"
+#define TOP	FAASCTL__CGROUP
 
 static int mount_dir(char *path, size_t size, struct faasctl_error *err)
 {

@@ -134,9 +134,21 @@ static int make_workflow(struct faasctl_chain *chain, unsigned int flags,
 				     err);
 }
 
-static int stage_homeless(const struct faasctl_stage *stage, void *arg)
+/**
+ * struct home - what is asked about a stage's cgroup
+ * @lost: it is due its default one, or the error
+ * @err: why
+ */
+struct home {
+	int lost;
+	struct faasctl_error *err;
+};
+
+static int stage_home(const struct faasctl_stage *stage, void *arg)
 {
-	*(bool *)arg = stage->flags & FAASIN_STAGE_F_CGROUP_GONE;
+	struct home *home = arg;
+
+	home->lost = faasctl_stage_homeless(stage, home->err);
 	return 0;
 }
 
@@ -145,17 +157,19 @@ static int make_stage(struct faasctl_chain *chain, const char *name,
 {
 	_cleanup_(faasctl__closep) int cgroup = -1;
 	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
-	bool homeless = false;
+	struct home home = { .err = err };
 	struct made *made;
 	int ret;
 
 	ret = faasctl_stage_each(chain->ctl, chain->workflow, name,
-				 stage_homeless, &homeless, err);
-	if (ret != -ENOENT && !homeless)
+				 stage_home, &home, err);
+	if (home.lost < 0)
+		return home.lost;
+	if (ret != -ENOENT && !home.lost)
 		return ret;
 	cgroup = make_cgroup(chain, name, err);
 	/* A container runtime removes the cgroup together with the container. */
-	if (homeless) {
+	if (home.lost) {
 		options.cgroup_fd = cgroup;
 		return cgroup < 0 ? cgroup :
 		       faasctl_stage_add(chain->ctl, chain->workflow, name,

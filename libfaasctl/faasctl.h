@@ -494,6 +494,21 @@ int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 		      struct faasctl_error *err);
 
 /**
+ * faasctl_stage_homeless - whether a stage is due its default cgroup
+ * @stage: the stage, as a callback of faasctl_stage_each() sees it
+ * @err: why it failed, or NULL
+ *
+ * A container runtime removes a container's cgroup with it. A stage that was in
+ * its default cgroup may be bound to a new one of the same path; where one that
+ * was elsewhere belongs is not for a program to guess.
+ *
+ * Return: 0: its cgroup exists, or it was never bound to one; 1: its cgroup was
+ * removed and was the default one; -ENODEV: it was removed and was another.
+ */
+int faasctl_stage_homeless(const struct faasctl_stage *stage,
+			   struct faasctl_error *err);
+
+/**
  * faasctl_link_add - link an output port to an input port
  * @ctl: the handle
  * @workflow: the workflow of both stages

@@ -18,6 +18,8 @@
 #include "faasctl.h"
 
 #define FAASCTL_API	__attribute__((visibility("default")))
+/* Where default cgroups are, below the cgroup2 mount. */
+#define FAASCTL__CGROUP	"faasin"
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define _cleanup_(fn)	__attribute__((cleanup(fn)))
 

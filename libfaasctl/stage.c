@@ -226,3 +226,20 @@ FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 		return faasctl__too_big(err);
 	return faasctl__call(ctl, msg, NULL, err);
 }
+
+FAASCTL_API int faasctl_stage_homeless(const struct faasctl_stage *stage,
+				       struct faasctl_error *err)
+{
+	char path[sizeof("/" FAASCTL__CGROUP "//") + 2 * FAASIN_NAME_MAX];
+
+	if (!(stage->flags & FAASIN_STAGE_F_CGROUP_GONE))
+		return 0;
+	snprintf(path, sizeof(path), "/" FAASCTL__CGROUP "/%s/%s",
+		 stage->workflow, stage->name);
+	if (stage->cgroup_path && !strcmp(stage->cgroup_path, path))
+		return 1;
+	return faasctl__fail(err, ENODEV,
+		"cgroup %s of stage \"%s\" was removed; bind the stage to another with: faasctl stage add --cgroup PATH %s %s",
+		stage->cgroup_path ? stage->cgroup_path : "", stage->name,
+		stage->workflow, stage->name);
+}

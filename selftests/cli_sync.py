@@ -357,6 +357,10 @@ def check_fish(tap, listed, found):
     _, text = run("fish", "--no-config", "-c", "source %s; complete -C 'faasctl stage add --'" % FISH)
     tap.equal("fish: completes", "word", {"--" + o[1] for o in found["stage add"].options},
               {line.split("\t")[0] for line in text.splitlines()})
+    for words in ("exec wf st -- ", "exec --wait in wf st "):
+        _, text = run("fish", "--no-config", "-c", "source %s; complete -C 'faasctl %staskse'" % (FISH, words))
+        tap.equal("fish: completes the command after %s" % words, "word", {"taskset"},
+                  {line.split("\t")[0] for line in text.splitlines()})
 
 
 def check_library(tap):

@@ -178,7 +178,10 @@ done
 check 'nonzero: status 0 ends' ends n m 0 end true
 check 'nonzero: status 1 aborts' ends n m 1 abort false
 check 'nonzero: a signal aborts' ends n m 143 abort sh -c 'kill $$'
+check 'crash: what cannot be found aborts' ends a b 127 abort no-such-command
+check 'crash: what cannot be executed aborts' ends a b 126 abort /dev/null
 check 'nonzero: what cannot be found aborts' ends n m 127 abort no-such-command
+check 'never: what cannot be found ends' ends v w 127 end no-such-command
 check 'never: status 255 ends' ends v w 255 end sh -c 'exit 255'
 check 'never: a signal ends' ends v w 143 end sh -c 'kill $$'
 check 'never: SIGKILL ends' ends v w 137 end sh -c 'echo data; kill -9 $$'
@@ -304,6 +307,24 @@ rebound()
 	rmdir "$cgroups/$wf/alone" && as alone cat /proc/self/cgroup
 }
 says 'a stage whose cgroup was removed gets its default one' "^0::/faasin/$wf/alone\$" rebound
+lost()
+{
+	mkdir -p "$cgroups/$wf/lost" && faasctl stage add --cgroup "/faasin/$wf/lost" "$wf" away &&
+		rmdir "$cgroups/$wf/lost" && "$@"
+}
+says 'but not one that was bound elsewhere' \
+	"^faasctl: cgroup /faasin/$wf/lost of stage \"away\" was removed; bind the stage to another with: faasctl stage add --cgroup PATH $wf away\$" \
+	lost faasctl exec "$wf" away -- true
+check 'which is status 125' gives 125 faasctl exec "$wf" away -- true
+check 'nor by a link' gives 2 faasctl link "$wf" away alone
+check 'nor by stage add' gives 2 faasctl stage add "$wf" away
+told()
+{
+	mkdir "$cgroups/$wf/lost" && faasctl stage add --cgroup "/faasin/$wf/lost" "$wf" away &&
+		faasctl exec "$wf" away -- true
+}
+check 'unless told where' told
+check 'and is deleted' faasctl stage del "$wf" away
 elsewhere()
 {
 	mkdir -p "$cgroups/$wf/x" && faasctl stage add --cgroup "/faasin/$wf/x" "$wf" bound &&

@@ -684,4 +684,109 @@ TEST_F(rw, large_writes_of_several_writers_lose_nothing)
 	}
 }
 
+/* ------------------------------------------------------------------- limits */
+
+FIXTURE(large) { struct flow flow; int w, r; };
+
+FIXTURE_VARIANT(large)
+{
+	uint64_t capacity;
+	size_t fill;		/* bytes that are put in before any is read */
+};
+
+/* An odd number of pages, more than there are blocks of 64 KiB in the default. */
+FIXTURE_VARIANT_ADD(large, odd) { .capacity = 5 * MIB + PAGE, .fill = 5 * MIB + PAGE };
+FIXTURE_VARIANT_ADD(large, megabytes) { .capacity = 64 * MIB, .fill = 64 * MIB };
+/* All there may be; more than the guest has. */
+FIXTURE_VARIANT_ADD(large, most) { .capacity = FAASIN_CAPACITY_MAX, .fill = 96 * MIB };
+
+FIXTURE_SETUP(large)
+{
+	const struct flow_options options = { .capacity = variant->capacity };
+
+	FLOW_SETUP(&self->flow, &options);
+	self->w = flow_writer(&self->flow, O_NONBLOCK);
+	self->r = flow_reader(&self->flow, 0);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	close(self->w);
+	close(self->r);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+TEST_F(large, capacity_holds_what_it_says)
+{
+	struct heard heard;
+	pid_t pid;
+
+	EXPECT_EQ(variant->capacity, port_info(self->w).capacity);
+	ASSERT_EQ(0, pattern_write(self->w, variant->fill, MIB, 1, 0));
+	EXPECT_EQ((int)variant->fill, unread(self->r));
+	if (variant->fill == variant->capacity)
+		EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
+	/* And again, by way of the blocks that were given back. */
+	pid = child();
+	if (!pid) {
+		close(self->r);
+		nonblock(self->w, false);
+		_exit(!!pattern_write(self->w, variant->fill, MIB, 1, variant->fill));
+	}
+	close(self->w);
+	self->w = -1;
+	heard = pattern_read(self->r, 100000, 1);
+	EXPECT_EQ(2 * variant->fill, heard.bytes);
+	EXPECT_EQ(0, heard.end);
+	EXPECT_TRUE(heard.intact);
+	EXPECT_EQ(0, child_end(pid));
+}
+
+/* One more process than may write to a stream at a time. */
+TEST(writers_are_bounded_and_those_that_are_gone_do_not_count)
+{
+	enum { N = FAASIN_WRITERS_MAX };
+	static pid_t pids[N];
+	struct flow flow;
+	int w, r, gate[2], said[2], i;
+	char byte;
+
+	FLOW_SETUP(&flow, NULL);
+	w = flow_writer(&flow, 0);
+	r = flow_reader(&flow, 0);
+	ASSERT_LE(0, w);
+	ASSERT_LE(0, r);
+	ASSERT_EQ(0, pipe(gate));
+	ASSERT_EQ(0, pipe(said));
+	for (i = 0; i < N; i++) {
+		pids[i] = child();
+		ASSERT_LE(0, pids[i]);
+		if (!pids[i]) {
+			close(gate[1]);
+			byte = write(w, "a", 1) == 1;
+			if (write(said[1], &byte, 1) != 1 || read(gate[0], &byte, 1))
+				_exit(1);
+			_exit(0);
+		}
+	}
+	for (i = 0; i < N; i++) {
+		ASSERT_EQ(1, read(said[0], &byte, 1));
+		ASSERT_EQ(1, byte);
+	}
+	EXPECT_EQ(-EUSERS, sys(write(w, "b", 1)));
+	EXPECT_EQ(N, unread(r));
+	close(gate[1]);
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(0, child_end(pids[i]));
+	EXPECT_EQ(1, sys(write(w, "b", 1)));
+	close(gate[0]);
+	close(said[0]);
+	close(said[1]);
+	close(w);
+	close(r);
+	FLOW_TEARDOWN(&flow);
+}
+
 TEST_HARNESS_MAIN

@@ -42,7 +42,26 @@ function __faasctl_stages
     faasctl dump -- "$workflow" 2>/dev/null | string match -r '^stage\t[^\t]+\t[^\t]+' | string replace -r '^stage\t[^\t]+\t' ''
 end
 
+# After exec WORKFLOW STAGE comes a command of its own.
+function __faasctl_wraps
+    __faasctl_using exec; and test (count (__faasctl_arguments)) -ge 3
+end
+
+# Options, -- among them, are skipped without being counted.
+function __faasctl_wrapped
+    set -l words (commandline -opc)
+    set -l skip 0
+    set -l left 4
+    for word in $words
+        test $left -eq 0; and break
+        string match -q -- '-*' $word; or set skip (math $skip + 1)
+        contains -- $word (__faasctl_arguments) faasctl; and set left (math $left - 1)
+    end
+    __fish_complete_subcommand --fcs-skip=$skip
+end
+
 complete -c faasctl -f
+complete -c faasctl -n __faasctl_wraps -x -a '(__faasctl_wrapped)'
 complete -c faasctl -s h -l help -d 'Print a summary'
 complete -c faasctl -n 'test (count (__faasctl_arguments)) -eq 0' -l version -d 'Print the version'
 
