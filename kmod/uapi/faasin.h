@@ -11,7 +11,9 @@
  * CAP_SYS_ADMIN, both in the initial user namespace; else EPERM. Attributes
  * are validated strictly: an unknown attribute, an unknown flag, a wrong size
  * or trailing data is EINVAL or ERANGE; of a repeated attribute the last
- * counts. Every refusal carries an extended acknowledgment that says why.
+ * counts. Every refusal of the module's carries an extended acknowledgment that
+ * says why; those of the netlink core (no CAP_NET_ADMIN, NLM_F_REPLACE with
+ * NLM_F_EXCL, on 6.1 whatever a dump is refused for) cannot.
  *
  *   command               attributes in                       replies with
  *   INFO_GET              -                                   INFO_*
