@@ -30,14 +30,17 @@ static u64 head_seen(struct faasin_channel *ch)
 
 static u64 tail_seen(struct faasin_channel *ch)
 {
-	/* Pairs with tail_set(): the consumer looks at nothing before it. */
+	/* Pairs with tail_set(). */
 	return smp_load_acquire(&ch->tail);
 }
 
-static void tail_set(struct faasin_channel *ch, u64 pos)
+/* @all: as far as is known, nothing is left. */
+static void tail_set(struct faasin_channel *ch, u64 pos, bool all)
 {
 	/* After the last look at what is given back. */
 	smp_store_release(&ch->tail, pos);
+	if (all)
+		smp_store_release(&ch->drained, pos);
 }
 
 /*
@@ -245,12 +248,16 @@ static size_t copy_out(struct faasin_block *b, u32 offset, size_t n, struct iov_
 
 /*
  * If the consumer has seen all there is, it looks at nothing until more is
- * published, so that the last block can be filled from its start again.
+ * published, so that the last block can be filled from its start again: an empty
+ * channel takes its whole capacity.
  */
 static void ring_start_over(struct faasin_channel *ch, u64 head)
 {
-	ch->tail_known = tail_seen(ch);
-	if (ch->tail_known == head)
+	/* Pairs with tail_set(). */
+	if (smp_load_acquire(&ch->drained) != head)
+		return;
+	ch->tail_known = head;
+	if (ch->last)
 		ch->last->begin = head;
 }
 
@@ -300,11 +307,8 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
 		return -EPIPE;
 
+	ring_start_over(ch, head);
 	space = last_space(ch, head);
-	if (space < want && ch->last) {
-		ring_start_over(ch, head);
-		space = last_space(ch, head);
-	}
 	if (whole ? space < want : !space) {
 		next = block_take(ch);
 		if (!next)
@@ -585,7 +589,7 @@ static void drop_discarded(struct faasin_channel *ch)
 	/* Together, so that the sums of the statistics hold at any time. */
 	spin_lock(&ch->lock);
 	ch->discarded += to - ch->tail;
-	tail_set(ch, to);
+	tail_set(ch, to, true);
 	spin_unlock(&ch->lock);
 	wake_after_read(ch);
 }
@@ -681,19 +685,26 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	}
 
 	limit = ch->head_known;
+	done = ch->done;
 	seg = segment_at(ch, pos, &limit);
 	n = min_t(u64, limit - pos, iov_iter_count(to));
 	copied = copy_out(seg->block, pos - seg->begin, n, to);
-	if (!copied)
+	if (!copied) {
+		if (done != ch->done)
+			wake_after_read(ch);
 		return -EFAULT;
+	}
 	if (unlikely(!READ_ONCE(s->begun)))
 		faasin_session_take(ch, ss);
 
 	pos += copied;
-	done = ch->done;
-	if (pos == limit)
+	if (pos == limit) {
+		/* A block that is full may have a successor that is not known yet. */
+		if (pos == ch->head_known && pos - seg->begin == seg->block->size)
+			look(ch);
 		segment_at(ch, pos, &limit);
-	tail_set(ch, pos);
+	}
+	tail_set(ch, pos, pos == ch->head_known);
 	if (done != ch->done || pos == ch->head_known)
 		wake_after_read(ch);
 	else

@@ -16,8 +16,8 @@
  *
  * A cache line that both sides touch in every call costs more than all else a
  * small call does. Therefore each side keeps what it last saw of the other
- * (@tail_known, @head_known) and looks again only when that is used up; what one
- * side alone uses, what it tells the other, and what hardly ever changes (queues
+ * (@tail_known, @head_known) and looks again only when that is used up; that the
+ * consumer has caught up is said apart (@drained); what one side alone uses, what it tells the other, and what hardly ever changes (queues
  * of waiters included) lie on lines of their own.
  *
  * Positions only grow. A stream is a range of positions (stream.h), so a block
@@ -121,6 +121,8 @@ struct faasin_stats {
  * @queued_known: @queued when, or after, @head_known was looked up; @rd.mutex
  * @tail: see above
  * @done: segments ever done with; @rd.mutex
+ * @drained: what @tail was when the consumer last had read all that it knew of:
+ *	@head if the channel is empty, for then it knew all; stored with release
  * @ring: segments; index & @ring_mask
  * @ring_mask: slots - 1; constant
  * @abort_on: enum faasin_abort_on; constant
@@ -174,6 +176,7 @@ struct faasin_channel {
 
 	/* What it tells. */
 	u64 tail ____cacheline_aligned_in_smp;
+	u64 drained ____cacheline_aligned_in_smp;
 
 	/* What hardly ever changes. */
 	struct faasin_segment *ring ____cacheline_aligned_in_smp;

@@ -434,6 +434,25 @@ TEST_F(poll, a_little_room_wakes)
 	EXPECT_EQ(0, child_end(pid));
 }
 
+/*
+ * A block is given back when its last byte is read, also by a reader that looked
+ * before the next one was there, and if that reader stops then.
+ */
+TEST_F(poll, a_block_that_was_read_wakes)
+{
+	enum { BLOCK = 4 * 64 * KIB / 16 };
+	char bytes[BLOCK] = "";
+	pid_t pid;
+
+	ASSERT_EQ(BLOCK, sys(write(self->w, bytes, BLOCK)));
+	EXPECT_EQ(1, sys(read(self->r, bytes, 1)));
+	fill(self->w);
+	pid = waiter(variant->how, self->w, self->r, POLLOUT);
+	EXPECT_TRUE(waits(pid, variant->how));
+	EXPECT_EQ(BLOCK - 1, read_full(self->r, bytes, BLOCK - 1));
+	EXPECT_EQ(0, child_end(pid));
+}
+
 TEST_F(poll, early_close_wakes)
 {
 	pid_t pid;

@@ -106,6 +106,27 @@ TEST_F(rw, empty_channel_takes_its_capacity_at_once)
 	EXPECT_EQ(variant->capacity, flow_stats(&self->flow).bytes_held);
 }
 
+/* However little was in it before, and however it is filled. */
+TEST_F(rw, channel_that_was_emptied_takes_its_capacity_in_pieces)
+{
+	size_t piece = 2048, n;
+	char byte;
+
+	nonblock(self->w, true);
+	for (n = 1; n < 3 * PAGE; n += PAGE / 2 + 1) {
+		size_t there = n < variant->capacity ? n : variant->capacity, filled = 0;
+
+		ASSERT_EQ((long)there, sys(write(self->w, self->buf, there)));
+		ASSERT_EQ((long)there - 1, read_full(self->r, self->buf, there - 1));
+		ASSERT_EQ(1, sys(read(self->r, &byte, 1)));
+		while (sys(write(self->w, self->buf, piece)) == (long)piece)
+			filled += piece;
+		EXPECT_EQ(variant->capacity, filled)
+			TH_LOG("after %zu bytes", there);
+		ASSERT_EQ((long)filled, read_full(self->r, self->buf, filled));
+	}
+}
+
 TEST_F(rw, empty_channel_takes_its_capacity_in_pieces)
 {
 	size_t piece = 1021, left = variant->capacity;
