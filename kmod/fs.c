@@ -14,7 +14,6 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
-#include <linux/fs_parser.h>
 #include <linux/fsnotify.h>
 #include <linux/module.h>
 #include <linux/namei.h>
@@ -466,24 +465,38 @@ struct scope {
 	char *stage;
 };
 
-enum { OPT_WORKFLOW, OPT_STAGE };
+/*
+ * Why, for whoever mounts. Where mount(2) is used such texts go to the kernel's
+ * log, which is not for everybody to write to who may make a user namespace.
+ */
+static int scope_refuse(struct fs_context *fc, int err, const char *why)
+{
+	if (fc->log.log || fc->cred->user_ns == &init_user_ns)
+		errorf(fc, "faasin: %s", why);
+	return err;
+}
 
-static const struct fs_parameter_spec scope_parameters[] = {
-	fsparam_string("workflow", OPT_WORKFLOW),
-	fsparam_string("stage", OPT_STAGE),
-	{}
-};
-
+/*
+ * All by hand: what the VFS's own parser refuses, it writes to the kernel's log,
+ * as it does with options that nobody knows.
+ */
 static int scope_parse(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct scope *scope = fc->fs_private;
-	struct fs_parse_result result;
 	char **value;
-	int opt = fs_parse(fc, scope_parameters, param, &result);
 
-	if (opt < 0)
-		return opt;
-	value = opt == OPT_WORKFLOW ? &scope->workflow : &scope->stage;
+	if (!strcmp(param->key, "workflow"))
+		value = &scope->workflow;
+	else if (!strcmp(param->key, "stage"))
+		value = &scope->stage;
+	else if (!strcmp(param->key, "source") && !fc->source)
+		value = (char **)&fc->source;
+	else
+		return scope_refuse(fc, -EINVAL, "the only options are workflow= and stage=");
+
+	if (param->type != fs_value_is_string ||
+	    (!*param->string && value != (char **)&fc->source))
+		return scope_refuse(fc, -EINVAL, "an option is without its name");
 	kfree(*value);
 	*value = param->string;
 	param->string = NULL;
@@ -500,35 +513,28 @@ static int scope_node(struct fs_context *fc, struct faasin_node **node)
 	*node = NULL;
 	if (fc->user_ns != &init_user_ns) {
 		st = faasin_stage_of_current();
-		if (!st) {
-			errorf(fc, "faasin: the mounter is in no stage's cgroup");
-			return -EPERM;
-		}
+		if (!st)
+			return scope_refuse(fc, -EPERM, "the mounter is in no stage's cgroup");
 		if ((scope->workflow && strcmp(scope->workflow, st->workflow->node.name)) ||
-		    (scope->stage && strcmp(scope->stage, st->node.name))) {
-			errorf(fc, "faasin: a user namespace can mount its own stage only");
-			return -EPERM;
-		}
+		    (scope->stage && strcmp(scope->stage, st->node.name)))
+			return scope_refuse(fc, -EPERM,
+					    "a user namespace can mount its own stage only");
 		*node = &st->node;
 		return 0;
 	}
 	if (scope->stage && !scope->workflow)
-		return invalf(fc, "faasin: stage= needs workflow=");
+		return scope_refuse(fc, -EINVAL, "stage= needs workflow=");
 	if (!scope->workflow)
 		return 0;
 	wf = faasin_workflow_find(scope->workflow);
-	if (!wf) {
-		errorf(fc, "faasin: no such workflow");
-		return -ENOENT;
-	}
+	if (!wf)
+		return scope_refuse(fc, -ENOENT, "no such workflow");
 	*node = &wf->node;
 	if (!scope->stage)
 		return 0;
 	st = faasin_stage_find(wf, scope->stage);
-	if (!st) {
-		errorf(fc, "faasin: no such stage");
-		return -ENOENT;
-	}
+	if (!st)
+		return scope_refuse(fc, -ENOENT, "no such stage");
 	*node = &st->node;
 	return 0;
 }
@@ -603,7 +609,8 @@ static int scope_reconfigure(struct fs_context *fc)
 	struct scope *scope = fc->fs_private;
 
 	if (scope->workflow || scope->stage)
-		return invalf(fc, "faasin: a mount's scope cannot change; mount it anew");
+		return scope_refuse(fc, -EINVAL,
+				    "a mount's scope cannot change; mount it anew");
 	return 0;
 }
 
@@ -627,7 +634,7 @@ static const struct fs_context_operations scope_ops = {
 
 static int scope_init(struct fs_context *fc)
 {
-	struct scope *scope = kzalloc(sizeof(*scope), GFP_KERNEL);
+	struct scope *scope = kzalloc(sizeof(*scope), GFP_KERNEL_ACCOUNT);
 
 	if (!scope)
 		return -ENOMEM;
@@ -718,7 +725,6 @@ static struct file_system_type faasin_fs_type = {
 	.owner = THIS_MODULE,
 	.name = FAASIN_FS_NAME,
 	.init_fs_context = scope_init,
-	.parameters = scope_parameters,
 	.kill_sb = sb_kill,
 	.fs_flags = FS_USERNS_MOUNT,
 };
