@@ -54,15 +54,20 @@ void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type
  */
 void faasin_stream_put(struct faasin_stream *s)
 {
-	struct faasin_writer *w, *next;
-
 	if (!refcount_dec_and_test(&s->ref))
 		return;
-	list_for_each_entry_safe(w, next, &s->processes, entry) {
+	WARN_ON_ONCE(!list_empty(&s->processes));
+	kfree(s);
+}
+
+static void writers_free(struct list_head *gone)
+{
+	struct faasin_writer *w, *next;
+
+	list_for_each_entry_safe(w, next, gone, entry) {
 		put_pid(w->pid);
 		kfree(w);
 	}
-	kfree(s);
 }
 
 /**
@@ -282,7 +287,7 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 	struct pid *pid = task_tgid(current), *old = NULL;
 	struct faasin_channel *ch = h->channel;
 	struct faasin_stream *s = h->stream;
-	struct faasin_writer *w, *fresh, *next;
+	struct faasin_writer *w, *fresh;
 	LIST_HEAD(gone);
 	int err = 0;
 
@@ -313,10 +318,7 @@ unlock:
 	spin_unlock(&ch->lock);
 	put_pid(old);
 	kfree(fresh);
-	list_for_each_entry_safe(w, next, &gone, entry) {
-		put_pid(w->pid);
-		kfree(w);
-	}
+	writers_free(&gone);
 	return err;
 }
 
@@ -536,6 +538,7 @@ static void output_release(struct faasin_handle *h)
 	struct faasin_stream *s = h->stream;
 	bool idle, first = false, bad = false;
 	struct faasin_cause_info ci;
+	LIST_HEAD(gone);
 
 	spin_lock(&ch->lock);
 	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
@@ -544,9 +547,12 @@ static void output_release(struct faasin_handle *h)
 		bad = last_cause(ch, s, &ci);
 		first = faasin_stream_finish(ch, s, bad ? FAASIN_STREAM_ABORTED :
 							  FAASIN_STREAM_ENDED, bad ? &ci : NULL);
+		/* Nobody asks any more, and the stream may be queued for long. */
+		list_splice_init(&s->processes, &gone);
 	}
 	spin_unlock(&ch->lock);
 
+	writers_free(&gone);
 	if (first)
 		stream_said(ch, s, bad ? &ci : NULL);
 	put_pid(h->wrote);
