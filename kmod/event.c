@@ -7,6 +7,7 @@
 #include <linux/net.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
 
@@ -21,6 +22,7 @@
 static DEFINE_SPINLOCK(faasin_event_lock);
 static bool faasin_event_ready;			/* the lock */
 static u64 faasin_event_full_at;		/* the lock */
+static struct sk_buff *faasin_event_late;	/* the lock */
 static atomic64_t faasin_event_number = ATOMIC64_INIT(0);
 
 /* The bucket is kept as the time at which it will be full again, had it not
@@ -130,12 +132,33 @@ static void faasin_event_multicast(struct sk_buff *skb)
 }
 #endif
 
+/*
+ * The newest of the events that the rate held back follows when there is room,
+ * unless another one came by then. Without it a listener would not know of a loss after
+ * which nothing happens: a gap is seen by the number that follows it.
+ */
+static void faasin_event_follow(struct work_struct *work)
+{
+	spin_lock(&faasin_event_lock);
+	if (faasin_event_late) {
+		if (faasin_event_allowed(ktime_get_boottime_ns())) {
+			faasin_event_multicast(faasin_event_late);
+			faasin_event_late = NULL;
+		} else {
+			schedule_delayed_work(to_delayed_work(work), 1);
+		}
+	}
+	spin_unlock(&faasin_event_lock);
+}
+
+static DECLARE_DELAYED_WORK(faasin_event_work, faasin_event_follow);
+
 /**
  * faasin_event_send() - tells whoever listens
  * @ev: what happened
  *
  * Never sleeps, never fails: an event that cannot be sent leaves a gap in the
- * numbers. Not for interrupt handlers.
+ * numbers, which the newest of those that the rate held back shows. Not for interrupt handlers.
  */
 void faasin_event_send(const struct faasin_event *ev)
 {
@@ -154,7 +177,7 @@ void faasin_event_send(const struct faasin_event *ev)
 	spin_lock(&faasin_event_lock);
 	seq = atomic64_inc_return(&faasin_event_number);
 	now = ktime_get_boottime_ns();
-	if (!faasin_event_ready || !faasin_event_allowed(now))
+	if (!faasin_event_ready)
 		goto out;
 	skb = genlmsg_new(faasin_event_size(), GFP_ATOMIC | __GFP_NOWARN);
 	if (!skb)
@@ -163,7 +186,15 @@ void faasin_event_send(const struct faasin_event *ev)
 		nlmsg_free(skb);
 		goto out;
 	}
-	faasin_event_multicast(skb);
+	/* Older than this one: the gap tells. */
+	kfree_skb(faasin_event_late);
+	faasin_event_late = NULL;
+	if (faasin_event_allowed(now)) {
+		faasin_event_multicast(skb);
+	} else {
+		faasin_event_late = skb;
+		schedule_delayed_work(&faasin_event_work, 1);
+	}
 out:
 	spin_unlock(&faasin_event_lock);
 }
@@ -198,5 +229,8 @@ void faasin_event_stop(void)
 {
 	spin_lock(&faasin_event_lock);
 	WRITE_ONCE(faasin_event_ready, false);
+	kfree_skb(faasin_event_late);
+	faasin_event_late = NULL;
 	spin_unlock(&faasin_event_lock);
+	cancel_delayed_work_sync(&faasin_event_work);
 }
