@@ -17,28 +17,28 @@ static char *next_name(void)
 	return names[next++ % NAMES];
 }
 
-static int start(struct world *w)
+static int start(struct world *w, const char *suffix)
 {
 	memset(w, 0, sizeof(*w));
 	w->log = log_open();
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(w->wf, sizeof(w->wf), "test-%d", getpid());
+	snprintf(w->wf, sizeof(w->wf), "test-%d%s", getpid(), suffix);
 	snprintf(w->dir, sizeof(w->dir), MOUNT_POINT "/%s", w->wf);
 	return nl_open(&w->nl);
 }
 
 int world_new(struct world *w)
 {
-	int error = start(w);
+	int error = start(w, "");
 
 	return error ?: nl_call(&w->nl, FAASIN_CMD_WORKFLOW_NEW, NLM_F_EXCL,
 		NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, w->wf),
 			NL_U32(FAASIN_A_WORKFLOW_FLAGS, FAASIN_WORKFLOW_F_UNCHARGED)));
 }
 
-int world_new_charged(struct world *w)
+static int new_charged(struct world *w, const char *suffix)
 {
-	int error = start(w), fd;
+	int error = start(w, suffix), fd;
 
 	if (error)
 		return error;
@@ -50,6 +50,16 @@ int world_new_charged(struct world *w)
 				NL_U32(FAASIN_A_WORKFLOW_CGROUP_FD, fd)));
 	close(fd);
 	return error;
+}
+
+int world_new_charged(struct world *w)
+{
+	return new_charged(w, "");
+}
+
+int world_new_beside(struct world *w)
+{
+	return new_charged(w, "-beside");
 }
 
 int cgroup_open(const char *name)

@@ -26,6 +26,7 @@ struct world {
 /* These return 0 or the (positive) error's number. */
 int world_new(struct world *w);			/* uncharged */
 int world_new_charged(struct world *w);		/* the cgroup @wf pays */
+int world_new_beside(struct world *w);		/* the same, a second one */
 int world_stage(struct world *w, const char *name, const char *cgroup);
 int world_link(struct world *w, const char *src, const char *dst);
 int world_link_of(struct world *w, const char *src, const char *dst, uint64_t capacity);

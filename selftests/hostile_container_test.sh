@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A real container that was taken over: what it reaches with what a runtime leaves it, and
+# that killing it frees the module, whatever it held. See also hostile_test.c.
+
+# The containers' own shells expand what is in quotes.
+# shellcheck disable=SC2016
+# What check and its like are given is called.
+# shellcheck disable=SC2317
+# shellcheck source-path=SCRIPTDIR
+
+set -uo pipefail
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/tap.sh"
+. "$here/container.sh"
+
+[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
+module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
+[ -e "$module" ] || skip_all "no module to load again: $module does not exist"
+containers_need
+readonly wf=test-$$ victim=test-$$-victim point=/sys/fs/faasin
+
+cleanup()
+{
+	containers_end
+	[ -d /sys/module/faasin ] || insmod "$module"
+	mountpoint -q "$point" || mount -t faasin -o nosuid,nodev,noexec none "$point"
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	faasctl workflow del "$victim" >/dev/null 2>&1
+	rmdir /sys/fs/cgroup/faasin/{"$wf","$victim"}/* /sys/fs/cgroup/faasin/{"$wf","$victim"} 2>/dev/null
+}
+trap cleanup EXIT
+
+# The runtime removes a container's cgroup with it: the stage gets a new one.
+stages()
+{
+	faasctl workflow add "$wf" && faasctl stage add "$wf" c && faasctl stage add "$wf" other &&
+		faasctl link "$wf" c other && faasctl link "$victim" v w
+}
+readonly member=/faasin/$wf/c
+
+# from COMMAND: runs it as stage c
+from()
+{
+	stages >/dev/null && ran "$member" "$1"
+}
+
+faasctl link "$victim" v w >/dev/null
+whole=$(bound_at "$point" /run/whole)
+mounts=$(faasin_at /run/faasin)$whole
+
+check 'its own port opens' from 'echo mine >/run/faasin/faasout'
+check 'its own port opens in the whole tree' from 'echo mine >/run/whole/self/faasout'
+for port in v/faasout w/faasin; do
+	says "the victim's $port does not open" 'Permission denied' \
+		from "exec 3<>/run/whole/$victim/$port 4</run/whole/$victim/$port"
+done
+says 'nor out of its own mount' "can't open|nonexistent|No such" \
+	from "cat /run/faasin/../$victim/w/faasin"
+says 'mounts nothing without the privilege' 'must be root|ermitted|denied' \
+	from 'busybox mount -t faasin none /tmp'
+says 'writes no cgroup' "can't create|Read-only|nonexistent|denied|No such" \
+	from "echo 0 >/sys/fs/cgroup/faasin/$victim/v/cgroup.procs"
+mounts=$(faasin_at /run/faasin "workflow=$victim" stage=v)
+refuse 'is not started with the mount of another' from 'true'
+
+# ---------------------------------------------------------- killing frees it
+
+mounts=$(faasin_at /run/faasin)
+
+# hold NAME: a container that holds what it can, and is stopped
+hold()
+{
+	stages >/dev/null || return
+	container "$1" "$member" 'cd /run/faasin; exec 8>faasout; echo held >&8; sleep 1000 & sleep 1000'
+	run "$1" </dev/null >/dev/null 2>&1 &
+	holder=$!
+	for _ in {1..200}; do
+		[ "$(faasctl dump | awk -v wf="$wf" '$1 == "link" && $2 == wf { print $11 }')" != 5 ] || break
+		sleep 0.1
+	done
+	crun kill --all "$1" STOP
+}
+
+# Its file system has one reference a superblock, and one a file.
+in_use()
+{
+	local error
+	error=$(rmmod faasin 2>&1) && return 1
+	grep -qi 'in use' <<<"$error"
+}
+
+unload_soon()
+{
+	for _ in {1..100}; do
+		rmmod faasin 2>/dev/null && return
+		sleep 0.1
+	done
+	rmmod faasin
+}
+
+check 'a container holds its port and is stopped' hold h$$
+check 'its link can be cut' faasctl unlink "$wf" c
+check 'its workflow can be deleted' faasctl workflow del "$wf"
+check 'the rest is shown' faasctl show
+refuse 'its directory is gone' test -e "$point/$wf"
+
+works()
+{
+	echo 'as ever' >"$point/$victim/v/faasout" && [ "$(cat "$point/$victim/w/faasin")" = 'as ever' ]
+}
+check 'the victim works' works
+check 'the mount of the machine can be taken off' umount "$point"
+check 'the module is in use' in_use
+crun kill --all h$$ KILL
+wait "$holder"
+crun delete --force h$$ 2>/dev/null
+check 'the module can be unloaded once it is killed' unload_soon
+check 'loads for whoever comes next' insmod "$module"
+check 'mounts for whoever comes next' mount -t faasin -o nosuid,nodev,noexec none "$point"
+
+finish
