@@ -78,8 +78,9 @@ help: ## list the targets
 # What was said on this command line (CC=clang, say) is for user space.
 KBUILD = env -u MAKEFLAGS -u MAKELEVEL make -j$(shell nproc) --no-print-directory $(if $(findstring s,$(firstword -$(MAKEFLAGS))),-s)
 
-# farm NAME: makes build/NAME-KERNEL; leaves its path in $$farm, the kernel's
-# build tree in $$kdir, and the farm locked until the recipe ends.
+# farm NAME[,SOURCES]: makes build/NAME-KERNEL of SOURCES, by default the module's;
+# leaves its path in $$farm, the kernel's build tree in $$kdir, and the farm locked
+# until the recipe ends.
 define farm
 	case '$(KERNEL)' in \
 	*/*) kdir='$(KERNEL)'; name=$$(echo '$(KERNEL)' | sed 's|^/lib/modules/\(.*\)/build/*$$|\1|; s|[^A-Za-z0-9._+-]|-|g') ;; \
@@ -88,10 +89,10 @@ define farm
 	[ -e "$$kdir/Makefile" ] || { \
 		echo "make: no kernel build tree at $$kdir: install linux-headers-$$(uname -r), or name a kernel: KERNEL=6.1|6.12|KDIR" >&2; exit 1; }; \
 	farm='$(CURDIR)/$(B)/$(1)-'$$name; \
-	mkdir -p "$$farm/kmod"; \
+	mkdir -p "$$farm"; \
 	exec 9>"$$farm.lock"; flock 9; \
 	find "$$farm" -xtype l -delete; \
-	cp -rsf '$(CURDIR)'/Kbuild '$(CURDIR)'/VERSION '$(CURDIR)'/kmod "$$farm"
+	cp -rsf $(patsubst %,'$(CURDIR)'/%,$(or $(2),Kbuild VERSION kmod)) "$$farm"
 endef
 
 .PHONY: module
@@ -210,9 +211,18 @@ modules-for-tests:
 		$(MAKE) -s module KERNEL=$$kernel; \
 	done
 
+.PHONY: detectors-module
+detectors-module:
+	@$(call farm,detectors,selftests/detectors/Kbuild selftests/detectors/faasin_detectors.c); \
+	$(KBUILD) -C "$$kdir" M="$$farm" modules
+
 .PHONY: check
 check: tools selftests modules-for-tests ## run all tests in guests with the kernels $(KERNELS)
 	@vm-test/check $(KERNELS)
+
+.PHONY: detectors
+detectors: ## see that what finds faults finds them, on the debug kernel
+	@selftests/detectors/run
 
 .PHONY: demo
 demo: ## install what is missing, build, and stream text through two containers in a guest
