@@ -297,8 +297,10 @@ static int faasin_nl_stage_new(struct sk_buff *skb, struct genl_info *info)
 	spec.exclusive = faasin_nl_exclusive(info);
 
 	ports = kcalloc(FAASIN_PORTS_MAX, sizeof(*ports), GFP_KERNEL);
-	if (!ports)
+	if (!ports) {
+		GENL_SET_ERR_MSG(info, "no memory for the request");
 		return -ENOMEM;
+	}
 	err = faasin_nl_ports(info, ports, &spec.nr_ports);
 	if (!err) {
 		spec.ports = ports;

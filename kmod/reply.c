@@ -312,13 +312,17 @@ int faasin_reply_begin(struct faasin_reply *reply, const struct genl_info *info)
 	};
 	reply->path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!reply->path)
-		return -ENOMEM;
+		goto nomem;
 	reply->skb = genlmsg_new(faasin_reply_size(reply->cmd), GFP_KERNEL);
 	if (!reply->skb) {
 		kfree(reply->path);
-		return -ENOMEM;
+		goto nomem;
 	}
 	return 0;
+
+nomem:
+	NL_SET_ERR_MSG(info->extack, "no memory for the reply");
+	return -ENOMEM;
 }
 
 /**
@@ -415,8 +419,10 @@ static int faasin_list(struct sk_buff *skb, struct netlink_callback *cb,
 	int err;
 
 	reply.path = kmalloc(PATH_MAX, GFP_KERNEL);
-	if (!reply.path)
+	if (!reply.path) {
+		NL_SET_ERR_MSG(cb->extack, "no memory for the listing");
 		return -ENOMEM;
+	}
 	err = down_read_killable(&faasin_tree_sem);
 	if (err)
 		goto free;
