@@ -22,6 +22,9 @@ zshdir = $(PREFIX)/share/zsh/site-functions
 fishdir = $(PREFIX)/share/fish/vendor_completions.d
 dkmsdir = /usr/src/faasin-$(VERSION)
 
+# How often `make fault` tries each point.
+ROUNDS ?= 1
+
 # Kernels that the tests run on.
 KERNELS ?= 6.1 6.12
 # The kernel to build the module for: one of these, or a build tree.
@@ -223,6 +226,11 @@ check: tools selftests modules-for-tests ## run all tests in guests with the ker
 .PHONY: detectors
 detectors: ## see that what finds faults finds them, on the debug kernel
 	@selftests/detectors/run
+
+.PHONY: fault
+fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1)
+	@$(MAKE) -s module KERNEL=debug
+	@vm-test/run --kernel debug -- env FAULT_ROUNDS=$(ROUNDS) selftests/run --verbose fault_control fault_data
 
 .PHONY: demo
 demo: ## install what is missing, build, and stream text through two containers in a guest

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Every request, mount, look-up and open, failed at each point in turn: see fault.h. */
+#include <dirent.h>
+#include <sys/mount.h>
+#include <kselftest_harness.h>
+
+#include "fault.h"
+
+static bool as_it_is(struct try *t)
+{
+	return true;
+}
+
+/* --------------------------------------------------------------- requests */
+
+static long info_get(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_INFO_GET, 0, NL_NONE);
+}
+
+static bool answered(struct try *t, long result)
+{
+	return t->w.nl.len;
+}
+
+static long workflow_get(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_WORKFLOW_GET, 0,
+			NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, t->w.wf)));
+}
+
+static long stage_get(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_STAGE_GET, 0,
+			NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_STAGE_NAME, "a")));
+}
+
+static long link_get(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_LINK_GET, 0,
+			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_LINK_SRC_STAGE, "a")));
+}
+
+static bool count(void *arg, const void *attrs, size_t len)
+{
+	++*(int *)arg;
+	return false;
+}
+
+static long list(struct try *t, uint8_t cmd, const struct nl_attr *attrs)
+{
+	int n = 0, error = nl_list(&t->w.nl, cmd, attrs, count, &n);
+	static struct nl fresh;
+
+	if (!error)
+		return n;
+	/* A listing that broke off is still under way, for this socket: EBUSY. */
+	close(t->w.nl.fd);
+	if (nl_open(&fresh))
+		return -EIO;
+	t->w.nl.fd = fresh.fd;
+	return -error;
+}
+
+static long workflow_dump(struct try *t)
+{
+	return list(t, FAASIN_CMD_WORKFLOW_GET, NL_NONE);
+}
+
+static bool some(struct try *t, long result)
+{
+	return result >= 1;
+}
+
+static long stage_dump(struct try *t)
+{
+	return list(t, FAASIN_CMD_STAGE_GET, NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, t->w.wf)));
+}
+
+static long link_dump(struct try *t)
+{
+	return list(t, FAASIN_CMD_LINK_GET, NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf)));
+}
+
+static const char *second(struct try *t)
+{
+	static char name[FAASIN_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "test-%d-2", getpid());
+	return name;
+}
+
+static bool has_cgroup(struct try *t)
+{
+	t->cgroup = cgroup_open(world_cgroup(&t->w, "more"));
+	return t->cgroup >= 0;
+}
+
+static bool has_payer(struct try *t)
+{
+	t->cgroup = cgroup_open(t->w.wf);
+	return t->cgroup >= 0;
+}
+
+static long workflow_new(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_WORKFLOW_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, second(t)),
+				NL_U32(FAASIN_A_WORKFLOW_CGROUP_FD, t->cgroup)));
+}
+
+static bool workflow_is_new(struct try *t, long result)
+{
+	return !world_del_workflow(&t->w, second(t));
+}
+
+static long workflow_del(struct try *t)
+{
+	return -world_del_workflow(&t->w, t->w.wf);
+}
+
+static bool workflow_is_gone(struct try *t, long result)
+{
+	return !world_generation(&t->w) && access(t->w.dir, F_OK) && errno == ENOENT;
+}
+
+/* With all that a stage can have. */
+static long stage_new_of(struct try *t, const char *name)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_STAGE_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_STAGE_NAME, name),
+				NL_U32(FAASIN_A_STAGE_CGROUP_FD, t->cgroup),
+				NL_U32(FAASIN_A_STAGE_UID, 7),
+				NL_U32(FAASIN_A_STAGE_MODE, 0640),
+				NL_NEST(FAASIN_A_STAGE_PORT,
+					NL_STR(FAASIN_A_PORT_NAME, "log"),
+					NL_U32(FAASIN_A_PORT_DIRECTION, FAASIN_DIRECTION_OUT)),
+				NL_NEST(FAASIN_A_STAGE_PORT,
+					NL_STR(FAASIN_A_PORT_NAME, "side"),
+					NL_U32(FAASIN_A_PORT_DIRECTION, FAASIN_DIRECTION_IN))));
+}
+
+static long stage_new(struct try *t)
+{
+	return stage_new_of(t, "c");
+}
+
+static bool stage_has_it_all(struct try *t, const char *name)
+{
+	struct stat log, side;
+
+	return !stat(world_path(&t->w, name, "log"), &log) && log.st_uid == 7 &&
+	       (log.st_mode & 0777) == 0640 && !stat(world_path(&t->w, name, "side"), &side);
+}
+
+static bool stage_is_new(struct try *t, long result)
+{
+	return stage_has_it_all(t, "c");
+}
+
+/* Its directory is in use, so that what changes is shown there. */
+static bool stage_is_watched(struct try *t)
+{
+	struct stat st;
+
+	return has_cgroup(t) && !stat(world_out(&t->w, "a"), &st);
+}
+
+static long stage_more(struct try *t)
+{
+	return stage_new_of(t, "a");
+}
+
+static bool stage_has_more(struct try *t, long result)
+{
+	return stage_has_it_all(t, "a");
+}
+
+static long stage_del(struct try *t)
+{
+	return -world_del_stage(&t->w, "a");
+}
+
+static bool stage_is_gone(struct try *t, long result)
+{
+	return !world_stage_generation(&t->w, "a") && !world_link_generation(&t->w, "a");
+}
+
+static long link_new(struct try *t)
+{
+	return -world_link(&t->w, "a", "b");
+}
+
+static bool link_is_new(struct try *t, long result)
+{
+	return world_link_generation(&t->w, "a");
+}
+
+/* Its ring is too large for one allocation. */
+static long link_new_large(struct try *t)
+{
+	return -world_link_of(&t->w, "a", "b", FAASIN_CAPACITY_MAX / 4);
+}
+
+static long link_del(struct try *t)
+{
+	return -world_unlink(&t->w, "a");
+}
+
+static bool link_is_gone(struct try *t, long result)
+{
+	return !world_link_generation(&t->w, "a");
+}
+
+static bool deaf(struct try *t)
+{
+	nl_shut(&t->ear);
+	return !nl_open(&t->ear);
+}
+
+static long subscribe(struct try *t)
+{
+	return -nl_join_events(&t->ear);
+}
+
+static bool hears(struct try *t, long result)
+{
+	return !world_stage(&t->w, "c", NULL) && !nl_event(&t->ear, DEADLINE * 1000) &&
+	       nl_get_u32(&t->ear, FAASIN_A_EVENT_TYPE) == FAASIN_EVENT_STAGE_NEW;
+}
+
+/* ------------------------------------------------------------------- files */
+
+static bool has_directory(struct try *t)
+{
+	snprintf(t->dir, sizeof(t->dir), "/tmp/faasin-fault-%d", getpid());
+	return !mkdir(t->dir, 0700);
+}
+
+static long mount_all(struct try *t)
+{
+	return sys(mount("none", t->dir, "faasin", 0, NULL));
+}
+
+static long mount_stage(struct try *t)
+{
+	char scope[128];
+
+	snprintf(scope, sizeof(scope), "workflow=%s,stage=a", t->w.wf);
+	return sys(mount("none", t->dir, "faasin", 0, scope));
+}
+
+static bool mounted(struct try *t)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/self", t->dir);
+	return !lstat(path, &st) && S_ISLNK(st.st_mode);
+}
+
+/* Exactly once: what failed before has left no mount. */
+static bool is_mounted(struct try *t, long result)
+{
+	return mounted(t) && !umount2(t->dir, 0) && !mounted(t);
+}
+
+/* No mount is left, so the next one makes a superblock. */
+static bool nothing_mounted(struct try *t)
+{
+	snprintf(t->dir, sizeof(t->dir), MOUNT_POINT);
+	return !umount2(MOUNT_POINT, 0) && !mounted(t);
+}
+
+static bool is_mounted_again(struct try *t, long result)
+{
+	return mounted(t);
+}
+
+static bool has_self(struct try *t)
+{
+	const char *cgroup = world_cgroup(&t->w, "c");
+
+	return !world_stage(&t->w, "c", cgroup) && !cgroup_enter(cgroup);
+}
+
+static long self_read(struct try *t)
+{
+	char to[PATH_MAX];
+
+	return sys(readlink(MOUNT_POINT "/self", to, sizeof(to)));
+}
+
+static long self_follow(struct try *t)
+{
+	struct stat st;
+
+	return sys(stat(MOUNT_POINT "/self/" FAASIN_PORT_IN, &st));
+}
+
+static bool found(struct try *t, long result)
+{
+	return !result;
+}
+
+static bool opens_directory(struct try *t)
+{
+	t->file = open(t->w.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return t->file >= 0;
+}
+
+/* Returns how many entries there are: what was listed before an error counts, once. */
+static long directory_read(struct try *t)
+{
+	char names[1024];
+	long entries = 0, len, at;
+
+	lseek(t->file, 0, SEEK_SET);
+	while ((len = sys(syscall(SYS_getdents64, t->file, names, sizeof(names)))) > 0)
+		for (at = 0; at < len; at += ((struct dirent64 *)(names + at))->d_reclen)
+			entries++;
+	return len ?: entries;
+}
+
+/* The dots, self, a and b. */
+static bool five(struct try *t, long result)
+{
+	return result == 5;
+}
+
+static bool more_than_none(struct try *t, long result)
+{
+	return result > 0;
+}
+
+static long open_out(struct try *t)
+{
+	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	return t->out;
+}
+
+static bool out_is_open(struct try *t, long result)
+{
+	return port_info(t->out).stream == 1;
+}
+
+static long open_in(struct try *t)
+{
+	t->in = world_open(&t->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	return t->in;
+}
+
+static bool in_is_open(struct try *t, long result)
+{
+	return port_info(t->in).abi == FAASIN_ABI_VERSION;
+}
+
+FAULT_TESTS
+
+OPERATION(info_get, as_it_is, info_get, answered, REQUEST);
+OPERATION(workflow_get, as_it_is, workflow_get, answered, REQUEST);
+OPERATION(workflow_dump, as_it_is, workflow_dump, some, REQUEST);
+OPERATION(workflow_new, has_payer, workflow_new, workflow_is_new, REQUEST);
+OPERATION(workflow_del, fault_filled, workflow_del, workflow_is_gone, REQUEST);
+OPERATION(stage_get, fault_linked, stage_get, answered, REQUEST);
+OPERATION(stage_dump, fault_linked, stage_dump, fault_two, REQUEST);
+OPERATION(stage_new, has_cgroup, stage_new, stage_is_new, REQUEST);
+OPERATION(stage_more, stage_is_watched, stage_more, stage_has_more, REQUEST);
+OPERATION(stage_del, fault_filled, stage_del, stage_is_gone, REQUEST);
+OPERATION(link_get, fault_filled, link_get, answered, REQUEST);
+OPERATION(link_dump, fault_filled, link_dump, fault_one, REQUEST);
+OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
+OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
+OPERATION(link_del, fault_filled, link_del, link_is_gone, REQUEST);
+OPERATION(subscribe, deaf, subscribe, hears, NOMEM | FAULT);
+OPERATION(mount, has_directory, mount_all, is_mounted, NOMEM | FAULT);
+OPERATION(mount_stage, has_directory, mount_stage, is_mounted, NOMEM | FAULT);
+OPERATION(mount_first, nothing_mounted, mount_all, is_mounted_again, NOMEM | FAULT);
+OPERATION(self_read, has_self, self_read, more_than_none, NOMEM | FAULT);
+OPERATION(self_follow, has_self, self_follow, found, NOMEM | FAULT);
+OPERATION(directory, opens_directory, directory_read, five, NOMEM | FAULT);
+OPERATION(open_out, fault_linked, open_out, out_is_open, NOMEM | FAULT);
+OPERATION(open_in, fault_linked, open_in, in_is_open, NOMEM | FAULT);
+
+FAULT_MAIN

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Every call on an open port, failed at each point in turn: see fault.h. */
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <kselftest_harness.h>
+
+#include "fault.h"
+
+/* ------------------------------------------------------------------- bytes */
+
+/* The stream has begun: one byte went through. */
+static bool begun(struct try *t)
+{
+	char byte;
+
+	return fault_opened(t) && write(t->out, "", 1) == 1 && read(t->in, &byte, 1) == 1;
+}
+
+static bool filled_well(struct try *t)
+{
+	return fault_opened(t) && write(t->out, fault_data, LARGE) == LARGE;
+}
+
+static long write_small(struct try *t)
+{
+	return sys(write(t->out, fault_data, SMALL));
+}
+
+static long write_large(struct try *t)
+{
+	return sys(write(t->out, fault_data, LARGE));
+}
+
+static long write_parts(struct try *t)
+{
+	struct iovec parts[] = {
+		{ .iov_base = fault_data, .iov_len = 40 },
+		{ .iov_base = fault_data + 40, .iov_len = 0 },
+		{ .iov_base = fault_data + 40, .iov_len = SMALL - 40 },
+	};
+
+	return sys(writev(t->out, parts, 3));
+}
+
+/* What was written arrives, all of it and once. */
+static bool arrives(struct try *t, long result)
+{
+	return result > 0 && read_full(t->in, fault_back, result) == result &&
+	       pattern_is(fault_back, result, 1, 0) && sys(read(t->in, fault_back, 1)) == -EAGAIN;
+}
+
+static bool arrives_together(struct try *t, long result)
+{
+	return result == SMALL && arrives(t, result);
+}
+
+static long read_small(struct try *t)
+{
+	memset(fault_back, 0, SMALL);
+	return sys(read(t->in, fault_back, SMALL));
+}
+
+static long read_large(struct try *t)
+{
+	memset(fault_back, 0, LARGE);
+	return sys(read(t->in, fault_back, LARGE));
+}
+
+static long read_parts(struct try *t)
+{
+	struct iovec parts[] = {
+		{ .iov_base = fault_back, .iov_len = 40 },
+		{ .iov_base = fault_back + 40, .iov_len = SMALL - 40 },
+	};
+
+	memset(fault_back, 0, SMALL);
+	return sys(readv(t->in, parts, 2));
+}
+
+/* What was read before and what is left are all there was. */
+static bool nothing_is_lost_of(struct try *t, long result, long size)
+{
+	return result > 0 && unread(t->in) == size - result &&
+	       (result == size || read_full(t->in, fault_back + result, size - result) == size - result) &&
+	       pattern_is(fault_back, size, 1, 0);
+}
+
+static bool nothing_is_lost(struct try *t, long result)
+{
+	return nothing_is_lost_of(t, result, SMALL);
+}
+
+static bool nothing_much_is_lost(struct try *t, long result)
+{
+	return nothing_is_lost_of(t, result, LARGE);
+}
+
+static bool has_pipe(struct try *t)
+{
+	return fault_opened(t) && !pipe2(t->pipe, O_CLOEXEC) &&
+	       write(t->pipe[1], fault_data, SMALL) == SMALL;
+}
+
+static long splice_in(struct try *t)
+{
+	return sys(splice(t->pipe[0], NULL, t->out, NULL, SMALL, 0));
+}
+
+static bool has_empty_pipe(struct try *t)
+{
+	return fault_filled(t) && !pipe2(t->pipe, O_CLOEXEC);
+}
+
+static long splice_out(struct try *t)
+{
+	return sys(splice(t->in, NULL, t->pipe[1], NULL, SMALL, 0));
+}
+
+static bool spliced_out(struct try *t, long result)
+{
+	return result > 0 && read_full(t->pipe[0], fault_back, result) == result &&
+	       nothing_is_lost(t, result);
+}
+
+static bool has_file(struct try *t)
+{
+	t->file = memfd_create("fault", MFD_CLOEXEC);
+	return fault_opened(t) && t->file >= 0 && write(t->file, fault_data, SMALL) == SMALL &&
+	       !lseek(t->file, 0, SEEK_SET);
+}
+
+static long send_file(struct try *t)
+{
+	return sys(sendfile(t->out, t->file, NULL, SMALL));
+}
+
+/* ---------------------------------------------------------------- questions */
+
+static long end_stream(struct try *t)
+{
+	return sys(ioctl(t->out, FAASIN_IOC_END));
+}
+
+static bool stream_ended(struct try *t, long result)
+{
+	struct heard heard = pattern_read(t->in, SMALL, 1);
+
+	return heard.bytes == SMALL && heard.intact && !heard.end;
+}
+
+static long end_session(struct try *t)
+{
+	return sys(ioctl(t->in, FAASIN_IOC_END));
+}
+
+static bool session_ended(struct try *t, long result)
+{
+	return !read(t->in, fault_back, 1) && sys(write(t->out, fault_data, 1)) == -EPIPE;
+}
+
+static long abort_stream(struct try *t)
+{
+	struct faasin_abort abort = { .cause = FAASIN_CAUSE_SIGNAL, .code = 9, .pid = getpid() };
+
+	return sys(ioctl(t->out, FAASIN_IOC_ABORT, &abort));
+}
+
+static bool stream_aborted(struct try *t, long result)
+{
+	struct heard heard = pattern_read(t->in, SMALL, 1);
+
+	return heard.bytes == SMALL && heard.intact && heard.end == -ECONNABORTED;
+}
+
+static struct faasin_port_info info;
+
+static long ask_info(struct try *t)
+{
+	return sys(ioctl(t->in, FAASIN_IOC_INFO, &info));
+}
+
+static bool info_told(struct try *t, long result)
+{
+	return info.abi == FAASIN_ABI_VERSION && info.stream == 1 && info.unread == SMALL;
+}
+
+static long ask_unread(struct try *t)
+{
+	return unread(t->in);
+}
+
+static bool all_of_it(struct try *t, long result)
+{
+	return result == SMALL;
+}
+
+static long poll_both(struct try *t)
+{
+	struct pollfd fds[] = {
+		{ .fd = t->in, .events = POLLIN },
+		{ .fd = t->out, .events = POLLOUT },
+	};
+
+	return sys(poll(fds, 2, 0));
+}
+
+static long select_both(struct try *t)
+{
+	fd_set in, out;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(t->in, &in);
+	FD_SET(t->out, &out);
+	return sys(select((t->in > t->out ? t->in : t->out) + 1, &in, &out, NULL,
+			  &(struct timeval){ 0 }));
+}
+
+static bool has_epoll(struct try *t)
+{
+	t->file = epoll_create1(EPOLL_CLOEXEC);
+	return fault_filled(t) && t->file >= 0;
+}
+
+static long epoll_add(struct try *t)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return sys(epoll_ctl(t->file, EPOLL_CTL_ADD, t->in, &event));
+}
+
+static bool epoll_tells(struct try *t, long result)
+{
+	struct epoll_event event = { 0 };
+
+	return epoll_wait(t->file, &event, 1, 0) == 1 && event.events == EPOLLIN;
+}
+
+/* ------------------------------------------------------------------ closing */
+
+static long close_out(struct try *t)
+{
+	long result = sys(close(t->out));
+
+	t->out = -1;
+	return result;
+}
+
+static bool taken(struct try *t)
+{
+	return fault_filled(t) && read(t->in, fault_back, 1) == 1;
+}
+
+static long close_in(struct try *t)
+{
+	long result = sys(close(t->in));
+
+	t->in = -1;
+	return result;
+}
+
+static bool closed_early(struct try *t, long result)
+{
+	return sys(write(t->out, fault_data, 1)) == -EPIPE;
+}
+
+FAULT_TESTS
+
+/* The first write registers its process; from then on no memory is needed but for buffers,
+ * and the reserved page sees to it that these never are the writer's concern.
+ */
+OPERATION(write_first, fault_opened, write_small, arrives_together, NOMEM | FAULT);
+OPERATION(write, begun, write_small, arrives_together, FAULT);
+OPERATION(write_large, begun, write_large, arrives, FAULT);
+OPERATION(writev, begun, write_parts, arrives_together, FAULT);
+OPERATION(read, fault_filled, read_small, nothing_is_lost, FAULT);
+OPERATION(read_large, filled_well, read_large, nothing_much_is_lost, FAULT);
+OPERATION(readv, fault_filled, read_parts, nothing_is_lost, FAULT);
+OPERATION(splice_in, has_pipe, splice_in, arrives, NOMEM);
+OPERATION(splice_out, has_empty_pipe, splice_out, spliced_out, NOMEM);
+OPERATION(sendfile, has_file, send_file, arrives, NOMEM);
+OPERATION(end_stream, fault_filled, end_stream, stream_ended, 0);
+OPERATION(end_session, fault_filled, end_session, session_ended, 0);
+OPERATION(abort, fault_filled, abort_stream, stream_aborted, FAULT);
+OPERATION(info, fault_filled, ask_info, info_told, FAULT);
+OPERATION(fionread, fault_filled, ask_unread, all_of_it, FAULT);
+OPERATION(poll, fault_filled, poll_both, fault_two, NOMEM | FAULT);
+OPERATION(select, fault_filled, select_both, fault_two, NOMEM | FAULT);
+OPERATION(epoll_add, has_epoll, epoll_add, epoll_tells, NOMEM | FAULT);
+/* A close has nobody to tell. */
+OPERATION(close_out, fault_filled, close_out, stream_ended, 0);
+OPERATION(close_in, taken, close_in, closed_early, 0);
+
+FAULT_MAIN
