@@ -57,6 +57,7 @@ test_sources := $(wildcard selftests/*_test.c)
 test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
 test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
 example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+fuzz_programs := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/*.c))
 bench_programs := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd kmod/man/*.scd)
 man_pages := $(addprefix $(B)/man/,$(notdir $(man_sources:.scd=)))
@@ -100,8 +101,8 @@ endef
 
 .PHONY: module
 module: ## build build/kmod-KERNEL/faasin.ko: KERNEL=6.1|6.12|KDIR, default the running kernel
-	@$(call farm,kmod); \
-	$(KBUILD) -C "$$kdir" M="$$farm" modules
+	@$(call farm,kmod$(if $(KCOV),-kcov)); \
+	$(KBUILD) -C "$$kdir" M="$$farm" $(if $(KCOV),FAASIN_KCOV=y) modules
 
 .PHONY: module-if-possible
 module-if-possible:
@@ -197,6 +198,10 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	@mkdir -p $(@D)
 	$(PROGRAM) -luring -lpthread
 
+$(B)/fuzz/%: fuzz/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
+	@mkdir -p $(@D)
+	$(PROGRAM) -Iselftests -lpthread
+
 $(B)/bench/%: bench/%.c $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)
 	$(PROGRAM) -lpthread
@@ -231,6 +236,17 @@ detectors: ## see that what finds faults finds them, on the debug kernel
 fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1)
 	@$(MAKE) -s module KERNEL=debug
 	@vm-test/run --kernel debug -- env FAULT_ROUNDS=$(ROUNDS) selftests/run --verbose fault_control fault_data
+
+# Variables that a user gives: a shell has one called SECONDS that is none of his.
+FUZZ_KERNEL ?= debug
+FUZZ_SECONDS := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),300)
+
+.PHONY: fuzz-uapi
+fuzz-uapi: tools $(B)/fuzz/uapi ## fuzz all that user space can ask of the module (SECONDS=300 SEED=1 FUZZ_KERNEL=debug)
+	@$(MAKE) -s module KERNEL='$(FUZZ_KERNEL)' KCOV=1
+	@vm-test/run --kernel '$(FUZZ_KERNEL)' --mem 3G --timeout $$(($(FUZZ_SECONDS) + 400)) \
+		--module '$(B)/kmod-kcov-$(FUZZ_KERNEL)/faasin.ko' --output '$(B)/fuzz/output' -- \
+		fuzz/uapi-run --seconds '$(FUZZ_SECONDS)' $(if $(SEED),--seed '$(SEED)') --verbose
 
 .PHONY: demo
 demo: ## install what is missing, build, and stream text through two containers in a guest
@@ -296,4 +312,5 @@ uninstall: ## undo install
 clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says where)
 	rm -rf $(B)
 
--include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d)
+-include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
+	$(fuzz_programs:=.d)
