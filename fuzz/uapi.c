@@ -50,6 +50,7 @@
 #define TICK_NS		20000000	/* longest time that a call blocks */
 #define TEXT_MAX	8192
 #define RECORDS		16
+#define FAILURES_MAX	10		/* the rest would be the same */
 #define BUFFER		(256 * 1024)
 #define BASE		"/tmp/faasin-fuzz"
 
@@ -62,26 +63,43 @@ enum kind {
 	K_PROTECTION, K_SMALL, K_LIMIT, K_RARE,
 };
 
-#define TABLE(name, ...) static const char *const name[] = { __VA_ARGS__ }
-
 /* Where values are words, so that texts outlive changes to these tables. */
-TABLE(paths, "sys/fz0/a/faasout", "sys/fz0/b/faasin", "sys/fz0/b/faasout", "sys/fz0/c/faasin",
-      "sys/fz0/a/out1", "sys/fz0/b/in1", "sys/fz1/a/faasout", "sys/fz1/b/faasin",
-      "sys/fz0/a/faasin", "sys/fz0/c/faasout", "sys/self/faasout", "sys/self/faasin",
-      "sys/fz0/self/faasin", "sys/fz2/a/faasout", "sys/fz2/b/faasin", "sys", "sys/fz0", "sys/fz0/a",
-      "sys/self", "sys/none", "m0", "m0/a/faasout", "m0/b/faasin", "m0/fz0/a/faasout",
-      "m1", "m1/faasout", "m1/faasin", "m1/self/faasin", "m2/fz0/b/faasin", "file");
-TABLE(names, "fz0", "fz1", "fz2", "a", "b", "c", "d", "faasin", "faasout", "in1", "out1", "self",
-      ".bad", "b/ad", "none",
-      "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
-      "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn");
-TABLE(options, "-", "workflow=fz0", "workflow=fz0,stage=a", "workflow=fz0,stage=b", "workflow=fz1",
-      "workflow=none", "stage=a", "workflow=fz0,stage=none", "workflow", "workflow=,stage=",
-      "other=1", "workflow=fz0,workflow=fz1", "ro", "workflow=fz0,stage=a,stage=b");
-TABLE(places, "m0", "m1", "m2", "sys", "none", "file");
-TABLE(cgroups, "fuzz-w0", "fuzz-s0", "fuzz-s1", "fuzz-w1", "fuzz-none", ".", "..");
-TABLE(ioctls, "end", "abort", "info", "fionread", "fionbio", "fioasync", "tcgets", "fioclex",
-      "number");
+static const char *const paths[] = {
+	"sys/fz0/a/faasout", "sys/fz0/b/faasin", "sys/fz0/b/faasout", "sys/fz0/c/faasin",
+	"sys/fz0/a/out1", "sys/fz0/b/in1", "sys/fz1/a/faasout", "sys/fz1/b/faasin",
+	"sys/fz0/a/faasin", "sys/fz0/c/faasout", "sys/self/faasout", "sys/self/faasin",
+	"sys/fz0/self/faasin", "sys/fz2/a/faasout", "sys/fz2/b/faasin", "sys", "sys/fz0",
+	"sys/fz0/a", "sys/self", "sys/none", "m0", "m0/a/faasout", "m0/b/faasin",
+	"m0/fz0/a/faasout", "m0/faasout", "m0/faasin", "m1", "m1/faasout", "m1/faasin",
+	"m1/self/faasin", "m2/fz0/b/faasin", "file",
+};
+
+static const char *const names[] = {
+	"fz0", "fz1", "fz2", "a", "b", "c", "d", "faasin", "faasout", "in1", "out1", "self",
+	".bad", "b/ad", "none",
+	"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+	"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+};
+
+static const char *const options[] = {
+	"-", "workflow=fz0", "workflow=fz0,stage=a", "workflow=fz0,stage=b", "workflow=fz1",
+	"workflow=none", "stage=a", "workflow=fz0,stage=none", "workflow", "workflow=,stage=",
+	"other=1", "workflow=fz0,workflow=fz1", "ro", "workflow=fz0,stage=a,stage=b",
+};
+
+static const char *const places[] = {
+	"m0", "m1", "m2", "sys", "none", "file",
+};
+
+static const char *const cgroups[] = {
+	"fuzz-w0", "fuzz-s0", "fuzz-s1", "fuzz-w1", "fuzz-none", ".", "..",
+};
+
+#define CGROUPS_OWN	(ARRAY_SIZE(cgroups) - 2)	/* the other two are what these are in */
+
+static const char *const ioctls[] = {
+	"end", "abort", "info", "fionread", "fionbio", "fioasync", "tcgets", "fioclex", "number",
+};
 
 struct words {
 	const char *const *word;
@@ -197,6 +215,13 @@ static void violation(const char *text)
 		snprintf(shared->violation, sizeof(shared->violation), "%s", text);
 }
 
+/* Stopped, it would not end. */
+static int deadly(uint64_t number)
+{
+	number %= 32;
+	return number >= SIGSTOP && number <= SIGTTOU ? SIGKILL : number;
+}
+
 static bool is_port(int fd)
 {
 	struct faasin_port_info info;
@@ -273,8 +298,8 @@ static long call_epoll(struct thread *t, const struct call *c)
 static long call_epoll_ctl(struct thread *t, const struct call *c)
 {
 	struct epoll_event event = {
-		.events = c->arg[2] | (c->arg[3] & 1 ? EPOLLET : 0) | (c->arg[3] & 2 ? EPOLLONESHOT : 0) |
-			(c->arg[3] & 4 ? EPOLLEXCLUSIVE : 0),
+		.events = c->arg[2] | (c->arg[3] & 1 ? EPOLLET : 0) |
+			(c->arg[3] & 2 ? EPOLLONESHOT : 0) | (c->arg[3] & 4 ? EPOLLEXCLUSIVE : 0),
 	};
 
 	return epoll_ctl(slot(c->arg[0]), 1 + c->arg[4] % 3, slot(c->arg[1]), &event);
@@ -293,9 +318,11 @@ static long call_ioctl(struct thread *t, const struct call *c)
 		FAASIN_IOC_END, FAASIN_IOC_ABORT, FAASIN_IOC_INFO, FIONREAD, FIONBIO, FIOASYNC,
 		TCGETS, FIOCLEX,
 	};
-	unsigned long number = c->arg[1] < ARRAY_SIZE(numbers) ? numbers[c->arg[1]] : c->arg[3];
+	unsigned long number = c->arg[1] < ARRAY_SIZE(numbers) ? numbers[c->arg[1]] :
+		_IO(FAASIN_IOC_MAGIC, c->arg[3]);
 	struct faasin_abort argument = {
-		.cause = c->arg[3], .code = c->arg[4], .pid = c->arg[5] & 1 ? getpid() : (int32_t)c->arg[5],
+		.cause = c->arg[3], .code = c->arg[4],
+		.pid = c->arg[5] & 1 ? getpid() : (int32_t)c->arg[5],
 		.reserved = c->arg[5] >> 32,
 	};
 	uint8_t *p = pointer(c->arg[2], 16);
@@ -402,7 +429,7 @@ static long call_fork(struct thread *t, const struct call *c)
 	if (c->arg[2])
 		(void)!write(slot(c->arg[1]), buffer, length(c->arg[2], 0));
 	if (c->arg[0] & 2)
-		kill(getpid(), c->arg[3] % 32);
+		kill(getpid(), deadly(c->arg[3]));
 	if (c->arg[0] & 4) /* whoever made it is gone first, and then it is killed */
 		usleep(50000);
 	_exit(c->arg[4]);
@@ -411,7 +438,7 @@ static long call_fork(struct thread *t, const struct call *c)
 static long call_die(struct thread *t, const struct call *c)
 {
 	if (c->arg[0] & 1)
-		return kill(getpid(), c->arg[1] % 32);
+		return kill(getpid(), deadly(c->arg[1]));
 	if (c->arg[0] & 2) /* this thread only, with files that others share */
 		syscall(SYS_exit, c->arg[2] & 0xff);
 	_exit(c->arg[2]);
@@ -448,7 +475,8 @@ static long call_fsmount(struct thread *t, const struct call *c)
 	if (c->arg[3] & 64)
 		syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
 	if (fd >= 0)
-		syscall(SYS_move_mount, fd, "", AT_FDCWD, places[c->arg[0]], MOVE_MOUNT_F_EMPTY_PATH);
+		syscall(SYS_move_mount, fd, "", AT_FDCWD, places[c->arg[0]],
+			MOVE_MOUNT_F_EMPTY_PATH);
 	close(fs);
 	return keep(c->arg[4], fd);
 }
@@ -546,6 +574,8 @@ static long call_cgroup_limit(struct thread *t, const struct call *c)
 {
 	char text[32];
 
+	if (c->arg[0] >= CGROUPS_OWN)
+		return -1;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)c->arg[1]);
 	return cgroup_write(cgroups[c->arg[0]], "memory.max", text) ? -1 : 0;
 }
@@ -669,7 +699,7 @@ static void drain(int fd, uint64_t times)
 /* Arguments: socket, command, flags, bytes cut off the end, header, answers to read. */
 static long call_netlink(struct thread *t, const struct call *c)
 {
-	_Alignas(8) uint8_t msg[4096] = { 0 };
+	uint8_t msg[4096] __attribute__((aligned(8))) = { 0 };
 	struct nlmsghdr *hdr = (void *)msg;
 	struct genlmsghdr *genl = (void *)(msg + NLMSG_HDRLEN);
 	size_t at = NLMSG_HDRLEN + GENL_HDRLEN, nest[ATTRS_MAX], depth = 0, i, cut;
@@ -812,14 +842,15 @@ static uint64_t random_value(enum kind kind)
 	case K_SIZE:
 		if (one_in(4))
 			return chance(70000);
-		return PICK(0, 1, 2, 100, 4095, 4096, 4097, 8191, 8192, 8193, 12288, 65535, 65536, 65537,
-			    131072, 200000, INT32_MAX, UINT64_MAX, 1ull << 40);
+		return PICK(0, 1, 2, 100, 4095, 4096, 4097, 8191, 8192, 8193, 12288, 65535,
+			    65536, 65537, 131072, 200000, INT32_MAX, UINT64_MAX, 1ull << 40);
 	case K_POINTER:
 		return one_in(6) ? chance(6) : 0;
 	case K_POLL:
 		return one_in(3) ? chance(0x4000) : PICK(POLLIN, POLLOUT, POLLIN | POLLOUT, 0);
 	case K_FCNTL:
-		return PICK(0, O_NONBLOCK, O_NONBLOCK, O_APPEND, O_DIRECT, O_ASYNC, 4096, 1 << 20, 1);
+		return PICK(0, O_NONBLOCK, O_NONBLOCK, O_APPEND, O_DIRECT, O_ASYNC, 4096,
+			    1 << 20, 1);
 	case K_SPLICE:
 		return one_in(8) ? chance(32) : SPLICE_F_NONBLOCK;
 	case K_SIGNAL:
@@ -829,7 +860,8 @@ static uint64_t random_value(enum kind kind)
 	case K_NLFLAGS:
 		if (one_in(4))
 			return chance(0x1000);
-		return PICK(0, NLM_F_ACK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_DUMP, NLM_F_REPLACE);
+		return PICK(0, NLM_F_ACK, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_DUMP,
+			    NLM_F_REPLACE);
 	case K_PROTECTION:
 		return PICK(PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE, PROT_EXEC, 0);
 	case K_LIMIT:
@@ -851,7 +883,8 @@ struct form {
 
 static const struct form forms[][9] = {
 	[FAASIN_CMD_WORKFLOW_GET] = { { 's', FAASIN_A_WORKFLOW_NAME } },
-	[FAASIN_CMD_WORKFLOW_NEW] = { { 's', FAASIN_A_WORKFLOW_NAME }, { 'd', FAASIN_A_WORKFLOW_FLAGS },
+	[FAASIN_CMD_WORKFLOW_NEW] = { { 's', FAASIN_A_WORKFLOW_NAME },
+		{ 'd', FAASIN_A_WORKFLOW_FLAGS },
 		{ 'f', FAASIN_A_WORKFLOW_CGROUP_FD } },
 	[FAASIN_CMD_WORKFLOW_DEL] = { { 's', FAASIN_A_WORKFLOW_NAME },
 		{ 'q', FAASIN_A_WORKFLOW_GENERATION } },
@@ -886,11 +919,17 @@ static uint64_t name_value(const char *name)
 static uint64_t random_payload(char form)
 {
 	switch (form) {
-	case 's': return random_value(K_WORD);
-	case 'd': return one_in(4) ? random_next(&seed) : PICK(0, 1, 2, 0644, 0777, 65534);
-	case 'q': return one_in(4) ? random_next(&seed) : PICK(1, 2, 4096, 8192, 65536, 1 << 20, 1 << 30);
-	case 'f': return chance(SLOTS);
-	default: return chance(80);
+	case 's':
+		return random_value(K_WORD);
+	case 'd':
+		return one_in(4) ? random_next(&seed) : PICK(0, 1, 2, 0644, 0777, 65534);
+	case 'q':
+		return one_in(4) ? random_next(&seed) :
+			PICK(1, 2, 4096, 8192, 65536, 1 << 20, 1 << 30);
+	case 'f':
+		return chance(SLOTS);
+	default:
+		return chance(80);
 	}
 }
 
@@ -1056,8 +1095,8 @@ static void mutate(struct program *p, const struct program *other)
 		case 2:
 			i = chance(p->ncalls);
 			if (p->ncalls > 1) {
-				memmove(&p->call[i], &p->call[i + 1], (p->ncalls - i - 1) * sizeof(c));
 				p->ncalls--;
+				memmove(&p->call[i], &p->call[i + 1], (p->ncalls - i) * sizeof(c));
 			}
 			break;
 		case 3:
@@ -1105,7 +1144,8 @@ static void program_print(FILE *to, const struct program *p)
 			if (words.count)
 				fprintf(to, " %s", words.word[c->arg[n]]);
 			else
-				fprintf(to, c->arg[n] > 9 ? " 0x%llx" : " %llu", (unsigned long long)c->arg[n]);
+				fprintf(to, c->arg[n] > 9 ? " 0x%llx" : " %llu",
+					(unsigned long long)c->arg[n]);
 		}
 		for (n = 0; n < c->nattrs; n++) {
 			const struct attr *a = &c->attr[n];
@@ -1122,6 +1162,8 @@ static void program_print(FILE *to, const struct program *p)
 	}
 	fputs("end\n", to);
 }
+
+#define BLANKS	"\t\n "
 
 static bool parse_word(struct words words, const char *word, uint64_t *value)
 {
@@ -1162,17 +1204,17 @@ static bool parse_call(struct call *c, char *line)
 	unsigned int n = 0;
 
 	memset(c, 0, sizeof(*c));
-	word = strtok_r(line, " \n", &state);
+	word = strtok_r(line, BLANKS, &state);
 	while (c->thread <= BOTH && strcmp(thread_names[c->thread], word))
 		c->thread++;
-	word = strtok_r(NULL, " \n", &state);
+	word = strtok_r(NULL, BLANKS, &state);
 	if (c->thread > BOTH || !word)
 		return false;
 	while (c->op < ARRAY_SIZE(ops) && strcmp(ops[c->op].name, word))
 		c->op++;
 	if (c->op == ARRAY_SIZE(ops))
 		return false;
-	while ((word = strtok_r(NULL, " \n", &state))) {
+	while ((word = strtok_r(NULL, BLANKS, &state))) {
 		enum kind kind = n < ARGS_MAX ? ops[c->op].kind[n] : K_NONE;
 		struct words words = words_of(kind);
 		uint64_t fail;
@@ -1184,11 +1226,9 @@ static bool parse_call(struct call *c, char *line)
 		} else if (kind == K_NONE) {
 			if (ops[c->op].call != call_netlink || !parse_attr(c, word))
 				return false;
-		} else if (words.count ? !parse_word(words, word, &c->arg[n]) :
-			   !parse_number(word, &c->arg[n])) {
+		} else if (words.count ? !parse_word(words, word, &c->arg[n++]) :
+			   !parse_number(word, &c->arg[n++])) {
 			return false;
-		} else {
-			n++;
 		}
 	}
 	return n == ARGS_MAX || ops[c->op].kind[n] == K_NONE;
@@ -1212,7 +1252,8 @@ static int program_parse(FILE *from, const char *path, unsigned int *number, str
 			p->processes = *line == 'p';
 		} else if (begun && !strcmp(line, "end") && p->ncalls) {
 			return 1;
-		} else if (!begun || p->ncalls == CALLS_MAX || !parse_call(&p->call[p->ncalls++], line)) {
+		} else if (!begun || p->ncalls == CALLS_MAX ||
+			   !parse_call(&p->call[p->ncalls++], line)) {
 			fprintf(stderr, "uapi: %s: line %u is no call\n", path, *number);
 			return -1;
 		}
@@ -1235,7 +1276,8 @@ static void thread_start(struct thread *t, int number)
 	for (i = 0; i < 2; i++) {
 		t->nl[i] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 		if (i)
-			setsockopt(t->nl[i], SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &events, sizeof(events));
+			setsockopt(t->nl[i], SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &events,
+				   sizeof(events));
 	}
 	event._sigev_un._tid = syscall(SYS_gettid);
 	if (!timer_create(CLOCK_MONOTONIC, &event, &t->timer))
@@ -1368,7 +1410,8 @@ static int stage_new(const char *workflow, const char *name, const char *port, u
 		     int cgroup)
 {
 	/* Not in blocks of their own: values live as long as the block around them. */
-	const struct nl_attr ports = NL_NEST(FAASIN_A_STAGE_PORT, NL_STR(FAASIN_A_PORT_NAME, port ?: ""),
+	const struct nl_attr ports = NL_NEST(FAASIN_A_STAGE_PORT,
+					     NL_STR(FAASIN_A_PORT_NAME, port ?: ""),
 					     NL_U32(FAASIN_A_PORT_DIRECTION, direction));
 	const struct nl_attr member = NL_U32(FAASIN_A_STAGE_CGROUP_FD, cgroup);
 	const struct nl_attr end = { NL_END, 0, NULL, NULL };
@@ -1399,12 +1442,21 @@ static int link_new(const char *workflow, const char *src, const char *dst, uint
 			       NL_U32(FAASIN_A_LINK_EARLY_CLOSE, early)));
 }
 
+static uint64_t first_mount;
+
+static uint64_t mount_id(void)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, MOUNT_POINT, 0, STATX_MNT_ID, &st) ? 0 : st.stx_mnt_id;
+}
+
 /*
  * What every program finds: the workflow fz0, for which fuzz-w0 pays, with a chain of
  * three stages, of which b is bound to fuzz-s0; and fz1, for which nobody pays,
  * and whose link takes one page.
  */
-static int world_reset(void)
+static int world_reset(bool cgroups_too)
 {
 	static const char *const made[] = { "fuzz-w0", "fuzz-s0" };
 	int error = delete_all(), payer, member, i;
@@ -1413,10 +1465,13 @@ static int world_reset(void)
 	for (i = 0; i < 3; i++)
 		while (!umount2(places[i], MNT_DETACH))
 			;
-	/* One that is full of the dead, or the deed of a call, is not ours to wait for. */
-	for (i = 0; i < (int)ARRAY_SIZE(cgroups) - 2; i++)
+	/* What was mounted over the mount that paths lead through. */
+	while (mount_id() != first_mount && !umount2(MOUNT_POINT, MNT_DETACH))
+		;
+	/* They take longer than all else: only after a program that had to do with them. */
+	for (i = 0; cgroups_too && i < (int)CGROUPS_OWN; i++)
 		cgroup_remove(cgroups[i]);
-	for (i = 0; i < (int)ARRAY_SIZE(made); i++) {
+	for (i = 0; cgroups_too && i < (int)ARRAY_SIZE(made); i++) {
 		snprintf(path, sizeof(path), CGROUPS "/%s", made[i]);
 		if (mkdir(path, 0755) && errno == EEXIST)
 			cgroup_write(made[i], "memory.max", "max");
@@ -1433,7 +1488,8 @@ static int world_reset(void)
 	error = error ?: link_new("fz0", "b", "c", 1 * MIB, FAASIN_EARLY_CLOSE_DRAIN);
 	error = error ?: nl_call(&control, FAASIN_CMD_WORKFLOW_NEW, NLM_F_EXCL,
 				 NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, "fz1"),
-					 NL_U32(FAASIN_A_WORKFLOW_FLAGS, FAASIN_WORKFLOW_F_UNCHARGED)));
+					 NL_U32(FAASIN_A_WORKFLOW_FLAGS,
+						FAASIN_WORKFLOW_F_UNCHARGED)));
 	error = error ?: stage_new("fz1", "a", NULL, 0, -1);
 	error = error ?: stage_new("fz1", "b", NULL, 0, -1);
 	error = error ?: link_new("fz1", "a", "b", PAGE, FAASIN_EARLY_CLOSE_EPIPE);
@@ -1495,6 +1551,16 @@ static time_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec;
+}
+
+static double spent_world, spent_calls;
+
+static double clock_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* What is under way has to be known after a crash. */
@@ -1586,8 +1652,20 @@ static bool sweep(pid_t group)
 	}
 }
 
+static bool has_cgroups(const struct program *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->ncalls; i++)
+		if (!strncmp(ops[p->call[i].op].name, "cgroup", 6))
+			return true;
+	return false;
+}
+
 static bool run_program(const struct program *p)
 {
+	static bool cgroups_used = true;
+	double start = clock_now(), made, done;
 	struct pollfd end = { .events = POLLIN };
 	const char *complaint;
 	size_t found;
@@ -1595,12 +1673,15 @@ static bool run_program(const struct program *p)
 	int error, i;
 
 	runs++;
-	error = world_reset();
+	error = world_reset(cgroups_used);
+	cgroups_used = has_cgroups(p);
 	if (error) {
-		fprintf(stderr, "uapi: the world cannot be made: %s (%s)\n", strerror(error), control.text);
+		fprintf(stderr, "uapi: the world cannot be made: %s (%s)\n", strerror(error),
+			control.text);
 		fail(p, "the program before this one left a world that cannot be made anew");
 		return false;
 	}
+	made = clock_now();
 	record_program(p);
 	shared->waiting = 0;
 	for (i = 0; i < 2 && cover[i]; i++)
@@ -1621,6 +1702,9 @@ static bool run_program(const struct program *p)
 		fail(p, "it cannot be killed");
 		return false;
 	}
+	done = clock_now();
+	spent_world += made - start;
+	spent_calls += done - made;
 	if (runs % 4 == 0 || want.replay)
 		nl_list(&control, FAASIN_CMD_LINK_GET, NL_NONE, check_link, NULL);
 	if (shared->violation[0]) {
@@ -1636,11 +1720,8 @@ static bool run_program(const struct program *p)
 	}
 	found = new_edges();
 	nedges += found;
-	if (found && ncorpus < CORPUS_MAX) {
+	if (found && ncorpus < CORPUS_MAX)
 		corpus[ncorpus++] = *p;
-		if (want.keep)
-			save(want.keep, "program", ncorpus, p);
-	}
 	return true;
 }
 
@@ -1816,6 +1897,13 @@ static bool prepare(void)
 		return false;
 	}
 	close(fd);
+	/* Programs may try to change anything here, and the next one has to find it as it was. */
+	if (mount(BASE, BASE, NULL, MS_BIND, NULL) ||
+	    mount(NULL, BASE, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL)) {
+		fprintf(stderr, "uapi: %s cannot be made read-only: %s\n", BASE, strerror(errno));
+		return false;
+	}
+	first_mount = mount_id();
 	error = -cgroup_make("fuzz-w0");
 	if (error) {
 		fprintf(stderr, "uapi: no cgroup that pays: %s\n", strerror(error));
@@ -1861,6 +1949,7 @@ static void engine(void)
 {
 	struct program p, *other = malloc(sizeof(*other));
 	bool guided, faults, good = true;
+	size_t i;
 	int error;
 
 	kernel_log = log_open();
@@ -1884,14 +1973,15 @@ static void engine(void)
 		result(take_seeds(), "all seeds are programs, and ran");
 		good = !failures;
 	}
-	while (good && !want.replay && now() < began + want.seconds &&
+	while (good && !want.replay && failures < FAILURES_MAX && now() < began + want.seconds &&
 	       !(want.runs && runs >= want.runs)) {
 		progress(false);
 		if (!ncorpus || one_in(guided ? 8 : 2)) {
 			fresh(&p);
 		} else {
 			/* What came last is what was followed least. */
-			p = corpus[one_in(2) ? chance(ncorpus) : ncorpus - 1 - chance((ncorpus + 3) / 4)];
+			p = corpus[one_in(2) ? chance(ncorpus) :
+				   ncorpus - 1 - chance((ncorpus + 3) / 4)];
 			*other = corpus[chance(ncorpus)];
 			mutate(&p, other);
 		}
@@ -1901,6 +1991,9 @@ static void engine(void)
 	printf("%ld executions in %ld s (%.1f/s), %zu programs in the corpus, %zu edges, %llu faults injected\n",
 	       runs, (long)(now() - began), (double)runs / (now() - began ?: 1), ncorpus, nedges,
 	       (unsigned long long)shared->injected);
+	printf("of this, %.1f s to make the world and %.1f s to execute\n", spent_world, spent_calls);
+	for (i = 0; want.keep && i < ncorpus; i++)
+		save(want.keep, "program", i, &corpus[i]);
 	if (want.verbose)
 		print_calls();
 
@@ -1998,7 +2091,7 @@ static void usage(void)
 	     "  --seeds DIR    what to start from (fuzz/seeds/uapi)\n"
 	     "  --replay FILE  only execute FILE's programs, in order\n"
 	     "  --record FILE  keep the last 16 programs in FILE, in place of the kernel's log\n"
-	     "  --keep DIR     write what joins the corpus there\n"
+	     "  --keep DIR     at the end, write the corpus there\n"
 	     "  --failures DIR write what fails there\n"
 	     "  --unload       at the end, unmount and unload the module: it must be possible\n"
 	     "  --verbose      at the end, print how often each call was made\n"
@@ -2034,18 +2127,42 @@ static void parse_options(int argc, char **argv)
 	want.seed = 1;
 	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
 		switch (option) {
-		case 's': want.seconds = number(optarg, "seconds"); break;
-		case 'r': want.runs = number(optarg, "runs"); break;
-		case 'S': want.seed = number(optarg, "seed"); break;
-		case 'd': want.seeds = optarg; break;
-		case 'p': want.replay = optarg; break;
-		case 'R': want.record = optarg; break;
-		case 'k': want.keep = directory(optarg); break;
-		case 'f': want.failures = directory(optarg); break;
-		case 'u': want.unload = true; break;
-		case 'v': want.verbose = true; break;
-		case 'h': usage(); exit(0);
-		default: fprintf(stderr, "uapi: see --help\n"); exit(2);
+		case 's':
+			want.seconds = number(optarg, "seconds");
+			break;
+		case 'r':
+			want.runs = number(optarg, "runs");
+			break;
+		case 'S':
+			want.seed = number(optarg, "seed");
+			break;
+		case 'd':
+			want.seeds = optarg;
+			break;
+		case 'p':
+			want.replay = optarg;
+			break;
+		case 'R':
+			want.record = optarg;
+			break;
+		case 'k':
+			want.keep = directory(optarg);
+			break;
+		case 'f':
+			want.failures = directory(optarg);
+			break;
+		case 'u':
+			want.unload = true;
+			break;
+		case 'v':
+			want.verbose = true;
+			break;
+		case 'h':
+			usage();
+			exit(0);
+		default:
+			fprintf(stderr, "uapi: see --help\n");
+			exit(2);
 		}
 	}
 	if (optind < argc) {
@@ -2075,7 +2192,8 @@ int main(int argc, char **argv)
 	}
 	want.seeds = realpath(want.seeds, NULL) ?: want.seeds;
 	log = log_open();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
 	if (shared == MAP_FAILED || log < 0) {
 		fprintf(stderr, "uapi: cannot start: %s\n", strerror(errno));
 		return 2;
