@@ -1991,7 +1991,8 @@ static void engine(void)
 	printf("%ld executions in %ld s (%.1f/s), %zu programs in the corpus, %zu edges, %llu faults injected\n",
 	       runs, (long)(now() - began), (double)runs / (now() - began ?: 1), ncorpus, nedges,
 	       (unsigned long long)shared->injected);
-	printf("of this, %.1f s to make the world and %.1f s to execute\n", spent_world, spent_calls);
+	printf("of this, %.1f s to make the world and %.1f s to execute\n", spent_world,
+	       spent_calls);
 	for (i = 0; want.keep && i < ncorpus; i++)
 		save(want.keep, "program", i, &corpus[i]);
 	if (want.verbose)
