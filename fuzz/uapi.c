@@ -418,10 +418,26 @@ static long call_mmap(struct thread *t, const struct call *c)
 	return 0;
 }
 
+/*
+ * A fork starts over when a signal comes: where it takes longer than a tick, as in an
+ * emulated guest of a debug kernel, it would hardly ever get done.
+ */
+static void hold_ticks(bool hold)
+{
+	sigset_t tick;
+
+	sigemptyset(&tick);
+	sigaddset(&tick, SIGALRM);
+	pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &tick, NULL);
+}
+
 static long call_fork(struct thread *t, const struct call *c)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	hold_ticks(true);
+	pid = fork();
+	hold_ticks(false);
 	if (pid)
 		return pid;
 	if (c->arg[0] & 1)
@@ -1335,6 +1351,7 @@ static void *second(void *arg)
 	struct thread t;
 
 	thread_start(&t, 1);
+	hold_ticks(false);
 	meet();
 	execute_calls(&t, 1);
 	return NULL;
@@ -1359,6 +1376,7 @@ static void execute(const struct program *p)
 		slots[i] = -1;
 	thread_start(&t, 0);
 	execute_calls(&t, BOTH);
+	hold_ticks(true);
 	if (p->processes) {
 		pid = fork();
 		if (!pid) {
@@ -1368,6 +1386,7 @@ static void execute(const struct program *p)
 	} else if (pthread_create(&thread, NULL, second, NULL)) {
 		_exit(1);
 	}
+	hold_ticks(false);
 	meet();
 	execute_calls(&t, 0);
 	if (!p->processes)
