@@ -42,7 +42,13 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_event *event,
 	struct nlattr *tb[FAASIN_A_EVENT_MAX + 1];
 	int ret;
 
-	ret = faasctl__parse(hdr, tb, FAASIN_A_EVENT_MAX, event_policy, err);
+	ret = faasctl__parse(hdr, tb, FAASIN_A_EVENT_MAX, event_policy,
+			     1u << FAASIN_A_EVENT_WORKFLOW |
+			     1u << FAASIN_A_EVENT_STAGE |
+			     1u << FAASIN_A_EVENT_SRC_STAGE |
+			     1u << FAASIN_A_EVENT_SRC_PORT |
+			     1u << FAASIN_A_EVENT_DST_STAGE |
+			     1u << FAASIN_A_EVENT_DST_PORT, err);
 	if (ret)
 		return ret;
 	*event = (struct faasctl_event){

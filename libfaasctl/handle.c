@@ -27,10 +27,8 @@ static int info_get(struct faasctl *ctl, struct faasctl_info *info,
 	ret = faasctl__call(ctl, msg, &reply, err);
 	if (ret)
 		return ret;
-	if (!reply)
-		return faasctl__fail(err, EBADMSG,
-				     "the kernel's answer is empty");
-	ret = faasctl__parse(reply->hdr, tb, FAASIN_A_INFO_MAX, info_policy, err);
+	ret = faasctl__parse(reply->hdr, tb, FAASIN_A_INFO_MAX, info_policy, 0,
+			     err);
 	if (ret)
 		return ret;
 	memset(info, 0, sizeof(*info));

@@ -79,7 +79,10 @@ struct nl_msg *faasctl__request(struct faasctl *ctl, int cmd, int flags);
 int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
 		  struct faasctl__reply **replies, struct faasctl_error *err);
 int faasctl__parse(const struct nlmsghdr *hdr, struct nlattr **tb, int max,
-		   const struct nla_policy *policy, struct faasctl_error *err);
+		   const struct nla_policy *policy, uint32_t names,
+		   struct faasctl_error *err);
+int faasctl__check_names(struct nlattr **tb, uint32_t names,
+			 struct faasctl_error *err);
 void faasctl__replies_free(struct faasctl__reply **replies);
 
 static inline void faasctl__msg_freep(struct nl_msg **msg)

@@ -84,7 +84,13 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
 	struct nlattr *tb[FAASIN_A_LINK_MAX + 1];
 	int ret;
 
-	ret = faasctl__parse(hdr, tb, FAASIN_A_LINK_MAX, link_policy, err);
+	ret = faasctl__parse(hdr, tb, FAASIN_A_LINK_MAX, link_policy,
+			     1u << FAASIN_A_LINK_WORKFLOW |
+			     1u << FAASIN_A_LINK_SRC_STAGE |
+			     1u << FAASIN_A_LINK_SRC_PORT |
+			     1u << FAASIN_A_LINK_DST_STAGE |
+			     1u << FAASIN_A_LINK_DST_PORT |
+			     1u << FAASIN_A_LINK_CAUSE_STAGE, err);
 	if (ret)
 		return ret;
 	if (!tb[FAASIN_A_LINK_WORKFLOW] || !tb[FAASIN_A_LINK_SRC_STAGE] ||

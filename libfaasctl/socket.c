@@ -17,6 +17,9 @@
 /* How often a list that changed while it was read is read again. */
 #define TRIES	8
 
+/* The largest errno that the kernel gives. */
+#define ERRNO_MAX	4095
+
 /* Room for a stage with all its ports. */
 #define REQUEST_SIZE	16384
 
@@ -142,10 +145,10 @@ static const char *extack_text(const struct nlmsghdr *hdr)
 		return NULL;
 	attr = nla_find((struct nlattr *)((char *)nlmsg_data(hdr) + skip),
 			len - skip, NLMSGERR_ATTR_MSG);
-	if (!attr || nla_len(attr) < 1)
+	if (!attr || nla_len(attr) < 2)
 		return NULL;
 	text = nla_data(attr);
-	return text[nla_len(attr) - 1] ? NULL : text;
+	return !text[0] || text[nla_len(attr) - 1] ? NULL : text;
 }
 
 /* The result that an NLMSG_ERROR or NLMSG_DONE carries. */
@@ -165,6 +168,9 @@ static int result(const struct nlmsghdr *hdr, struct faasctl_error *err)
 	memcpy(&code, nlmsg_data(hdr), sizeof(code));
 	if (code >= 0)
 		return 0;
+	if (code < -ERRNO_MAX)
+		return faasctl__fail(err, EBADMSG,
+				     "the kernel's answer is malformed");
 	text = extack_text(hdr);
 	if (text)
 		return faasctl__fail(err, -code, "%s", text);
@@ -237,7 +243,8 @@ static int answer(struct faasctl *ctl, struct faasctl__reply **replies,
 
 /*
  * Sends a request and waits for its end. @replies, if not NULL, receives the
- * messages of the answer, the caller's to free; none on failure.
+ * messages of the answer, the caller's to free; none on failure, and one at least if
+ * it was not a listing that was asked for.
  */
 int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
 		  struct faasctl__reply **replies, struct faasctl_error *err)
@@ -256,20 +263,43 @@ int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
 		if (ret || !interrupted)
 			break;
 	}
+	/* A listing may have nothing in it. */
+	if (!ret && replies && !*replies &&
+	    (nlmsg_hdr(msg)->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+		ret = faasctl__fail(err, EBADMSG, "the kernel's answer is empty");
 	if (ret && replies)
 		faasctl__replies_free(replies);
 	return ret;
 }
 
+/*
+ * Whoever is given a name may rely on what names are: how long, and that they can be
+ * printed. @names: a bit for each attribute that is one, where it is there.
+ */
+int faasctl__check_names(struct nlattr **tb, uint32_t names,
+			 struct faasctl_error *err)
+{
+	int i;
+
+	for (i = 0; names; i++, names >>= 1)
+		if (names & 1 && tb[i] &&
+		    faasctl_name_check("any", nla_get_string(tb[i]), NULL))
+			return faasctl__fail(err, EBADMSG,
+				"the kernel's answer has a name that is none");
+	return 0;
+}
+
+/* @names: as of faasctl__check_names() */
 int faasctl__parse(const struct nlmsghdr *hdr, struct nlattr **tb, int max,
-		   const struct nla_policy *policy, struct faasctl_error *err)
+		   const struct nla_policy *policy, uint32_t names,
+		   struct faasctl_error *err)
 {
 	if (!genlmsg_valid_hdr((struct nlmsghdr *)hdr, 0) ||
 	    genlmsg_parse((struct nlmsghdr *)hdr, 0, tb, max,
 			  (struct nla_policy *)policy))
 		return faasctl__fail(err, EBADMSG,
 				     "the kernel's answer is malformed");
-	return 0;
+	return faasctl__check_names(tb, names, err);
 }
 
 void faasctl__replies_free(struct faasctl__reply **replies)

@@ -27,12 +27,18 @@ static int decode_port(struct nlattr *attr, struct faasctl_port *port,
 		       struct faasctl_error *err)
 {
 	struct nlattr *tb[FAASIN_A_PORT_MAX + 1];
+	int ret;
 
 	if (nla_parse_nested(tb, FAASIN_A_PORT_MAX, attr,
 			     (struct nla_policy *)port_policy) ||
 	    !tb[FAASIN_A_PORT_NAME])
 		return faasctl__fail(err, EBADMSG,
 				     "the kernel's answer is malformed");
+	ret = faasctl__check_names(tb, 1u << FAASIN_A_PORT_NAME |
+				   1u << FAASIN_A_PORT_PEER_STAGE |
+				   1u << FAASIN_A_PORT_PEER_PORT, err);
+	if (ret)
+		return ret;
 	*port = (struct faasctl_port){
 		.name = faasctl__string(tb[FAASIN_A_PORT_NAME]),
 		.direction = faasctl__u32(tb[FAASIN_A_PORT_DIRECTION]),
@@ -72,7 +78,9 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_stage *stage,
 	struct nlattr *tb[FAASIN_A_STAGE_MAX + 1];
 	int ret;
 
-	ret = faasctl__parse(hdr, tb, FAASIN_A_STAGE_MAX, stage_policy, err);
+	ret = faasctl__parse(hdr, tb, FAASIN_A_STAGE_MAX, stage_policy,
+			     1u << FAASIN_A_STAGE_WORKFLOW |
+			     1u << FAASIN_A_STAGE_NAME, err);
 	if (ret)
 		return ret;
 	if (!tb[FAASIN_A_STAGE_WORKFLOW] || !tb[FAASIN_A_STAGE_NAME])

@@ -19,7 +19,7 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_workflow *workflow,
 	int ret;
 
 	ret = faasctl__parse(hdr, tb, FAASIN_A_WORKFLOW_MAX, workflow_policy,
-			     err);
+			     1u << FAASIN_A_WORKFLOW_NAME, err);
 	if (ret)
 		return ret;
 	if (!tb[FAASIN_A_WORKFLOW_NAME])
