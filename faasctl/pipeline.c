@@ -20,7 +20,8 @@ struct scan {
 	int depth;
 };
 
-static const char *skip_until(struct scan *scan, const char *p, char end);
+static const char *skip_until(struct scan *scan, const char *p, char end,
+			      bool quoted);
 
 static void unclosed(struct scan *scan, char end) __attribute__((noreturn));
 
@@ -47,7 +48,10 @@ static const char *skip_single(struct scan *scan, const char *p)
 	return p + 1;
 }
 
-/* Behind what begins at @p, be it a character or a quotation. */
+/*
+ * Behind what begins at @p, be it a character or a quotation. @quoted: apostrophes and
+ * parentheses mean themselves.
+ */
 static const char *skip_one(struct scan *scan, const char *p, bool quoted)
 {
 	switch (*p) {
@@ -59,30 +63,31 @@ static const char *skip_one(struct scan *scan, const char *p, bool quoted)
 	case '\'':
 		return quoted ? p + 1 : skip_single(scan, p + 1);
 	case '"':
-		return skip_until(scan, p + 1, '"');
+		return skip_until(scan, p + 1, '"', true);
 	case '`':
-		return skip_until(scan, p + 1, '`');
+		return skip_until(scan, p + 1, '`', false);
 	case '$':
 		if (p[1] == '(')
-			return skip_until(scan, p + 2, ')');
+			return skip_until(scan, p + 2, ')', false);
 		if (p[1] == '{')
-			return skip_until(scan, p + 2, '}');
+			return skip_until(scan, p + 2, '}', quoted);
 		return p + 1;
 	case '(':
-		return quoted ? p + 1 : skip_until(scan, p + 1, ')');
+		return quoted ? p + 1 : skip_until(scan, p + 1, ')', false);
 	}
 	return p + 1;
 }
 
 /* Behind the next @end that is not itself quoted. */
-static const char *skip_until(struct scan *scan, const char *p, char end)
+static const char *skip_until(struct scan *scan, const char *p, char end,
+			      bool quoted)
 {
 	if (++scan->depth > DEPTH_MAX)
 		usage_error(scan->command,
 			    "the pipeline is nested more than %d deep: put it into a script",
 			    DEPTH_MAX);
 	while (*p && *p != end)
-		p = skip_one(scan, p, end == '"');
+		p = end == '}' && *p == '(' ? p + 1 : skip_one(scan, p, quoted);
 	if (!*p)
 		unclosed(scan, end);
 	scan->depth--;

@@ -94,6 +94,8 @@ check 'an early close' same 'yes | head -n 3'
 check 'early closes in a row' same 'yes | cat | cat | head -n 1'
 check 'a producer of nothing' same 'true | wc -c'
 check 'a consumer of nothing' same 'seq 1 300000 | true'
+check 'an apostrophe in a quoted parameter' same 'echo "${x:-it'\''s}" | cat'
+check 'a parenthesis in a parameter' same 'y="(a"; echo ${y#(} "${y#(}" | cat'
 
 from_outside()
 {
