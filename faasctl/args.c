@@ -112,7 +112,7 @@ void usage_error(const struct command *command, const char *format, ...)
 	fflush(stdout);
 	fputs("faasctl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(format, args);
 	va_end(args);
 	fprintf(stderr, "; see: faasctl %s --help\n", command->name);
 	exit(command->wraps ? STATUS_WRAPPER : STATUS_USAGE);

@@ -67,7 +67,7 @@ static int dispatch(int argc, char **argv)
 
 	if (!command) {
 		fprintf(stderr, "faasctl: unknown command \"%s\"; see: faasctl help\n",
-			argv[0]);
+			text_clean(argv[0]).s);
 		return STATUS_USAGE;
 	}
 	while (command->subs) {

@@ -6,6 +6,26 @@
 
 #include "tool.h"
 
+/* Makes a text fit to be printed, wherever names and paths in it are from. */
+void clean(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
+/* Part of a line on standard error. */
+void complain(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) < 0)
+		return;
+	clean(text);
+	fputs(text, stderr);
+	free(text);
+}
+
 int fail(const struct faasctl_error *err)
 {
 	fflush(stdout);
@@ -24,7 +44,7 @@ int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	if (err->code == code) {
 		fputs("; ", stderr);
 		va_start(args, format);
-		vfprintf(stderr, format, args);
+		complain(format, args);
 		va_end(args);
 	}
 	fputc('\n', stderr);
@@ -38,7 +58,7 @@ void warning(const char *format, ...)
 	fflush(stdout);
 	fputs("faasctl: warning: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(format, args);
 	va_end(args);
 	fputc('\n', stderr);
 }
@@ -116,20 +136,19 @@ struct text text_signal(int sig)
 	return text;
 }
 
-/* A command's name is its own choice: make it fit to be printed. */
-static void clean(const char *from, char *to, size_t size)
+/* The same without what a terminal would obey: a command's name is its own choice. */
+struct text text_clean(const char *s)
 {
-	size_t i;
+	struct text text;
 
-	for (i = 0; from[i] && i + 1 < size; i++)
-		to[i] = (unsigned char)from[i] < ' ' || from[i] == 0x7f ?
-			'?' : from[i];
-	to[i] = '\0';
+	snprintf(text.s, sizeof(text.s), "%s", s);
+	clean(text.s);
+	return text;
 }
 
 struct text text_cause(const struct faasctl_cause *cause)
 {
-	char comm[32], how[40];
+	char how[40];
 	struct text text;
 	int n = 0;
 
@@ -161,9 +180,9 @@ struct text text_cause(const struct faasctl_cause *cause)
 		n = snprintf(text.s, sizeof(text.s), "stage %.63s: ",
 			     cause->stage);
 	if (cause->pid && cause->cause != FAASIN_CAUSE_UNLINK) {
-		clean(cause->comm ? cause->comm : "?", comm, sizeof(comm));
 		n += snprintf(text.s + n, sizeof(text.s) - n, "%.16s[%u] ",
-			      comm, cause->pid);
+			      text_clean(cause->comm ? cause->comm : "?").s,
+			      cause->pid);
 	}
 	snprintf(text.s + n, sizeof(text.s) - n, "%s", how);
 	return text;

@@ -20,7 +20,7 @@ int wrapper_error(int status, const char *format, ...)
 
 	fputs("faasctl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(format, args);
 	va_end(args);
 	fputc('\n', stderr);
 	return status;

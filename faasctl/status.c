@@ -13,6 +13,9 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
+/* What the kernel puts behind the root of a mount whose directory is gone. */
+#define DELETED		"//deleted"
+
 /* Of one kind, such as removed cgroups, this many are told of. */
 #define GONE_MAX	8
 
@@ -53,8 +56,9 @@ static void problem(struct status *status, const char *remedy,
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
+	clean(what);
 	json_array_append_new(status->problems,
-			      json_pack("{s:s, s:s?}", "problem", what,
+			      json_pack("{s:o, s:s?}", "problem", json_text(what),
 					"remedy", remedy));
 }
 
@@ -115,22 +119,30 @@ static int note_mount(const struct faasctl_mount *mount, void *arg)
 {
 	struct status *status = arg;
 	json_t *workflow = NULL, *stage = NULL, *json;
-	const char *slash;
+	char *name, *slash, *gone = NULL;
 
 	if (!strcmp(mount->root, "/")) {
 		status->whole = true;
 	} else {
-		slash = strchr(mount->root + 1, '/');
-		workflow = slash ?
-			json_stringn(mount->root + 1, slash - mount->root - 1) :
-			json_string(mount->root + 1);
-		if (slash)
-			stage = json_string(slash + 1);
+		name = strdup(mount->root + 1);
+		if (!name)
+			return 0;
+		gone = strstr(name, DELETED);
+		if (gone)
+			*gone = '\0';
+		slash = strchr(name, '/');
+		if (slash) {
+			*slash = '\0';
+			stage = json_text(slash + 1);
+		}
+		workflow = json_text(name);
+		free(name);
 	}
-	json = json_pack("{s:o, s:o, s:o}",
+	json = json_pack("{s:o, s:o, s:o, s:b}",
 			 "point", json_text(mount->point),
 			 "workflow", workflow ? workflow : json_null(),
-			 "stage", stage ? stage : json_null());
+			 "stage", stage ? stage : json_null(),
+			 "deleted", !!gone);
 	json_array_append_new(status->mounts, json);
 	return 0;
 }
@@ -239,8 +251,8 @@ static int print_json(struct status *status)
 	json_t *module = NULL;
 
 	if (status->reached)
-		module = json_pack("{s:s, s:I, s:I, s:I, s:I}",
-				   "version", info->version,
+		module = json_pack("{s:o, s:I, s:I, s:I, s:I}",
+				   "version", json_text(info->version),
 				   "abi", (json_int_t)info->abi,
 				   "workflows", (json_int_t)info->workflows,
 				   "workflows_max", (json_int_t)info->workflows_max,
@@ -270,14 +282,23 @@ static void print_mounts(const struct status *status)
 	json_array_foreach(status->mounts, i, mount) {
 		workflow = member(mount, "workflow");
 		stage = member(mount, "stage");
-		printf("mount    %s: ", member(mount, "point"));
-		if (stage)
-			printf("stage \"%s\" of workflow \"%s\"\n", stage,
-			       workflow);
-		else if (workflow)
-			printf("workflow \"%s\"\n", workflow);
-		else
-			puts("everything");
+		fputs("mount    ", stdout);
+		print_escaped(member(mount, "point"), stdout);
+		fputs(": ", stdout);
+		if (stage) {
+			fputs("stage \"", stdout);
+			print_escaped(stage, stdout);
+			fputs("\" of ", stdout);
+		}
+		if (workflow) {
+			fputs("workflow \"", stdout);
+			print_escaped(workflow, stdout);
+			fputs("\"", stdout);
+		} else {
+			fputs("everything", stdout);
+		}
+		puts(json_is_true(json_object_get(mount, "deleted")) ?
+		     ", deleted" : "");
 	}
 	if (!json_array_size(status->mounts))
 		puts("mount    none");
@@ -285,21 +306,24 @@ static void print_mounts(const struct status *status)
 
 static void print_text(const struct status *status)
 {
+	struct text version = text_clean(status->info.version);
 	const char *remedy;
 	json_t *found;
 	size_t i;
 
 	printf("faasctl  %s, ABI %d\n", FAASIN_VERSION, FAASIN_ABI_VERSION);
 	if (status->reached)
-		printf("module   %s, ABI %u, %u of %u workflows\n",
-		       status->info.version, status->info.abi,
-		       status->info.workflows, status->info.workflows_max);
+		printf("module   %s, ABI %u, %u of %u workflows\n", version.s,
+		       status->info.abi, status->info.workflows,
+		       status->info.workflows_max);
 	else
 		printf("module   %s\n", status->loaded ?
 		       "loaded, but does not answer" : "not loaded");
 	print_mounts(status);
-	printf("cgroup   v2 %s%s\n", status->cgroup[0] ? "at " : "not mounted",
-	       status->cgroup);
+	printf("cgroup   v2 %s", status->cgroup[0] ? "at " : "not mounted");
+	if (status->cgroup[0])
+		print_escaped(status->cgroup, stdout);
+	putchar('\n');
 	printf("memory   controller %s\n", !strcmp(status->memory, "off") ?
 	       "not available" : !strcmp(status->memory, "v1") ?
 	       "taken by cgroup v1" : "available");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -123,6 +124,9 @@ bool link_option(const struct args *args, int id,
 void warn_uncharged(const char *workflow);
 
 /* output.c */
+void clean(char *s);
+void complain(const char *format, va_list args)
+	__attribute__((format(printf, 1, 0)));
 int fail(const struct faasctl_error *err);
 int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	      ...) __attribute__((format(printf, 3, 4)));
@@ -140,6 +144,7 @@ struct text text_bytes(uint64_t bytes);
 struct text text_capacity(uint64_t bytes);
 struct text text_time(uint64_t ns);
 struct text text_signal(int sig);
+struct text text_clean(const char *s);
 struct text text_cause(const struct faasctl_cause *cause);
 void print_escaped(const char *s, FILE *to);
 void print_picture(const struct faasctl_link *link, FILE *to);

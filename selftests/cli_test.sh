@@ -156,6 +156,14 @@ refused 'an option without its value' 1 'faasctl: option "-c" needs a value; see
 refused 'an argument missing' 1 'faasctl: an argument is missing; see: faasctl link --help' faasctl link "$wf" a
 refused 'an argument too many' 1 'faasctl: unexpected argument "c"; see: faasctl stage del --help' \
 	faasctl stage del "$wf" a c
+refused 'a value with a newline' 1 \
+	'faasctl: "4?K" is not a size: give a number, or one with K, M or G; see: faasctl link --help' \
+	faasctl link -c $'4\nK' "$wf" a b
+refused 'a command that a terminal would obey' 1 'faasctl: unknown command "?[2Jx"; see: faasctl help' \
+	faasctl $'\e[2Jx'
+refused 'an apostrophe in a pipeline that is not closed' 125 \
+	"faasctl: the pipeline ends in the middle of a quotation: close it with '; see: faasctl run --help" \
+	faasctl run "$wf" "echo \${x:-it's} | cat"
 refused 'help for what does not exist' 1 'faasctl: unknown command "stage new"; see: faasctl help --help' \
 	faasctl help stage new
 refused 'a mode that is not octal' 1 \
@@ -277,6 +285,26 @@ scoped()
 		member 'd["mounts"][1]["stage"]' a faasctl status -j && umount "$work/mnt"
 }
 check 'a mount of a stage is told of' scoped
+deleted()
+{
+	faasctl link "$wf-gone" a b --uncharged 2>/dev/null && mkdir "$work/stage" "$work/workflow" &&
+		mount -t faasin -o "workflow=$wf-gone,stage=a" none "$work/stage" &&
+		mount -t faasin -o "workflow=$wf-gone" none "$work/workflow" && faasctl workflow del "$wf-gone" &&
+		faasctl status | grep -Fqx "mount    $work/stage: stage \"a\" of workflow \"$wf-gone\", deleted" &&
+		faasctl status | grep -Fqx "mount    $work/workflow: workflow \"$wf-gone\", deleted" &&
+		member 'd["mounts"][0]["deleted"], d["mounts"][1]["deleted"], d["mounts"][2]["stage"]' '(False, True, None)' \
+			faasctl status -j
+	umount "$work/stage" "$work/workflow"
+}
+check 'a mount of what is deleted is told of' deleted
+odd()
+{
+	local point=$work/odd$'\n\e'x
+	mkdir "$point" && mount -t faasin none "$point" &&
+		faasctl status | grep -Fqx "mount    $work/odd\\012\\033x: everything" &&
+		member 'd["mounts"][1]["point"][-5:]' $'odd\n\ex' faasctl status -j && umount "$point"
+}
+check 'a mount point that a terminal would obey' odd
 mount_says()
 {
 	! mount -t faasin "$@" >"$work/err" 2>&1 && cat "$work/err"
