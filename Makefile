@@ -31,6 +31,7 @@ KERNELS ?= 6.1 6.12
 KERNEL ?= /lib/modules/$(shell uname -r)/build
 
 B := build
+comma := ,
 CC ?= cc
 ifeq ($(origin CC),default)
 CC := cc
@@ -57,11 +58,12 @@ test_sources := $(wildcard selftests/*_test.c)
 test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
 test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
 example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-fuzz_programs := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/*.c))
 bench_programs := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd kmod/man/*.scd)
 man_pages := $(addprefix $(B)/man/,$(notdir $(man_sources:.scd=)))
 completions := $(wildcard faasctl/completions/*)
+fuzz_programs := $(patsubst fuzz/%_fuzz.c,$(B)/fuzz/%_fuzz,$(wildcard fuzz/*_fuzz.c))
+fuzz_objects := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(lib_sources) $(tool_sources) fuzz/harness.c)
 
 .PHONY: all
 all: tools module-if-possible ## build the tool, the library, the manual, and the module for the running kernel
@@ -70,7 +72,7 @@ all: tools module-if-possible ## build the tool, the library, the manual, and th
 help: ## list the targets
 	@echo 'make TARGET (version $(VERSION)):'
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | \
-		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+		while IFS=$$'\t' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: KERNEL=6.1|6.12|KDIR (module, sparse, warnings), KERNELS="6.1 6.12" (check),'
 	@echo '  PREFIX=/usr/local DESTDIR= (install), FAASIN_CACHE=DIR (kernels; default ~/.cache/faasin)'
 
@@ -198,7 +200,7 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	@mkdir -p $(@D)
 	$(PROGRAM) -luring -lpthread
 
-$(B)/fuzz/%: fuzz/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
+$(B)/fuzz/uapi: fuzz/uapi.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)
 	$(PROGRAM) -Iselftests -lpthread
 
@@ -258,6 +260,32 @@ demo: ## install what is missing, build, and stream text through two containers 
 bench: tools $(bench_programs) ## measure in a guest
 	@bench/run
 
+# Fuzzers of what user space parses. Everything is built anew for them; what would
+# leave the process is replaced (fuzz/harness.c).
+FUZZ_CC ?= clang
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_WRAPPED := faasctl__connect genl_ctrl_resolve_grp sendto recvmsg setsockopt ppoll sigaction sigprocmask \
+	fopen open openat mkdirat unlinkat fstatfs syscall execvp exit
+
+$(B)/fuzz/obj/%.o: %.c VERSION Makefile | $(B)/include/linux/faasin.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(COMMON) -Ifaasctl -Wno-shadow -Wno-missing-prototypes $(NL_CFLAGS) $(JSON_CFLAGS) $(FUZZ_CFLAGS) -Dmain=faasctl_main -c -o $@ $<
+
+$(B)/fuzz/%_fuzz: $(B)/fuzz/obj/fuzz/%_fuzz.o $(fuzz_objects)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPPED)) -o $@ $^ $(NL_LIBS) $(JSON_LIBS)
+
+$(B)/fuzz/record.so: fuzz/record.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(CFLAGS) $(NL_CFLAGS) -fPIC -shared -o $@ $<
+
+.PHONY: fuzz-programs
+fuzz-programs: $(fuzz_programs)
+.SECONDARY: $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.o)
+
+.PHONY: fuzz-parsers
+fuzz-parsers: ## fuzz what parses in the library and the tool, 20 s a target (needs clang)
+	@fuzz/parsers
+
 .PHONY: lint
 lint: ## static checks of all code
 	@scripts/lint
@@ -313,4 +341,5 @@ clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says 
 	rm -rf $(B)
 
 -include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
-	$(fuzz_programs:=.d)
+	$(B)/fuzz/uapi.d \
+	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)
