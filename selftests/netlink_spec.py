@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Holds the four descriptions of the netlink family against each other.
+"""Holds the five descriptions of the netlink family against each other.
 
 kmod/faasin.yaml (for programs), kmod/uapi/faasin.h (for people and C), the
 policies of kmod/policy.c with the operations of kmod/netlink.c (what the kernel
-takes), and the attributes that kmod/reply.c and kmod/event.c send. TAP on
-standard output. Needs no kernel; the schema comes from the kernel's source
+takes), the attributes that kmod/reply.c and kmod/event.c send, and what
+docs/syzkaller/faasin.txt tells a fuzzer. TAP on standard output. Needs no kernel; the schema comes from the kernel's source
 (vm-test/kernels --source gets it, FAASIN_LINUX_SOURCE names another).
 """
 import glob
@@ -574,6 +574,77 @@ def check_sent(tap, spec, reply, event):
     tap.result("sent: statistics", [] if loop in reply else ["not all of them, or not by number"])
 
 
+# How a fuzzer may fill an attribute of each type.
+SYZ = {
+    "u32": r"int32(\[[\w:]+\])?|flags\[\w+, int32\]|uid|gid",
+    "u64": r"int64(\[[\w:]+\])?|flags\[\w+, int64\]",
+    "s32": r"fd_cgroup",
+    "string": r"string(\[\w+\])?",
+}
+
+
+def check_syzkaller(tap, spec, header, text):
+    """The fuzzer's description has all that there is and nothing else."""
+    text = re.sub(r"^#.*$", "", text, flags=re.M)
+
+    expected = [
+        (upper(spec.doc["operations"]["name-prefix"] + op["name"]),
+         "faasin_%s_attrs" % op["attribute-set"])
+        for op in spec.operations
+    ]
+    found = re.findall(
+        r"^sendmsg\$(\w+)\(fd sock_nl_generic, msg ptr\[in, msghdr_faasin\[\1, (\w+)\]\]", text,
+        flags=re.M,
+    )
+    tap.result("syzkaller: commands", differ("commands", expected, found))
+
+    unions = dict(re.findall(r"^(faasin_\w+_attrs) \[\n(.*?)^\]", text, flags=re.S | re.M))
+    problems = differ("sets", set("faasin_%s_attrs" % name for name in spec.sets), set(unions))
+    for set_name, one in spec.sets.items():
+        body = unions.get("faasin_%s_attrs" % set_name, "")
+        lines = re.findall(r"^\t(\w+)\t(nlattr|nlnest)\[\1, (.*)\]$", body, flags=re.M)
+        problems += differ(set_name + " lines", len(body.splitlines()), len(lines))
+        attrs = [attr for attr in one["attributes"] if attr["type"] != "pad"]
+        problems += differ(set_name, [spec.c_name(set_name, attr["name"]) for attr in attrs],
+                           [line[0] for line in lines])
+        for attr, (name, kind, payload) in zip(attrs, lines):
+            problems += differ(name + " is a nest", attr["type"] == "nest", kind == "nlnest")
+            pattern = SYZ.get(attr["type"])
+            if attr["type"] == "nest":
+                pattern = r"array\[faasin_%s_attrs\]" % attr["nested-attributes"]
+            if not re.fullmatch(pattern, payload):
+                problems.append("%s: %s is no %s" % (name, payload, attr["type"]))
+    tap.result("syzkaller: attributes", problems)
+
+    ioctls = [name for name in header.defines
+              if name.startswith("FAASIN_IOC_") and name != "FAASIN_IOC_MAGIC"]
+    problems = differ("ioctls", ioctls, re.findall(
+        r"^ioctl\$(\w+)\(fd fd_faasin, cmd const\[\1\]", text, flags=re.M))
+    code = without_comments(header.text)
+    for name in re.findall(r"struct (\w+)\)", " ".join(header.defines[n] for n in ioctls)):
+        body = re.search(r"\bstruct %s \{(.*?)\}" % name, code, flags=re.S).group(1)
+        members = re.findall(r"__[us](\d+) (\w+)(?:\[(\d+)\])?;", body)
+        found = re.search(r"^%s \{\n(.*?)^\}" % name, text, flags=re.S | re.M)
+        fields = re.findall(r"^\t(\w+)\t+(.*)$", found.group(1) if found else "", flags=re.M)
+        problems += differ(name, [m[1] for m in members], [f[0] for f in fields])
+        for (bits, member, count), (_, kind) in zip(members, fields):
+            width = "int" + bits
+            wanted = r"array\[%s, %s\]" % (width, count) if count else (
+                r"%s(\[\w+:\w+\])?|flags\[\w+, %s\]" % (width, width))
+            if not (re.fullmatch(wanted, kind) or (kind == "pid" and bits == "32")):
+                problems.append("%s.%s: %s is not as wide" % (name, member, kind))
+    tap.result("syzkaller: ioctls", problems)
+
+    known = set(header.defines) | set(l for e in header.enums.values() for l, _ in e)
+    used = set(re.findall(r"\bFAASIN_\w+", text))
+    problems = ["%s is not in the header" % name for name in sorted(used - known)]
+    for definition in spec.definitions.values():
+        if definition["type"] != "const":
+            problems += ["%s is not used" % name for name, _ in spec.entries(definition)
+                         if name not in used]
+    tap.result("syzkaller: constants", problems)
+
+
 def main():
     tap = Tap()
     print("TAP version 13")
@@ -594,6 +665,7 @@ def main():
     check_operations(tap, spec, policies, netlink)
     check_sent(tap, spec, without_comments(read("kmod/reply.c")),
                without_comments(read("kmod/event.c")))
+    check_syzkaller(tap, spec, header, read("docs/syzkaller/faasin.txt"))
     return tap.done()
 
 
