@@ -37,9 +37,10 @@ static u64 tail_seen(struct faasin_channel *ch)
 /* @all: as far as is known, nothing is left. */
 static void tail_set(struct faasin_channel *ch, u64 pos, bool all)
 {
-	/* After the last look at what is given back. */
+	/* Both: after the last look at what is given back. */
 	smp_store_release(&ch->tail, pos);
 	if (all)
+		/* Pairs with ring_start_over(). */
 		smp_store_release(&ch->drained, pos);
 }
 
@@ -253,7 +254,7 @@ static size_t copy_out(struct faasin_block *b, u32 offset, size_t n, struct iov_
  */
 static void ring_start_over(struct faasin_channel *ch, u64 head)
 {
-	/* Pairs with tail_set(). */
+	/* Pairs with tail_set(): the consumer looks at nothing below. */
 	if (smp_load_acquire(&ch->drained) != head)
 		return;
 	ch->tail_known = head;

@@ -17,8 +17,9 @@
  * A cache line that both sides touch in every call costs more than all else a
  * small call does. Therefore each side keeps what it last saw of the other
  * (@tail_known, @head_known) and looks again only when that is used up; that the
- * consumer has caught up is said apart (@drained); what one side alone uses, what it tells the other, and what hardly ever changes (queues
- * of waiters included) lie on lines of their own.
+ * consumer has caught up is said apart (@drained). What one side alone uses, what
+ * it tells the other, and what hardly ever changes (queues of waiters included)
+ * lie on lines of their own.
  *
  * Positions only grow. A stream is a range of positions (stream.h), so a block
  * may carry the end of one and the start of the next.
