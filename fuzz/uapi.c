@@ -419,8 +419,8 @@ static long call_mmap(struct thread *t, const struct call *c)
 }
 
 /*
- * A fork starts over when a signal comes: where it takes longer than a tick, as in an
- * emulated guest of a debug kernel, it would hardly ever get done.
+ * A fork starts over when a signal comes: where it takes longer than a tick, it would
+ * hardly ever get done.
  */
 static void hold_ticks(bool hold)
 {
@@ -1487,7 +1487,7 @@ static int world_reset(bool cgroups_too)
 	/* What was mounted over the mount that paths lead through. */
 	while (mount_id() != first_mount && !umount2(MOUNT_POINT, MNT_DETACH))
 		;
-	/* They take longer than all else: only after a program that had to do with them. */
+	/* Only after a program that had to do with them. */
 	for (i = 0; cgroups_too && i < (int)CGROUPS_OWN; i++)
 		cgroup_remove(cgroups[i]);
 	for (i = 0; cgroups_too && i < (int)ARRAY_SIZE(made); i++) {

@@ -299,10 +299,10 @@ deleted()
 check 'a mount of what is deleted is told of' deleted
 odd()
 {
-	local point=$work/odd$'\n\e'x
-	mkdir "$point" && mount -t faasin none "$point" &&
+	local place=$work/odd$'\n\e'x
+	mkdir "$place" && mount -t faasin none "$place" &&
 		faasctl status | grep -Fqx "mount    $work/odd\\012\\033x: everything" &&
-		member 'd["mounts"][1]["point"][-5:]' $'odd\n\ex' faasctl status -j && umount "$point"
+		member 'd["mounts"][1]["point"][-5:]' $'odd\n\ex' faasctl status -j && umount "$place"
 }
 check 'a mount point that a terminal would obey' odd
 mount_says()
