@@ -302,7 +302,10 @@ odd()
 	local place=$work/odd$'\n\e'x
 	mkdir "$place" && mount -t faasin none "$place" &&
 		faasctl status | grep -Fqx "mount    $work/odd\\012\\033x: everything" &&
-		member 'd["mounts"][1]["point"][-5:]' $'odd\n\ex' faasctl status -j && umount "$place"
+		member 'd["mounts"][1]["point"][-6:]' $'odd\n\ex' faasctl status -j
+	local status=$?
+	umount "$place"
+	return "$status"
 }
 check 'a mount point that a terminal would obey' odd
 mount_says()
