@@ -294,7 +294,8 @@ deleted()
 		faasctl status | grep -Fqx "mount    $work/workflow: workflow \"$wf-gone\", deleted" &&
 		member 'd["mounts"][0]["deleted"], d["mounts"][1]["deleted"], d["mounts"][2]["stage"]' '(False, True, None)' \
 			faasctl status -j
-	umount "$work/stage" "$work/workflow"
+	local status=$?
+	umount "$work/stage" "$work/workflow" && return "$status"
 }
 check 'a mount of what is deleted is told of' deleted
 odd()
