@@ -103,8 +103,8 @@ endef
 
 .PHONY: module
 module: ## build build/kmod-KERNEL/faasin.ko: KERNEL=6.1|6.12|KDIR, default the running kernel
-	@$(call farm,kmod$(if $(KCOV),-kcov)); \
-	$(KBUILD) -C "$$kdir" M="$$farm" $(if $(KCOV),FAASIN_KCOV=y) modules
+	@$(call farm,kmod$(if $(KCOV),-kcov)$(if $(GCOV),-gcov)); \
+	$(KBUILD) -C "$$kdir" M="$$farm" $(if $(KCOV),FAASIN_KCOV=y) $(if $(GCOV),FAASIN_GCOV=y) modules
 
 .PHONY: module-if-possible
 module-if-possible:
@@ -229,6 +229,14 @@ detectors-module:
 .PHONY: check
 check: tools selftests modules-for-tests ## run all tests in guests with the kernels $(KERNELS)
 	@vm-test/check $(KERNELS)
+
+.PHONY: trust
+trust: ## run every lane that looks for the module's bugs (hours; vm-test/trust --help)
+	@vm-test/trust
+
+.PHONY: coverage
+coverage: ## which lines of the module the tests execute: build/coverage/index.html
+	@vm-test/coverage
 
 .PHONY: detectors
 detectors: ## see that what finds faults finds them, on the debug kernel
