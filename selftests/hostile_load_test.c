@@ -159,8 +159,8 @@ FIXTURE_SETUP(stuck)
 {
 	HOSTILE_SETUP(&self->h);
 	self->sysctl = allow_userfaultfd(1);
-	if (self->sysctl < 0)
-		SKIP(return, "this kernel has no userfaultfd");
+	if (self->sysctl < 0 && variant->fn != stuck_in_full)
+		SKIP(return, "user namespaces get no userfaultfd on this kernel");
 }
 
 FIXTURE_TEARDOWN(stuck)
@@ -337,17 +337,21 @@ TEST_F_TIMEOUT(load, streams_are_limited, 60)
 	EXPECT_EQ(0, world_link(&h->own, "a", "b"));
 }
 
-/* Records of who wrote: as many as a stream takes, in stream after stream. */
+/*
+ * Records of who wrote: as many as a stream takes, then many in stream after stream. Each costs
+ * 64 bytes, and time that grows with those before it.
+ */
 static int write_from_everywhere(struct hostile *h)
 {
 	const struct rlimit limit = { 2 * FAASIN_WRITERS_MAX, 2 * FAASIN_WRITERS_MAX };
 	static int outs[FAASIN_WRITERS_MAX];
-	int i, stream;
+	int i, stream, writers;
 
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		return 1;
-	for (stream = 0; stream < 24; stream++) {
-		for (i = 0; i < FAASIN_WRITERS_MAX; i++) {
+	for (stream = 0; stream < 96; stream++) {
+		writers = stream ? FAASIN_WRITERS_MAX / 4 : FAASIN_WRITERS_MAX;
+		for (i = 0; i < writers; i++) {
 			outs[i] = open(own_path(h, "faasout"), OUT);
 			if (write(outs[i], "x", 1) != 1)
 				return 2;
@@ -462,7 +466,7 @@ TEST_F_TIMEOUT(load, mounts_are_limited, 60)
 	fclose(stream);
 }
 
-#define NAMES	20000
+#define NAMES	6000
 
 static int ask_for_names(const char *dir, const char *what)
 {
@@ -520,7 +524,7 @@ static int flood_events(struct hostile *h)
 {
 	int i, out, in;
 
-	for (i = 0; i < 8000; i++) {
+	for (i = 0; i < 3000; i++) {
 		out = open(own_path(h, "faasout"), OUT);
 		in = open(world_in(&h->own, "b"), IN);
 		if (out < 0 || in < 0 || write(out, "x", 1) != 1 || ioctl(in, FAASIN_IOC_END))
@@ -563,7 +567,7 @@ TEST_F_TIMEOUT(load, events_lost_are_known_to_be, 60)
 		heard++;
 	}
 	EXPECT_EQ(newest, last);
-	EXPECT_LE(16000, newest - first + 1);
+	EXPECT_LE(6000, newest - first + 1);
 	if (heard < newest - first + 1)
 		EXPECT_TRUE(told);
 	nl_shut(&ear);
