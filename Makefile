@@ -235,7 +235,7 @@ trust: ## run every lane that looks for the module's bugs (hours; vm-test/trust 
 	@vm-test/trust
 
 .PHONY: coverage
-coverage: ## which lines of the module the tests execute: build/coverage/index.html
+coverage: ## which lines of the module the tests execute: build/coverage/*.gcov
 	@vm-test/coverage
 
 .PHONY: detectors
