@@ -252,7 +252,8 @@ static long call_write(struct thread *t, const struct call *c)
 	return write(slot(c->arg[0]), pointer(c->arg[2], c->arg[1]), length(c->arg[1], c->arg[2]));
 }
 
-static long call_readv(struct thread *t, const struct call *c)
+static long call_vector(const struct call *c,
+			ssize_t (*fn)(int fd, const struct iovec *iov, int n, off_t at, int flags))
 {
 	struct iovec iov[] = {
 		{ pointer(0, 0), length(c->arg[1], 0) },
@@ -260,18 +261,17 @@ static long call_readv(struct thread *t, const struct call *c)
 		{ pointer(0, 0), 1 },
 	};
 
-	return preadv2(slot(c->arg[0]), iov, c->arg[4] % 5, -1, c->arg[5]);
+	return fn(slot(c->arg[0]), iov, c->arg[4] % 5, -1, c->arg[5]);
+}
+
+static long call_readv(struct thread *t, const struct call *c)
+{
+	return call_vector(c, preadv2);
 }
 
 static long call_writev(struct thread *t, const struct call *c)
 {
-	struct iovec iov[] = {
-		{ pointer(0, 0), length(c->arg[1], 0) },
-		{ pointer(c->arg[2], c->arg[3]), length(c->arg[3], c->arg[2]) },
-		{ pointer(0, 0), 1 },
-	};
-
-	return pwritev2(slot(c->arg[0]), iov, c->arg[4] % 5, -1, c->arg[5]);
+	return call_vector(c, pwritev2);
 }
 
 static long call_pread(struct thread *t, const struct call *c)

@@ -134,6 +134,18 @@ long long cgroup_read(const char *name, const char *file, const char *key)
 	return value;
 }
 
+long long cgroup_falls_to(const char *name, long long bytes)
+{
+	long long now = cgroup_read(name, "memory.current", NULL);
+	int tries;
+
+	for (tries = 0; tries < DEADLINE * 10 && now > bytes; tries++) {
+		usleep(100000);
+		now = cgroup_read(name, "memory.current", NULL);
+	}
+	return now;
+}
+
 /* -------------------------------------------------------------------- flows */
 
 /*

@@ -80,6 +80,9 @@ int cgroup_write(const char *name, const char *file, const char *text);
 /* The number after @key in @file of it (or its only number); -1 if none. */
 long long cgroup_read(const char *name, const char *file, const char *key);
 
+/* Waits for its memory.current to fall to @bytes; what it is then. */
+long long cgroup_falls_to(const char *name, long long bytes);
+
 /* -------------------------------------------------------------------- flows */
 
 /* How a link is to be; zeroes are the defaults. */

@@ -96,6 +96,13 @@ run()
 	timeout 60 crun --cgroup-manager=cgroupfs run --bundle "$containers/$1" "$1"
 }
 
+# remove NAME: what is left of it, running or not
+remove()
+{
+	crun delete --force "$1" 2>/dev/null
+	rm -rf "${containers:?}/$1"
+}
+
 # ran CGROUP COMMAND: makes and runs one
 ran()
 {
@@ -103,7 +110,6 @@ ran()
 	container "$name" "$1" "$2"
 	run "$name" </dev/null
 	status=$?
-	crun delete --force "$name" 2>/dev/null
-	rm -rf "${containers:?}/$name"
+	remove "$name"
 	return "$status"
 }

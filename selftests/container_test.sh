@@ -133,8 +133,7 @@ killed()
 	done
 	crun kill "$name" KILL
 	wait
-	crun delete --force "$name" 2>/dev/null
-	rm -rf "${containers:?}/$name"
+	remove "$name"
 	cat "$containers/heard" "$containers/error"
 }
 says 'what was written before a kill arrives' '^begun$' killed
@@ -192,8 +191,7 @@ seen()
 	done
 	crun kill "$name" KILL
 	wait
-	crun delete --force "$name" 2>/dev/null
-	rm -rf "${containers:?}/$name"
+	remove "$name"
 	return "$status"
 }
 check 'a mount in another namespace is found' seen

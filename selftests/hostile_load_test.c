@@ -25,16 +25,6 @@ static long long current(const char *cgroup)
 	return cgroup_read(cgroup, "memory.current", NULL);
 }
 
-/* Waits for it to fall to @bytes; what it is then. */
-static long long falls_to(const char *cgroup, long long bytes)
-{
-	int tries;
-
-	for (tries = 0; tries < 100 && current(cgroup) > bytes; tries++)
-		usleep(100000);
-	return current(cgroup);
-}
-
 static long file_number(const char *path, int nr)
 {
 	FILE *stream = fopen(path, "re");
@@ -301,7 +291,7 @@ TEST_F_TIMEOUT(load, buffers_are_its_own_and_below_its_limit, 60)
 	EXPECT_VICTIM_UNHARMED();
 	/* All of it goes with its workflow. */
 	ASSERT_EQ(0, world_del_workflow(&h->own, h->own.wf));
-	EXPECT_GE(4 * MIB, falls_to(h->own.wf, 4 * MIB));
+	EXPECT_GE(4 * MIB, cgroup_falls_to(h->own.wf, 4 * MIB));
 }
 
 static int begin_streams(struct hostile *h)
@@ -374,7 +364,7 @@ TEST_F_TIMEOUT(load, queued_streams_remember_no_writers, 100)
 		ASSERT_EQ(0, attack(h, write_from_everywhere));
 	EXPECT_ATTEMPTS(h, 1);
 	/* Streams and bytes are there still. */
-	EXPECT_GE(before + SLACK, falls_to(h->own.wf, before + SLACK));
+	EXPECT_GE(before + SLACK, cgroup_falls_to(h->own.wf, before + SLACK));
 	EXPECT_VICTIM_UNHARMED();
 }
 

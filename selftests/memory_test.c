@@ -68,16 +68,6 @@ static long long current(const char *cgroup)
 	return cgroup_read(cgroup, "memory.current", NULL);
 }
 
-/* Waits for it to fall to @bytes; what it is then. */
-static long long falls_to(const char *cgroup, long long bytes)
-{
-	int tries;
-
-	for (tries = 0; tries < 200 && current(cgroup) > bytes; tries++)
-		usleep(100000);
-	return current(cgroup);
-}
-
 #define EXPECT_NO_OOM(cgroup)							\
 do {										\
 	EXPECT_EQ(0, cgroup_read(cgroup, "memory.events", "oom_kill"));		\
@@ -103,7 +93,7 @@ TEST_F_TIMEOUT(memory, grows_with_what_is_queued_and_falls_when_drained, 60)
 	EXPECT_LE(self->before + 8 * MIB, current(self->payer));
 	EXPECT_GE(self->before + 9 * MIB, current(self->payer));
 	EXPECT_EQ(8 * MIB, drain(in));
-	EXPECT_GE(self->before + SLACK, falls_to(self->payer, self->before + SLACK));
+	EXPECT_GE(self->before + SLACK, cgroup_falls_to(self->payer, self->before + SLACK));
 	close(out);
 	close(in);
 }
@@ -117,7 +107,7 @@ TEST_F_TIMEOUT(memory, falls_when_the_workflow_goes, 60)
 	close(out);
 	close(in);
 	ASSERT_EQ(0, world_del_workflow(&self->w, self->w.wf));
-	EXPECT_GE(self->before + SLACK, falls_to(self->payer, self->before + SLACK));
+	EXPECT_GE(self->before + SLACK, cgroup_falls_to(self->payer, self->before + SLACK));
 }
 
 struct job {
@@ -347,7 +337,7 @@ TEST_F_TIMEOUT(memory, empty_blocks_are_given_back_under_pressure, 60)
 	self->before = current(self->payer);
 	/* Asked for, not waited for. */
 	cgroup_write(self->payer, "memory.reclaim", "8388608");
-	EXPECT_GE(2 * MIB, falls_to(self->payer, 2 * MIB));
+	EXPECT_GE(2 * MIB, cgroup_falls_to(self->payer, 2 * MIB));
 	EXPECT_WRITE(out, "goes on");
 	EXPECT_READ(in, "goes on");
 	close(out);

@@ -507,12 +507,7 @@ TEST_F_TIMEOUT(storm, leaves_nothing_behind, 3600)
 
 	/* What a CPU has in stock for a cgroup may stay charged to it a while. */
 	EXPECT_EQ(0, world_del_workflow(w, w->wf));
-	for (i = 0; i < DEADLINE * 10; i++) {
-		if (cgroup_read(w->wf, "memory.current", NULL) <= 2 * 64 * PAGE)
-			break;
-		usleep(100000);
-	}
-	EXPECT_GE(2 * 64 * PAGE, cgroup_read(w->wf, "memory.current", NULL));
+	EXPECT_GE(2 * 64 * PAGE, cgroup_falls_to(w->wf, 2 * 64 * PAGE));
 }
 
 TEST_HARNESS_MAIN
