@@ -9,15 +9,11 @@
 /**
  * struct binding - what a stage's cgroup is found by
  * @bound: it has one that exists
- * @lost: that was removed and is not to be replaced by the default one
- * @err: what to say then
  * @id: its id
  * @path: its path below the mount
  */
 struct binding {
 	bool bound;
-	bool lost;
-	struct faasctl_error err;
 	uint64_t id;
 	char path[4096];
 };
@@ -29,7 +25,6 @@ static int note_binding(const struct faasctl_stage *stage, void *arg)
 
 	binding->bound = stage->cgroup_id &&
 			 !(stage->flags & FAASIN_STAGE_F_CGROUP_GONE);
-	binding->lost = faasctl_stage_homeless(stage, &binding->err) < 0;
 	binding->id = stage->cgroup_id;
 	/* Without its slash nothing but cgroups can be meant. */
 	snprintf(binding->path, sizeof(binding->path), "%s",
@@ -76,10 +71,12 @@ int process_cgroup(struct process *process, struct faasctl *ctl)
 			  process->workflow, process->stage);
 		return STATUS_WRAPPER;
 	}
-	if (binding.lost)
-		return wrapper_fail(&binding.err);
-	if (!binding.bound)
+	if (!binding.bound) {
+		if (faasctl_stage_homeless(ctl, process->workflow,
+					   process->stage, &err) < 0)
+			return wrapper_fail(&err);
 		return bind_default(process, ctl);
+	}
 	fd = faasctl_cgroup_open(binding.path, &err);
 	if (fd < 0)
 		return wrapper_fail(&err);

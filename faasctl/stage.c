@@ -31,24 +31,6 @@ static bool parse_port(char *text, struct faasctl_port_spec *port)
 	return true;
 }
 
-/**
- * struct home - what is asked about a stage's cgroup
- * @lost: it is due its default one, or the error
- * @err: why
- */
-struct home {
-	int lost;
-	struct faasctl_error err;
-};
-
-static int note_home(const struct faasctl_stage *stage, void *arg)
-{
-	struct home *home = arg;
-
-	home->lost = faasctl_stage_homeless(stage, &home->err);
-	return 0;
-}
-
 static int add_stage(const struct args *args,
 		     struct faasctl_stage_options *stage, const char *cgroup)
 {
@@ -56,23 +38,22 @@ static int add_stage(const struct args *args,
 	_cleanup_(closep) int fd = -1;
 	const char *workflow = args->argv[0], *name = args->argv[1];
 	struct faasctl_error err;
-	struct home home = { 0 };
-	int ret;
+	int homeless;
 
 	if (faasctl_name_check("workflow", workflow, &err) ||
 	    faasctl_name_check("stage", name, &err) || faasctl_open(&ctl, &err))
 		return fail(&err);
-	ret = faasctl_stage_each(ctl, workflow, name, note_home, &home, &err);
-	if (ret && ret != -ENOENT)
+	homeless = faasctl_stage_homeless(ctl, workflow, name, &err);
+	/* Bound anew, it may have been anywhere. */
+	if (homeless < 0 && homeless != -ENOENT && !(cgroup && homeless == -ENODEV))
 		return fail(&err);
 	if (cgroup) {
 		fd = faasctl_cgroup_open(cgroup, &err);
 		if (fd < 0)
 			return fail(&err);
-	} else if (home.lost < 0) {
-		return fail(&home.err);
-	} else if (home.lost || (ret && !faasctl_workflow_each(ctl, workflow, NULL,
-							      NULL, NULL))) {
+	} else if (homeless == 1 ||
+		   (homeless == -ENOENT &&
+		    !faasctl_workflow_each(ctl, workflow, NULL, NULL, NULL))) {
 		/* A container runtime removes the cgroup with the container. */
 		/* Without cgroup v2, --uncharged workflows still have stages. */
 		fd = faasctl_cgroup_default(workflow, name, &err);

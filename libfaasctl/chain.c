@@ -134,42 +134,20 @@ static int make_workflow(struct faasctl_chain *chain, unsigned int flags,
 				     err);
 }
 
-/**
- * struct home - what is asked about a stage's cgroup
- * @lost: it is due its default one, or the error
- * @err: why
- */
-struct home {
-	int lost;
-	struct faasctl_error *err;
-};
-
-static int stage_home(const struct faasctl_stage *stage, void *arg)
-{
-	struct home *home = arg;
-
-	home->lost = faasctl_stage_homeless(stage, home->err);
-	return 0;
-}
-
 static int make_stage(struct faasctl_chain *chain, const char *name,
 		      unsigned int flags, struct faasctl_error *err)
 {
 	_cleanup_(faasctl__closep) int cgroup = -1;
 	struct faasctl_stage_options options = FAASCTL_STAGE_OPTIONS_INIT;
-	struct home home = { .err = err };
 	struct made *made;
-	int ret;
+	int homeless, ret;
 
-	ret = faasctl_stage_each(chain->ctl, chain->workflow, name,
-				 stage_home, &home, err);
-	if (home.lost < 0)
-		return home.lost;
-	if (ret != -ENOENT && !home.lost)
-		return ret;
+	homeless = faasctl_stage_homeless(chain->ctl, chain->workflow, name, err);
+	if (homeless <= 0 && homeless != -ENOENT)
+		return homeless;
 	cgroup = make_cgroup(chain, name, err);
 	/* A container runtime removes the cgroup together with the container. */
-	if (home.lost) {
+	if (homeless == 1) {
 		options.cgroup_fd = cgroup;
 		return cgroup < 0 ? cgroup :
 		       faasctl_stage_add(chain->ctl, chain->workflow, name,

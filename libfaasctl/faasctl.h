@@ -495,7 +495,9 @@ int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 
 /**
  * faasctl_stage_homeless - whether a stage is due its default cgroup
- * @stage: the stage, as a callback of faasctl_stage_each() sees it
+ * @ctl: the handle
+ * @workflow: its workflow
+ * @stage: the stage
  * @err: why it failed, or NULL
  *
  * A container runtime removes a container's cgroup with it. A stage that was in
@@ -503,10 +505,11 @@ int faasctl_link_each(struct faasctl *ctl, const char *workflow,
  * was elsewhere belongs is not for a program to guess.
  *
  * Return: 0: its cgroup exists, or it was never bound to one; 1: its cgroup was
- * removed and was the default one; -ENODEV: it was removed and was another.
+ * removed and was the default one; -ENODEV: it was removed and was another; or an
+ * error of faasctl_stage_each(), -ENOENT among them.
  */
-int faasctl_stage_homeless(const struct faasctl_stage *stage,
-			   struct faasctl_error *err);
+int faasctl_stage_homeless(struct faasctl *ctl, const char *workflow,
+			   const char *stage, struct faasctl_error *err);
 
 /**
  * faasctl_link_add - link an output port to an input port

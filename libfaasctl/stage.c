@@ -235,19 +235,47 @@ FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 	return faasctl__call(ctl, msg, NULL, err);
 }
 
-FAASCTL_API int faasctl_stage_homeless(const struct faasctl_stage *stage,
-				       struct faasctl_error *err)
+/**
+ * struct home - what is asked about a stage's cgroup
+ * @homeless: what faasctl_stage_homeless() returns
+ * @err: why
+ */
+struct home {
+	int homeless;
+	struct faasctl_error *err;
+};
+
+static int lost(const struct faasctl_stage *stage, struct faasctl_error *err)
+{
+	return faasctl__fail(err, ENODEV,
+		"cgroup %s of stage \"%s\" was removed; bind the stage to another with: faasctl stage add --cgroup PATH %s %s",
+		stage->cgroup_path ? stage->cgroup_path : "", stage->name,
+		stage->workflow, stage->name);
+}
+
+static int look_for_home(const struct faasctl_stage *stage, void *arg)
 {
 	char path[sizeof("/" FAASCTL__CGROUP "//") + 2 * FAASIN_NAME_MAX];
+	struct home *home = arg;
 
 	if (!(stage->flags & FAASIN_STAGE_F_CGROUP_GONE))
 		return 0;
 	snprintf(path, sizeof(path), "/" FAASCTL__CGROUP "/%s/%s",
 		 stage->workflow, stage->name);
 	if (stage->cgroup_path && !strcmp(stage->cgroup_path, path))
-		return 1;
-	return faasctl__fail(err, ENODEV,
-		"cgroup %s of stage \"%s\" was removed; bind the stage to another with: faasctl stage add --cgroup PATH %s %s",
-		stage->cgroup_path ? stage->cgroup_path : "", stage->name,
-		stage->workflow, stage->name);
+		home->homeless = 1;
+	else
+		home->homeless = lost(stage, home->err);
+	return 0;
+}
+
+FAASCTL_API int faasctl_stage_homeless(struct faasctl *ctl,
+				       const char *workflow, const char *stage,
+				       struct faasctl_error *err)
+{
+	struct home home = { .err = err };
+	int ret = faasctl_stage_each(ctl, workflow, stage, look_for_home, &home,
+				     err);
+
+	return ret ? ret : home.homeless;
 }
