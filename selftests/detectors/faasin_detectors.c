@@ -6,6 +6,7 @@
  * Writing a fault's name to faasin_detectors in debugfs commits it.
  */
 #include <linux/debugfs.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -15,6 +16,9 @@
 
 /* Longer than the hung task detector is set to wait; if it is silent, the guest goes on. */
 #define HUNG_SECONDS	40
+
+/* Two threads race for so long, unless the report ends it all. */
+#define RACE_SECONDS	60
 
 /* One could stay in a register or on a stack that is scanned; not all of them. */
 #define LEAKS		16
@@ -73,6 +77,37 @@ static noinline void faasin_detectors_ubsan(void)
 	pr_info("faasin_detectors: shifted to %d\n", 1 << by);
 }
 
+static unsigned long faasin_detectors_raced;
+
+static noinline void faasin_detectors_race(void)
+{
+	faasin_detectors_raced++;
+	OPTIMIZER_HIDE_VAR(faasin_detectors_raced);
+}
+
+static int faasin_detectors_racer(void *unused)
+{
+	while (!kthread_should_stop()) {
+		faasin_detectors_race();
+		cond_resched();
+	}
+	return 0;
+}
+
+static void faasin_detectors_kcsan(void)
+{
+	struct task_struct *racer = kthread_run(faasin_detectors_racer, NULL, "faasin_racer");
+	unsigned long end = jiffies + RACE_SECONDS * HZ;
+
+	if (IS_ERR(racer))
+		return;
+	while (time_before(jiffies, end) && !signal_pending(current)) {
+		faasin_detectors_race();
+		cond_resched();
+	}
+	kthread_stop(racer);
+}
+
 static const struct {
 	const char *name;
 	void (*commit)(void);
@@ -82,6 +117,7 @@ static const struct {
 	{ "kmemleak", faasin_detectors_kmemleak },
 	{ "hung", faasin_detectors_hung },
 	{ "ubsan", faasin_detectors_ubsan },
+	{ "kcsan", faasin_detectors_kcsan },
 };
 
 static ssize_t faasin_detectors_write(struct file *file, const char __user *buf, size_t len,
