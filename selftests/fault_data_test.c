@@ -172,6 +172,21 @@ static bool stream_aborted(struct try *t, long result)
 	return heard.bytes == SMALL && heard.intact && heard.end == -ECONNABORTED;
 }
 
+/* A port cannot be mapped: that refusal is the result, until there are windows. */
+static long map(struct try *t)
+{
+	void *at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, t->in, 0);
+
+	if (at != MAP_FAILED)
+		return munmap(at, PAGE), -EEXIST;
+	return errno == ENODEV ? 0 : -errno;
+}
+
+static bool all_is_unread(struct try *t, long result)
+{
+	return unread(t->in) == SMALL;
+}
+
 static struct faasin_port_info info;
 
 static long ask_info(struct try *t)
@@ -279,6 +294,7 @@ OPERATION(readv, fault_filled, read_parts, nothing_is_lost, FAULT);
 OPERATION(splice_in, has_pipe, splice_in, arrives, NOMEM);
 OPERATION(splice_out, has_empty_pipe, splice_out, spliced_out, NOMEM);
 OPERATION(sendfile, has_file, send_file, arrives, NOMEM);
+OPERATION(mmap, fault_filled, map, all_is_unread, NOMEM);
 OPERATION(end_stream, fault_filled, end_stream, stream_ended, 0);
 OPERATION(end_session, fault_filled, end_session, session_ended, 0);
 OPERATION(abort, fault_filled, abort_stream, stream_aborted, FAULT);
