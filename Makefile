@@ -71,7 +71,7 @@ all: tools module-if-possible ## build the tool, the library, the manual, and th
 .PHONY: help
 help: ## list the targets
 	@echo 'make TARGET (version $(VERSION)):'
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | \
+	@sed -n 's/^\([a-z%-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | \
 		while IFS=$$'\t' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: KERNEL=6.1|6.12|KDIR (module, sparse, warnings), KERNELS="6.1 6.12" (check),'
 	@echo '  PREFIX=/usr/local DESTDIR= (install), FAASIN_CACHE=DIR (kernels; default ~/.cache/faasin)'
@@ -233,6 +233,10 @@ check: tools selftests modules-for-tests ## run all tests in guests with the ker
 .PHONY: trust
 trust: ## run every lane that looks for the module's bugs (hours; vm-test/trust --help)
 	@vm-test/trust
+
+.PHONY: FORCE
+trust-%: FORCE ## run one of them: trust-storm, for one
+	@vm-test/trust $*
 
 .PHONY: coverage
 coverage: ## which lines of the module the tests execute: build/coverage/*.gcov
