@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading and writing: counts, atomicity, capacity, blocking, signals, faults,
- * integrity. Each test runs at several capacities.
+ * Reading and writing: counts, blocking, signals, faults, integrity. Each test
+ * runs at several capacities. What a channel holds: capacity_test.c; several
+ * writers: writers_test.c.
  */
 #include "common.h"
 
@@ -95,90 +96,6 @@ TEST_F(rw, of_nothing_does_nothing)
 	close(self->r);
 	EXPECT_EQ(0, sys(write(self->w, "", 0)));
 	EXPECT_EQ(1, flow_stats(&self->flow).writes);
-}
-
-TEST_F(rw, empty_channel_takes_its_capacity_at_once)
-{
-	nonblock(self->w, true);
-	EXPECT_EQ((long)variant->capacity, sys(write(self->w, self->buf, variant->capacity)));
-	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
-	EXPECT_EQ((int)variant->capacity, unread(self->r));
-	EXPECT_EQ(variant->capacity, flow_stats(&self->flow).bytes_held);
-}
-
-/* However little was in it before, and however it is filled. */
-TEST_F(rw, channel_that_was_emptied_takes_its_capacity_in_pieces)
-{
-	size_t piece = 2048, n;
-	char byte;
-
-	nonblock(self->w, true);
-	for (n = 1; n < 3 * PAGE; n += PAGE / 2 + 1) {
-		size_t there = n < variant->capacity ? n : variant->capacity, filled = 0;
-
-		ASSERT_EQ((long)there, sys(write(self->w, self->buf, there)));
-		ASSERT_EQ((long)there - 1, read_full(self->r, self->buf, there - 1));
-		ASSERT_EQ(1, sys(read(self->r, &byte, 1)));
-		while (sys(write(self->w, self->buf, piece)) == (long)piece)
-			filled += piece;
-		EXPECT_EQ(variant->capacity, filled)
-			TH_LOG("after %zu bytes", there);
-		ASSERT_EQ((long)filled, read_full(self->r, self->buf, filled));
-	}
-}
-
-TEST_F(rw, empty_channel_takes_its_capacity_in_pieces)
-{
-	size_t piece = 1021, left = variant->capacity;
-
-	nonblock(self->w, true);
-	for (; left >= piece; left -= piece)
-		ASSERT_EQ((long)piece, sys(write(self->w, self->buf, piece)));
-	EXPECT_EQ((long)left, sys(write(self->w, self->buf, left)));
-	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
-	EXPECT_EQ((int)variant->capacity, unread(self->w));
-}
-
-TEST_F(rw, never_holds_more_than_its_capacity)
-{
-	size_t i, held = 0, done = 0, taken = 0;
-	uint64_t seed = 42;
-	uint8_t *out = malloc(64 * KIB);
-	long n;
-
-	nonblock(self->w, true);
-	nonblock(self->r, true);
-	for (i = 0; i < 300; i++) {
-		n = sys(write(self->w, self->buf + done % 251,
-			      random_next(&seed) % (variant->capacity / 2) + 1));
-		if (n > 0) {
-			done += n;
-			held += n;
-		} else {
-			ASSERT_EQ(-EAGAIN, n);
-		}
-		ASSERT_GE(variant->capacity, held);
-		n = sys(read(self->r, out, random_next(&seed) % (64 * KIB) + 1));
-		if (n > 0) {
-			ASSERT_TRUE(pattern_is(out, n, 1, taken));
-			taken += n;
-			held -= n;
-		}
-	}
-	/* A page more is what the link keeps in reserve. */
-	EXPECT_GE(variant->capacity + PAGE, flow_stats(&self->flow).pool_bytes);
-	EXPECT_GE(variant->capacity, flow_stats(&self->flow).bytes_held_max);
-}
-
-TEST_F(rw, nonblocking_write_takes_what_fits)
-{
-	size_t capacity = variant->capacity;
-
-	nonblock(self->w, true);
-	EXPECT_EQ((long)capacity, sys(write(self->w, self->buf, capacity + MIB)));
-	EXPECT_EQ(-EAGAIN, sys(write(self->w, self->buf, capacity + MIB)));
-	ASSERT_EQ((long)capacity, read_full(self->r, self->buf, capacity));
-	EXPECT_TRUE(pattern_is(self->buf, capacity, 1, 0));
 }
 
 TEST_F(rw, nonblocking_read_of_nothing)
@@ -587,92 +504,7 @@ TEST_F(rw, arrives_intact_whatever_the_sizes)
 	EXPECT_EQ(total, flow_stats(&self->flow).bytes_out);
 }
 
-/* -------------------------------------------------------------- 5: atomicity */
-
-FIXTURE(atomic)
-{
-	struct flow flow;
-	int w, r;
-};
-
-FIXTURE_VARIANT(atomic)
-{
-	size_t record;
-	size_t capacity;
-	bool vector;
-};
-
-#define ATOMIC(name, ...) FIXTURE_VARIANT_ADD(atomic, name) { __VA_ARGS__ }
-
-ATOMIC(small, .record = 100, .capacity = 64 * KIB);
-ATOMIC(small_tight, .record = 100, .capacity = PAGE);
-ATOMIC(below_pipe_buf, .record = PIPE_BUF - 1, .capacity = 64 * KIB);
-ATOMIC(below_pipe_buf_tight, .record = PIPE_BUF - 1, .capacity = PAGE);
-ATOMIC(pipe_buf, .record = PIPE_BUF, .capacity = 64 * KIB);
-ATOMIC(pipe_buf_tight, .record = PIPE_BUF, .capacity = PAGE);
-ATOMIC(pipe_buf_odd, .record = PIPE_BUF, .capacity = 3 * PAGE);
-ATOMIC(vector, .record = PIPE_BUF - 3, .capacity = 64 * KIB, .vector = true);
-
-FIXTURE_SETUP(atomic)
-{
-	const struct flow_options options = { .capacity = variant->capacity };
-
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
-}
-
-FIXTURE_TEARDOWN(atomic)
-{
-	FLOW_TEARDOWN(&self->flow);
-}
-
-TEST_F(atomic, records_of_several_writers_stay_whole)
-{
-	enum { WRITERS = 3, RECORDS = 300 };
-	int i, j, seen[WRITERS] = { 0 };
-	uint8_t record[PIPE_BUF], other[PIPE_BUF];
-	pid_t pids[WRITERS];
-
-	for (i = 0; i < WRITERS; i++) {
-		pids[i] = child();
-		if (pids[i])
-			continue;
-		struct iovec iov[] = {
-			{ record, 1 }, { record + 1, variant->record / 2 },
-			{ record + 1 + variant->record / 2,
-			  variant->record - 1 - variant->record / 2 },
-		};
-
-		memset(record, 'a' + i, variant->record);
-		for (j = 0; j < RECORDS; j++) {
-			ssize_t n = variant->vector ? writev(self->w, iov, ARRAY_SIZE(iov)) :
-						      write(self->w, record, variant->record);
-
-			if (n != (ssize_t)variant->record)
-				_exit(1);
-		}
-		_exit(0);
-	}
-	close(self->w);
-	for (i = 0; i < WRITERS * RECORDS; i++) {
-		ASSERT_EQ((long)variant->record, read_full(self->r, record, variant->record));
-		ASSERT_LE('a', record[0]);
-		ASSERT_GT('a' + WRITERS, record[0]);
-		memset(other, record[0], variant->record);
-		ASSERT_EQ(0, memcmp(record, other, variant->record));
-		seen[record[0] - 'a']++;
-	}
-	EXPECT_OVER(self->r, 0);
-	for (i = 0; i < WRITERS; i++) {
-		EXPECT_EQ(RECORDS, seen[i]);
-		EXPECT_EQ(0, child_end(pids[i]));
-	}
-}
-
-/* Larger ones may interleave, but nothing is lost. */
+/* Writes above PIPE_BUF may interleave, but nothing is lost. */
 TEST_F(rw, large_writes_of_several_writers_lose_nothing)
 {
 	enum { WRITERS = 2 };
@@ -703,111 +535,6 @@ TEST_F(rw, large_writes_of_several_writers_lose_nothing)
 		EXPECT_EQ(each, seen[i]);
 		EXPECT_EQ(0, child_end(pids[i]));
 	}
-}
-
-/* ------------------------------------------------------------------- limits */
-
-FIXTURE(large) { struct flow flow; int w, r; };
-
-FIXTURE_VARIANT(large)
-{
-	uint64_t capacity;
-	size_t fill;		/* bytes that are put in before any is read */
-};
-
-/* An odd number of pages, more than there are blocks of 64 KiB in the default. */
-FIXTURE_VARIANT_ADD(large, odd) { .capacity = 5 * MIB + PAGE, .fill = 5 * MIB + PAGE };
-FIXTURE_VARIANT_ADD(large, megabytes) { .capacity = 64 * MIB, .fill = 64 * MIB };
-/* All there may be; more than the guest has. */
-FIXTURE_VARIANT_ADD(large, most) { .capacity = FAASIN_CAPACITY_MAX, .fill = 96 * MIB };
-
-FIXTURE_SETUP(large)
-{
-	const struct flow_options options = { .capacity = variant->capacity };
-
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_NONBLOCK);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
-}
-
-FIXTURE_TEARDOWN(large)
-{
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
-}
-
-TEST_F(large, capacity_holds_what_it_says)
-{
-	struct heard heard;
-	pid_t pid;
-
-	EXPECT_EQ(variant->capacity, port_info(self->w).capacity);
-	ASSERT_EQ(0, pattern_write(self->w, variant->fill, MIB, 1, 0));
-	EXPECT_EQ((int)variant->fill, unread(self->r));
-	if (variant->fill == variant->capacity)
-		EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
-	/* And again, by way of the blocks that were given back. */
-	pid = child();
-	if (!pid) {
-		close(self->r);
-		nonblock(self->w, false);
-		_exit(!!pattern_write(self->w, variant->fill, MIB, 1, variant->fill));
-	}
-	close(self->w);
-	self->w = -1;
-	heard = pattern_read(self->r, 100000, 1);
-	EXPECT_EQ(2 * variant->fill, heard.bytes);
-	EXPECT_EQ(0, heard.end);
-	EXPECT_TRUE(heard.intact);
-	EXPECT_EQ(0, child_end(pid));
-}
-
-/* One more process than may write to a stream at a time. */
-TEST(writers_are_bounded_and_those_that_are_gone_do_not_count)
-{
-	enum { N = FAASIN_WRITERS_MAX };
-	static pid_t pids[N];
-	struct flow flow;
-	int w, r, gate[2], said[2], i;
-	char byte;
-
-	FLOW_SETUP(&flow, NULL);
-	w = flow_writer(&flow, 0);
-	r = flow_reader(&flow, 0);
-	ASSERT_LE(0, w);
-	ASSERT_LE(0, r);
-	ASSERT_EQ(0, pipe(gate));
-	ASSERT_EQ(0, pipe(said));
-	for (i = 0; i < N; i++) {
-		pids[i] = child();
-		ASSERT_LE(0, pids[i]);
-		if (!pids[i]) {
-			close(gate[1]);
-			byte = write(w, "a", 1) == 1;
-			if (write(said[1], &byte, 1) != 1 || read(gate[0], &byte, 1))
-				_exit(1);
-			_exit(0);
-		}
-	}
-	for (i = 0; i < N; i++) {
-		ASSERT_EQ(1, read(said[0], &byte, 1));
-		ASSERT_EQ(1, byte);
-	}
-	EXPECT_EQ(-EUSERS, sys(write(w, "b", 1)));
-	EXPECT_EQ(N, unread(r));
-	close(gate[1]);
-	for (i = 0; i < N; i++)
-		EXPECT_EQ(0, child_end(pids[i]));
-	EXPECT_EQ(1, sys(write(w, "b", 1)));
-	close(gate[0]);
-	close(said[0]);
-	close(said[1]);
-	close(w);
-	close(r);
-	FLOW_TEARDOWN(&flow);
 }
 
 TEST_HARNESS_MAIN
