@@ -64,17 +64,10 @@ int actor_become(const struct actor *who)
 static int write_map(pid_t pid, const char *which)
 {
 	char path[64], text[64];
-	int fd, error = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, which);
 	snprintf(text, sizeof(text), "0 %d 65536\n", ACTOR_BASE);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
+	return write_text(path, text);
 }
 
 /* The rest of the way in, with the user namespace's maps written. */

@@ -58,7 +58,7 @@ const char *log_complaint(int fd)
 
 /* ------------------------------------------------------------------ cgroups */
 
-static int write_text(const char *path, const char *text)
+int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	int error = 0;

@@ -52,6 +52,9 @@
 	sys_result == -1 ? -(long)errno : sys_result;		\
 })
 
+/* Writes @text to a file that is there, by one call. Returns 0 or -errno. */
+int write_text(const char *path, const char *text);
+
 /* ------------------------------------------------------------- kernel's log */
 
 /* Starts to listen to the kernel's log; returns a descriptor or -errno. */

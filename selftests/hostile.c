@@ -2,8 +2,9 @@
 /*
  * A container that somebody else has taken over. See hostile.h.
  */
-#include <sched.h>
+#include <linux/mount.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
@@ -110,6 +111,37 @@ bool attacker_kill(struct hostile *h, pid_t begun)
 	return cgroup_empties(h->cgroup);
 }
 
+int attacker_signal(struct hostile *h, int signal)
+{
+	char path[PATH_MAX];
+	FILE *stream;
+	pid_t pid;
+	int n = 0;
+
+	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.procs", h->cgroup);
+	stream = fopen(path, "re");
+	while (stream && fscanf(stream, "%d", &pid) == 1)
+		n += !kill(pid, signal);
+	if (stream)
+		fclose(stream);
+	return n;
+}
+
+int tool_status(void)
+{
+	pid_t pid = child();
+	int null;
+
+	if (!pid) {
+		null = open("/dev/null", O_WRONLY);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execlp("faasctl", "faasctl", "show", NULL);
+		_exit(127);
+	}
+	return child_end(pid);
+}
+
 /* ---------------------------------------------------------------- the victim */
 
 static int keep_open(void *arg)
@@ -203,6 +235,45 @@ void attempt(struct hostile *h, const char *what, long got, const int *may, int 
 		if (may[nr] ? got == -may[nr] : got >= 0)
 			a->expected = true;
 	attack->nr++;
+}
+
+int mount_faasin(const char *source, const char *point, unsigned long flags, const char *options)
+{
+	return mount(source, point, "faasin", flags, options);
+}
+
+static int set_string(int fs, const char *key, const char *value)
+{
+	return value ? syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0) : 0;
+}
+
+int fsmount_of(const char *workflow, const char *stage)
+{
+	int fs = syscall(SYS_fsopen, "faasin", FSOPEN_CLOEXEC), error = 0;
+
+	if (fs < 0)
+		return -1;
+	if (set_string(fs, "workflow", workflow) || set_string(fs, "stage", stage) ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ||
+	    syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) < 0)
+		error = errno;
+	close(fs);
+	errno = error;
+	return error ? -1 : 0;
+}
+
+int fspick_of(struct hostile *h, const char *workflow)
+{
+	int fs = syscall(SYS_fspick, AT_FDCWD, h->point, FSPICK_CLOEXEC), error = 0;
+
+	if (fs < 0)
+		return -1;
+	if (set_string(fs, "workflow", workflow) ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
+		error = errno;
+	close(fs);
+	errno = error;
+	return error ? -1 : 0;
 }
 
 int allow_userfaultfd(int value)

@@ -17,6 +17,9 @@
 #include "actor.h"
 #include "world.h"
 
+#define IN	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+#define OUT	(O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+
 #define ATTEMPTS_MAX	128
 #define KEPT		100	/* the descriptor under which the victim has its output */
 
@@ -81,11 +84,17 @@ pid_t attack_begin(struct hostile *h, attack_fn fn);
 /* What a runtime does: kills all that is in a's cgroup. Returns true if nothing is left. */
 bool attacker_kill(struct hostile *h, pid_t begun);
 
+/* Sends a signal to all that is in a's cgroup; returns how many got it. */
+int attacker_signal(struct hostile *h, int signal);
+
 /* Starts the process of the victim's. */
 bool victim_start(struct hostile *h);
 
 /* A stream of the victim's goes through as ever. */
 bool victim_works(struct hostile *h);
+
+/* What faasctl show exits with, for whoever asks. */
+int tool_status(void);
 
 /* In the attacker: a path below its mount. Valid for eight calls. */
 const char *own_path(struct hostile *h, const char *name);
@@ -96,6 +105,11 @@ void attempt(struct hostile *h, const char *what, long got, const int *may, int 
 #define TRY(what, call, ...)							\
 	attempt(h, what, sys(call), (const int[]){ __VA_ARGS__ },		\
 		sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
+
+/* In the attacker: mounts. 0, or -1 and errno. */
+int mount_faasin(const char *source, const char *point, unsigned long flags, const char *options);
+int fsmount_of(const char *workflow, const char *stage);
+int fspick_of(struct hostile *h, const char *workflow);
 
 /* A page of the caller's that whoever touches it waits for, for ever. NULL: none. */
 char *page_of_no_return(void);

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A container that somebody else has taken over tries to reach what is not its own: to read
- * another workflow, to forge its cgroup, to mount more than its scope, to control, to write the
- * kernel's log. What it may do is tried along with it, so that a refusal is one of the attempt and not
- * of its means. What it can use up or hold up: hostile_load_test.c.
+ * another workflow, to mount more than its scope, to forge its cgroup, to enter namespaces. What it
+ * may do is tried along with it, so that a refusal is one of the attempt and not of its means.
  */
-#include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <kselftest_harness.h>
 
 #include "hostile.h"
@@ -32,9 +29,6 @@ FIXTURE_TEARDOWN(hostile)
 {
 	HOSTILE_TEARDOWN(&self->h);
 }
-
-#define IN	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-#define OUT	(O_WRONLY | O_NONBLOCK | O_CLOEXEC)
 
 /* ------------------------------------------------------- to reach its ports */
 
@@ -90,7 +84,6 @@ TEST_F(hostile, reaches_no_port_by_path)
 struct inherited {
 	int pidfd;
 	int namespaces[6];
-	int control;
 	int cgroup;
 };
 
@@ -204,12 +197,6 @@ TEST_F(hostile, reaches_no_port_by_handle)
 
 /* --------------------------------------------------------- to mount its ports */
 
-static int mount_faasin(const char *source, const char *point, unsigned long flags,
-			const char *options)
-{
-	return mount(source, point, "faasin", flags, options);
-}
-
 /* The entries of the spare mount: 0 if they are the own stage's. */
 static int is_own(struct hostile *h)
 {
@@ -217,40 +204,6 @@ static int is_own(struct hostile *h)
 
 	errno = ENOTUNIQ;
 	return entries && !strcmp(entries, "faasin faasout self ") ? 0 : -1;
-}
-
-static int fsmount_of(struct hostile *h, const char *workflow, const char *stage)
-{
-	int fs = syscall(SYS_fsopen, "faasin", FSOPEN_CLOEXEC), error = 0;
-
-	if (fs < 0)
-		return -1;
-	if (workflow && syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "workflow", workflow, 0))
-		error = errno;
-	if (stage && syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "stage", stage, 0))
-		error = errno;
-	if (!error && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		error = errno;
-	if (!error && syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0) < 0)
-		error = errno;
-	close(fs);
-	errno = error;
-	return error ? -1 : 0;
-}
-
-static int fspick_of(struct hostile *h, const char *workflow)
-{
-	int fs = syscall(SYS_fspick, AT_FDCWD, h->point, FSPICK_CLOEXEC), error = 0;
-
-	if (fs < 0)
-		return -1;
-	if (workflow && syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "workflow", workflow, 0))
-		error = errno;
-	if (!error && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
-		error = errno;
-	close(fs);
-	errno = error;
-	return error ? -1 : 0;
 }
 
 static int by_mount(struct hostile *h)
@@ -298,8 +251,8 @@ static int by_mount(struct hostile *h)
 	TRY("is the own stage", is_own(h), 0);
 	TRY("unmounted", umount(h->spare), 0);
 
-	TRY("fsmount of the own", fsmount_of(h, h->own.wf, "a"), 0);
-	TRY("fsmount of its", fsmount_of(h, h->victim.wf, "w"), EPERM);
+	TRY("fsmount of the own", fsmount_of(h->own.wf, "a"), 0);
+	TRY("fsmount of its", fsmount_of(h->victim.wf, "w"), EPERM);
 	TRY("fspick", fspick_of(h, NULL), EPERM);
 	TRY("fspick, as its", fspick_of(h, h->victim.wf), EPERM, EINVAL);
 
@@ -351,18 +304,6 @@ TEST_F(hostile, reaches_no_port_with_another_root)
 
 /* ------------------------------------------------------ to forge its cgroup */
 
-static int write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), error;
-
-	if (fd < 0)
-		return -1;
-	error = write(fd, text, strlen(text)) < 0 ? errno : 0;
-	close(fd);
-	errno = error;
-	return error ? -1 : 0;
-}
-
 /* A child in the cgroup whose directory is open: 0 if it came to be there. */
 static int clone_into(int cgroup)
 {
@@ -391,15 +332,15 @@ static int by_cgroup(struct hostile *h)
 
 	/* As the machine's hierarchy shows it. */
 	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.procs", h->victim_cgroup);
-	TRY("itself into its cgroup", write_to(path, "0"), EACCES);
+	TRY("itself into its cgroup", write_text(path, "0"), EACCES);
 	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.threads", h->victim_cgroup);
-	TRY("its thread into its cgroup", write_to(path, "0"), EACCES);
+	TRY("its thread into its cgroup", write_text(path, "0"), EACCES);
 	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.kill", h->victim_cgroup);
-	TRY("its cgroup killed", write_to(path, "1"), EACCES);
+	TRY("its cgroup killed", write_text(path, "1"), EACCES);
 	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.freeze", h->victim_cgroup);
-	TRY("its cgroup frozen", write_to(path, "1"), EACCES);
+	TRY("its cgroup frozen", write_text(path, "1"), EACCES);
 	snprintf(path, sizeof(path), CGROUPS "/%s/memory.max", h->own.wf);
-	TRY("its own limit", write_to(path, "max"), EACCES);
+	TRY("its own limit", write_text(path, "max"), EACCES);
 	snprintf(path, sizeof(path), CGROUPS "/%s/new", h->victim_cgroup);
 	TRY("a cgroup below its", mkdir(path, 0755), EACCES);
 	TRY("a child in its cgroup", clone_into(inherited.cgroup), EACCES);
@@ -409,11 +350,11 @@ static int by_cgroup(struct hostile *h)
 	TRY("cgroup2", mount("none", h->spare, "cgroup2", 0, NULL), 0);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", h->spare);
 	TRY("is its own cgroup", access(path, F_OK), 0);
-	TRY("itself into its root", write_to(path, "0"), 0, EACCES);
+	TRY("itself into its root", write_text(path, "0"), 0, EACCES);
 	snprintf(path, sizeof(path), "%s/../../%s/cgroup.procs", h->spare, h->victim_cgroup);
-	TRY("itself above its root", write_to(path, "0"), ENOENT);
+	TRY("itself above its root", write_text(path, "0"), ENOENT);
 	snprintf(path, sizeof(path), "%s/%s/cgroup.procs", h->spare, h->victim_cgroup);
-	TRY("itself below its root", write_to(path, "0"), ENOENT);
+	TRY("itself below its root", write_text(path, "0"), ENOENT);
 	TRY("cgroup2, unmounted", umount(h->spare), 0);
 	TRY("cgroup version 1", mount("none", h->spare, "cgroup", 0, "none,name=forged"),
 	    EPERM, ENODEV);
@@ -474,13 +415,13 @@ static int by_delegation(struct hostile *h)
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	TRY("a child in there", clone_into(fd), 0);
 	snprintf(path, sizeof(path), CGROUPS "/%s/mine/cgroup.procs", h->cgroup);
-	TRY("itself into that", write_to(path, "0"), 0);
+	TRY("itself into that", write_text(path, "0"), 0);
 	STILL_OUTSIDE(h);
 	TRY("a child in its cgroup", clone_into(inherited.cgroup), EACCES, ENOENT);
 	snprintf(path, sizeof(path), CGROUPS "/%s/cgroup.procs", h->victim_cgroup);
-	TRY("itself into its cgroup", write_to(path, "0"), EACCES, ENOENT);
+	TRY("itself into its cgroup", write_text(path, "0"), EACCES, ENOENT);
 	snprintf(path, sizeof(path), CGROUPS "/%s/b/cgroup.procs", h->own.wf);
-	TRY("itself one up", write_to(path, "0"), EACCES, ENOENT);
+	TRY("itself one up", write_text(path, "0"), EACCES, ENOENT);
 	STILL_OUTSIDE(h);
 	return 0;
 }
@@ -528,249 +469,6 @@ TEST_F(hostile, enters_no_namespace_of_the_victims)
 	ASSERT_LE(0, inherited.pidfd);
 	EXPECT_EQ(0, attack(&self->h, by_setns));
 	EXPECT_ATTEMPTS(&self->h, 10);
-}
-
-/* ---------------------------------------------------------------- to control */
-
-static int request(struct nl *nl, uint8_t cmd, const char *wf)
-{
-	const struct nl_attr *list = NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, wf));
-	static const uint32_t uncharged = FAASIN_WORKFLOW_F_UNCHARGED;
-	int error;
-
-	switch (cmd) {
-	case FAASIN_CMD_INFO_GET:
-		error = nl_call(nl, cmd, 0, NL_NONE);
-		break;
-	case FAASIN_CMD_WORKFLOW_NEW:
-		error = nl_call(nl, cmd, 0,
-				NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, "forged"),
-					NL_RAW(FAASIN_A_WORKFLOW_FLAGS, &uncharged, 4)));
-		break;
-	case FAASIN_CMD_LINK_GET:
-	case FAASIN_CMD_LINK_DEL:
-	case FAASIN_CMD_LINK_NEW:
-		error = nl_call(nl, cmd, 0,
-				NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, wf),
-					NL_STR(FAASIN_A_LINK_SRC_STAGE, "v"),
-					NL_STR(FAASIN_A_LINK_DST_STAGE, "w")));
-		break;
-	case FAASIN_CMD_STAGE_GET:
-	case FAASIN_CMD_STAGE_NEW:
-	case FAASIN_CMD_STAGE_DEL:
-		error = nl_call(nl, cmd, 0,
-				NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, wf),
-					NL_STR(FAASIN_A_STAGE_NAME, "v")));
-		break;
-	default:
-		error = nl_call(nl, cmd, 0, list);
-	}
-	errno = error;
-	return error ? -1 : 0;
-}
-
-static int open_control(void)
-{
-	struct nl nl;
-
-	errno = nl_open(&nl);
-	return errno ? -1 : 0;
-}
-
-static int run_faasctl(void)
-{
-	int null = open("/dev/null", O_WRONLY);
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		dup2(null, 1);
-		dup2(null, 2);
-		execlp("faasctl", "faasctl", "show", NULL);
-		_exit(0);
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return 0;
-	errno = WEXITSTATUS(status) ? EPERM : 0;
-	return errno ? -1 : 0;
-}
-
-static int by_netlink(struct hostile *h)
-{
-	static const uint8_t cmds[] = {
-		FAASIN_CMD_INFO_GET, FAASIN_CMD_WORKFLOW_GET, FAASIN_CMD_WORKFLOW_NEW,
-		FAASIN_CMD_WORKFLOW_DEL, FAASIN_CMD_STAGE_GET, FAASIN_CMD_STAGE_NEW,
-		FAASIN_CMD_STAGE_DEL, FAASIN_CMD_LINK_GET, FAASIN_CMD_LINK_NEW,
-		FAASIN_CMD_LINK_DEL,
-	};
-	struct nl nl = h->victim.nl;	/* a socket of the machine's root, as if it had leaked */
-	char what[32];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
-		snprintf(what, sizeof(what), "command %d by a leaked socket", cmds[i]);
-		TRY(what, request(&nl, cmds[i], h->victim.wf), EPERM);
-	}
-	TRY("events by a leaked socket", (errno = nl_join_events(&nl)) ? -1 : 0, EPERM);
-	TRY("the family in its network", open_control(), ENOENT);
-	TRY("the machine's network", setns(inherited.control, CLONE_NEWNET), EPERM);
-	TRY("a new network", unshare(CLONE_NEWNET), 0);
-	TRY("the family in there", open_control(), ENOENT);
-	TRY("faasctl", run_faasctl(), EPERM);
-	return 0;
-}
-
-TEST_F(hostile, controls_nothing)
-{
-	struct world_state before = world_state(&self->h.victim);
-
-	inherited.control = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, inherited.control);
-	EXPECT_EQ(0, run_faasctl());
-	EXPECT_EQ(0, attack(&self->h, by_netlink));
-	EXPECT_ATTEMPTS(&self->h, 16);
-	EXPECT_TRUE(world_same(&self->h.victim, &before));
-	EXPECT_TRUE(victim_works(&self->h));
-}
-
-/* --------------------------------------------- to blame or end somebody else */
-
-static int abort_as(int fd, uint32_t cause, uint32_t code, int pid)
-{
-	struct faasin_abort a = { .cause = cause, .code = code, .pid = pid };
-
-	return ioctl(fd, FAASIN_IOC_ABORT, &a);
-}
-
-static int by_blame(struct hostile *h)
-{
-	int out = open(own_path(h, "faasout"), OUT);
-
-	prctl(PR_SET_NAME, "\033[2J\nroot\t\\x");
-	TRY("own output", out, 0);
-	TRY("aborted, by a signal to the victim",
-	    abort_as(out, FAASIN_CAUSE_SIGNAL, SIGKILL, h->victim_pid), 0);
-	TRY("aborted again", abort_as(out, FAASIN_CAUSE_STATUS, 1, h->victim_pid), 0);
-	TRY("with a cause of the kernel's", abort_as(out, FAASIN_CAUSE_UNLINK, 0, 0), EINVAL);
-	out = open(own_path(h, "faasout"), OUT);
-	TRY("another stream", abort_as(out, FAASIN_CAUSE_REQUEST, 0, 0), 0);
-	return 0;
-}
-
-static struct nl *link_state(struct world *w, const char *src)
-{
-	static struct nl nl;
-
-	memset(&nl, 0, sizeof(nl));
-	if (nl_open(&nl) ||
-	    nl_call(&nl, FAASIN_CMD_LINK_GET, 0,
-		    NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf),
-			    NL_STR(FAASIN_A_LINK_SRC_STAGE, src))))
-		return NULL;
-	nl_shut(&nl);
-	return &nl;
-}
-
-TEST_F(hostile, blames_itself_only)
-{
-	char text[256];
-	struct nl *state;
-	bool clean = true, said = false;
-	FILE *show;
-
-	ASSERT_TRUE(victim_start(&self->h));
-	EXPECT_EQ(0, attack(&self->h, by_blame));
-	EXPECT_ATTEMPTS(&self->h, 5);
-
-	state = link_state(&self->h.own, "a");
-	ASSERT_NE(NULL, state);
-	EXPECT_STREQ("a", nl_get_str(state, FAASIN_A_LINK_CAUSE_STAGE));
-	state = link_state(&self->h.victim, "v");
-	ASSERT_NE(NULL, state);
-	EXPECT_FALSE(nl_has(state, FAASIN_A_LINK_CAUSE));
-	EXPECT_EQ(0, kill(self->h.victim_pid, 0));
-
-	/* The name of its process is no command to the terminal. */
-	show = popen("faasctl show; faasctl dump", "re");
-	ASSERT_NE(NULL, show);
-	while (fgets(text, sizeof(text), show)) {
-		said |= !!strstr(text, self->h.own.wf);
-		clean &= !strchr(text, '\033') && strncmp(text, "root", 4);
-	}
-	EXPECT_EQ(0, pclose(show));
-	EXPECT_TRUE(said);
-	EXPECT_TRUE(clean);
-}
-
-/* ------------------------------------------------- to write the kernel's log */
-
-/* Lines that came since the last call; of @about, if that is not NULL. */
-static int lines(int log, const char *about)
-{
-	char line[8192];
-	ssize_t n;
-	int count = 0;
-
-	while ((n = read(log, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
-		if (n < 0)
-			continue;
-		line[n] = '\0';
-		if (!about || strstr(line, about))
-			count++;
-	}
-	return count;
-}
-
-#define REPEATED	20
-
-static int by_log(struct hostile *h)
-{
-	char options[128], name[80];
-	struct nl nl = h->victim.nl;
-	int i, out;
-
-	for (i = 0; i < REPEATED; i++) {
-		snprintf(options, sizeof(options), "workflow=%s,stage=w", h->victim.wf);
-		mount_faasin("none", h->spare, 0, options);
-		mount_faasin("none", h->spare, 0, "stage=w");
-		mount_faasin("none", h->spare, 0, "workflow");
-		mount_faasin("none", h->spare, 0, "workflow=");
-		mount_faasin("none", h->spare, 0, "forged-line");
-		mount_faasin("none", h->spare, 0, "forged=line");
-		mount_faasin("none", h->spare, 0, "source=x,source=y");
-		mount_faasin("none", h->point, MS_REMOUNT, options);
-		mount_faasin("none", h->point, MS_REMOUNT, "forged=line");
-		fsmount_of(h, h->victim.wf, "w");
-		fspick_of(h, h->victim.wf);
-		request(&nl, FAASIN_CMD_WORKFLOW_DEL, h->victim.wf);
-		open(world_in(&h->victim, "w"), IN);
-		snprintf(name, sizeof(name), "missing-%d", i);
-		open(own_path(h, name), IN);
-		out = open(own_path(h, "faasout"), OUT);
-		ioctl(out, FIONREAD + 1, NULL);
-		abort_as(out, 77, 77, -1);
-		abort_as(out, FAASIN_CAUSE_REQUEST, 0, 0);
-		pwrite(out, name, 1, 1);
-		close(out);
-	}
-	TRY("the kernel's log itself", open("/dev/kmsg", O_WRONLY), EACCES, EPERM);
-	return 0;
-}
-
-TEST_F(hostile, writes_no_line_of_the_kernels_log)
-{
-	int log = open("/dev/kmsg", O_RDWR | O_NONBLOCK | O_CLOEXEC), nr;
-
-	ASSERT_LE(0, log);
-	lines(log, NULL);
-	ASSERT_LT(0, sys(write(log, "faasin: marked\n", 15)));
-	ASSERT_EQ(1, lines(log, "faasin: marked"));
-	EXPECT_EQ(0, attack(&self->h, by_log));
-	EXPECT_ATTEMPTS(&self->h, 1);
-	nr = lines(log, "faasin");
-	EXPECT_EQ(0, nr)
-		TH_LOG("%d lines", nr);
-	close(log);
 }
 
 TEST_HARNESS_MAIN
