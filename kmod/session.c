@@ -53,6 +53,7 @@ unlock:
  * is set.
  */
 struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faasin_session *ss)
+	__must_hold(&ch->lock)
 {
 	struct faasin_stream *s = ss->stream;
 
@@ -104,6 +105,7 @@ void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
 
 /* The stream leaves the list. Returns whether somebody may wait for that. */
 static bool stream_consumed(struct faasin_channel *ch, struct faasin_stream *s)
+	__must_hold(&ch->lock)
 {
 	bool full = ch->nr_queued >= FAASIN_STREAMS_MAX;
 

@@ -114,6 +114,7 @@ void faasin_cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
  */
 bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 			  enum faasin_stream_state state, const struct faasin_cause_info *ci)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (s->state != FAASIN_STREAM_LIVE)
@@ -486,8 +487,9 @@ void faasin_handle_flush(struct faasin_handle *h)
 		stream_abort(ch, s, cause, code, NULL);
 }
 
-/* Dead, or dying in a way that no flush will tell of. Called under RCU. */
+/* Dead, or dying in a way that no flush will tell of. */
 static bool process_gone(struct pid *pid)
+	__must_hold(RCU)
 {
 	struct task_struct *task = pid_task(pid, PIDTYPE_TGID);
 
@@ -517,9 +519,11 @@ static void writers_leave(struct faasin_stream *s, const struct faasin_handle *h
 /* How a stream ends whose last writing open file goes. */
 static bool last_cause(struct faasin_channel *ch, struct faasin_stream *s,
 		       struct faasin_cause_info *ci)
+	__must_hold(&ch->lock)
 {
 	struct faasin_writer *w;
 
+	lockdep_assert_held(&ch->lock);
 	if (ch->abort_on == FAASIN_ABORT_ON_NEVER)
 		return false;
 	list_for_each_entry(w, &s->processes, entry) {
@@ -621,6 +625,7 @@ void faasin_streams_free(struct faasin_channel *ch)
 /* -------------------------------------------------------------- questions */
 
 static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
+	__must_hold(&ch->lock)
 {
 	u64 end = s->state == FAASIN_STREAM_LIVE ? ch->head : s->end;
 	u64 from = max(s->start, READ_ONCE(ch->tail));
