@@ -2,11 +2,12 @@
 /*
  * The kernel's answers as libfaasctl takes them apart: listings, single objects,
  * refusals with their texts. The first byte is the command, with its highest bit
- * set for a listing; the rest is what is received.
+ * set for a listing, or HOMELESS; the rest is what is received.
  */
 #include "harness.h"
 
-#define LIST	0x80
+#define LIST		0x80
+#define HOMELESS	0x40	/* what the library asks about a stage's cgroup */
 
 static unsigned int sum, objects;
 
@@ -49,9 +50,7 @@ static int workflow(const struct faasctl_workflow *w, void *arg)
 
 static int stage(const struct faasctl_stage *s, void *arg)
 {
-	struct faasctl_error err;
 	size_t i;
-	int ret;
 
 	objects++;
 	memory(s, sizeof(*s));
@@ -65,9 +64,6 @@ static int stage(const struct faasctl_stage *s, void *arg)
 		maybe_name(s->ports[i].peer_stage);
 		maybe_name(s->ports[i].peer_port);
 	}
-	ret = faasctl_stage_homeless(s, &err);
-	if (ret < 0)
-		harness_check_error(&err, ret);
 	return 0;
 }
 
@@ -112,6 +108,9 @@ static int call(struct faasctl *ctl, uint8_t what, struct faasctl_error *err)
 		return faasctl_link_add(ctl, "wf1", "a", "b", NULL, err);
 	case FAASIN_CMD_LINK_DEL:
 		return faasctl_link_del(ctl, "wf1", "a", "b", 1, err);
+	case HOMELESS:
+		ret = faasctl_stage_homeless(ctl, "wf1", "a", err);
+		return ret < 0 ? ret : 0;
 	}
 	ret = faasctl_info_get(ctl, &info, err);
 	if (!ret) {
