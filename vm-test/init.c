@@ -435,10 +435,22 @@ static void log_kernel(const char *format, ...)
 	}
 }
 
+static void log_stack(const char *pid, const char *command)
+{
+	char path[300], *stack, *line;
+
+	snprintf(path, sizeof(path), "/proc/%s/stack", pid);
+	stack = read_file(path, NULL);
+	log_kernel("init: process %s, %s\n", pid, command);
+	for (line = stack ? strtok(stack, "\n") : NULL; line; line = strtok(NULL, "\n"))
+		log_kernel("init: - %s\n", line);
+	free(stack);
+}
+
 /* Where does everything stand? For the log of a run that took too long. */
 static void log_stacks(void)
 {
-	char path[300], *comm, *line, *stack;
+	char path[300], *command;
 	struct dirent *entry;
 	DIR *dir;
 
@@ -449,15 +461,13 @@ static void log_stacks(void)
 		if (atoi(entry->d_name) <= 1)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
-		comm = read_file(path, NULL);
-		if (!comm || !*comm) /* a kernel thread */
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s/stack", entry->d_name);
-		stack = read_file(path, NULL);
-		log_kernel("init: process %s, %s\n", entry->d_name, comm);
-		for (line = strtok(stack, "\n"); line; line = strtok(NULL, "\n"))
-			log_kernel("init: - %s\n", line);
+		command = read_file(path, NULL);
+		if (command && *command) /* a kernel thread has none */
+			log_stack(entry->d_name, command);
+		free(command);
 	}
+	if (dir)
+		closedir(dir);
 }
 
 static pid_t start(int out, int err, const sigset_t *mask)
@@ -593,6 +603,7 @@ static void unload_module(void)
 	count = read_file("/sys/module/faasin/refcnt", NULL);
 	result("bad the module cannot be unloaded with every process gone: %s, %d references\n",
 	       strerror(error), count ? atoi(count) : -1);
+	free(count);
 }
 
 static void look_for_leaks(void)
