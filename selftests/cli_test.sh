@@ -506,10 +506,11 @@ unload()
 }
 check 'unloads' unload
 missing='faasctl: faasin: the module is not loaded; run: modprobe faasin'
+# Were the module there still, monitor would go on for ever.
 for command in show dump monitor "link $wf a b" "unlink $wf a" "workflow add $wf" "workflow del $wf" "workflow show" \
 	"stage add $wf a" "stage del $wf a" "stage show"; do
 	# shellcheck disable=SC2086 # words
-	refused "no module: $command" 2 "$missing" faasctl $command
+	refused "no module: $command" 2 "$missing" timeout 20 faasctl $command
 done
 refused 'no module: exec' 125 "$missing" faasctl exec "$wf" a true
 refused 'no module: run' 125 "$missing" faasctl run "$wf" 'true | true'
