@@ -472,6 +472,24 @@ void interrupt_by(int signal, int flags)
 	sigaction(signal, &action, NULL);
 }
 
+void send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	if (sendmsg(socket, &msg, 0) != 1)
+		abort();
+}
+
 /* -------------------------------------------------------------------- bytes */
 
 void pattern_fill(void *buf, size_t len, unsigned int tag, uint64_t at)

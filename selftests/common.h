@@ -168,6 +168,9 @@ int bell(void);
 void ring(int bell);
 bool await(int bell);
 
+/* Passes a descriptor on by a unix socket. */
+void send_fd(int socket, int fd);
+
 /* A handler that does nothing but interrupt (@flags: 0 or SA_RESTART). */
 void interrupt_by(int signal, int flags);
 

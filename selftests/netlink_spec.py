@@ -13,6 +13,8 @@ import os
 import re
 import sys
 
+from tap import Tap
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What the functions that check an attribute allow, as the spec says it, and what
@@ -29,30 +31,6 @@ CHECKED = {
     "faasin_nl_gid": ({}, ["make_kgid(&init_user_ns"]),
     "faasin_nl_workflow_flags": ({}, ["FAASIN_WORKFLOW_F_SETTABLE"]),
 }
-
-
-class Tap:
-    """Results, numbered as they come."""
-
-    def __init__(self):
-        self.count = 0
-        self.failed = 0
-
-    def result(self, name, problems):
-        self.count += 1
-        if problems:
-            self.failed += 1
-        print(("not ok" if problems else "ok"), self.count, name)
-        for problem in problems:
-            print("#", problem)
-
-    def skip(self, name, why):
-        self.count += 1
-        print("ok", self.count, name, "# SKIP", why)
-
-    def done(self):
-        print("1..%d" % self.count)
-        return 1 if self.failed or not self.count else 0
 
 
 def read(path):
