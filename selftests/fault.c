@@ -71,13 +71,9 @@ static bool put(const char *path, const char *text)
 	return ok;
 }
 
-/*
- * Pages and objects fail apart: whether an object takes a new page is a matter of chance, and
- * would shift all points behind it. Copies fail with both.
- */
-static bool let_fail(bool pages)
+bool fault_let_fail(bool objects, bool pages)
 {
-	return put("/sys/kernel/debug/failslab/cache-filter", pages ? "Y" : "N") &&
+	return put("/sys/kernel/debug/failslab/cache-filter", objects ? "N" : "Y") &&
 	       put("/sys/kernel/debug/fail_page_alloc/min-order", pages ? "0" : "32");
 }
 
@@ -305,9 +301,13 @@ bool fault_exhaust(const struct op *op, struct exhausted *all)
 
 	memset(all, 0, sizeof(*all));
 	all->rounds = atoi(getenv("FAULT_ROUNDS") ?: "1");
+	/*
+	 * Pages and objects fail apart: whether an object takes a new page is a matter of
+	 * chance, and would shift all points behind it.
+	 */
 	for (round = 0; o && round < all->rounds; round++)
-		if (!let_fail(false) || !exhaust_once(op, all, o) ||
-		    !let_fail(true) || !exhaust_once(op, all, o))
+		if (!fault_let_fail(true, false) || !exhaust_once(op, all, o) ||
+		    !fault_let_fail(false, true) || !exhaust_once(op, all, o))
 			return false;
 	return o && round;
 }

@@ -83,6 +83,9 @@ struct exhausted {
 /* Why calls cannot be made to fail here; NULL if they can. */
 const char *fault_unable(void);
 
+/* What is allocated may fail: objects, pages, or both. Copies always may. */
+bool fault_let_fail(bool objects, bool pages);
+
 /* Tries @op with each of its points. False if that cannot be done to the end. */
 bool fault_exhaust(const struct op *op, struct exhausted *all);
 
