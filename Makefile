@@ -63,6 +63,7 @@ man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd kmod/man/*.scd)
 man_pages := $(addprefix $(B)/man/,$(notdir $(man_sources:.scd=)))
 completions := $(wildcard faasctl/completions/*)
 fuzz_programs := $(patsubst fuzz/%_fuzz.c,$(B)/fuzz/%_fuzz,$(wildcard fuzz/*_fuzz.c))
+uapi_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard fuzz/uapi/*.c))
 fuzz_objects := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(lib_sources) $(tool_sources) fuzz/harness.c)
 
 .PHONY: all
@@ -200,9 +201,14 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	@mkdir -p $(@D)
 	$(PROGRAM) -luring -lpthread
 
-$(B)/fuzz/uapi: fuzz/uapi.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/source
+$(uapi_objects): $(B)/obj/%.o: %.c Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)
-	$(PROGRAM) -Iselftests -lpthread
+	$(CC) $(COMMON) -fvisibility=hidden -Iselftests $(CFLAGS) -c -o $@ $<
+
+# Static: a fork copies what a process has mapped. libnl warns of what is not called.
+$(B)/fuzz/uapi: $(uapi_objects) $(test_shared) $(B)/lib/libfaasctl.a
+	@mkdir -p $(@D)
+	$(CC) -static -Wl,--no-warnings $(LDFLAGS) -o $@ $^ $(NL_LIBS) -lpthread
 
 $(B)/bench/%: bench/%.c $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)
@@ -256,11 +262,12 @@ FUZZ_KERNEL ?= debug
 FUZZ_SECONDS := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),300)
 
 .PHONY: fuzz-uapi
-fuzz-uapi: tools $(B)/fuzz/uapi ## fuzz all that user space can ask of the module (SECONDS=300 SEED=1 FUZZ_KERNEL=debug)
+fuzz-uapi: tools $(B)/fuzz/uapi ## fuzz all that user space can ask of the module (SECONDS=300 SEED=1 FUZZ_KERNEL=debug CORPUS=)
 	@$(MAKE) -s module KERNEL='$(FUZZ_KERNEL)' KCOV=1
-	@vm-test/run --kernel '$(FUZZ_KERNEL)' --mem 3G --timeout $$(($(FUZZ_SECONDS) + 400)) \
+	@vm-test/run --kernel '$(FUZZ_KERNEL)' --timeout $$(($(FUZZ_SECONDS) + 600)) \
 		--module '$(B)/kmod-kcov-$(FUZZ_KERNEL)/faasin.ko' --output '$(B)/fuzz/output' -- \
-		fuzz/uapi-run --seconds '$(FUZZ_SECONDS)' $(if $(SEED),--seed '$(SEED)') --verbose
+		fuzz/uapi-run --seconds '$(FUZZ_SECONDS)' $(if $(SEED),--seed '$(SEED)') \
+		--seeds fuzz/seeds/uapi $(if $(CORPUS),--seeds '$(CORPUS)') --verbose
 
 .PHONY: demo
 demo: ## install what is missing, build, and stream text through two containers in a guest
@@ -353,5 +360,5 @@ clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says 
 	rm -rf $(B)
 
 -include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
-	$(B)/fuzz/uapi.d \
+	$(uapi_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)
