@@ -269,6 +269,10 @@ fuzz-uapi: tools $(B)/fuzz/uapi ## fuzz all that user space can ask of the modul
 		fuzz/uapi-run --seconds '$(FUZZ_SECONDS)' $(if $(SEED),--seed '$(SEED)') \
 		--seeds fuzz/seeds/uapi $(if $(CORPUS),--seeds '$(CORPUS)') --verbose
 
+.PHONY: fuzz-planted
+fuzz-planted: ## see that this fuzzer finds bugs that are planted (fuzz/uapi-planted --help)
+	@fuzz/uapi-planted
+
 .PHONY: demo
 demo: ## install what is missing, build, and stream text through two containers in a guest
 	@$(MAKE) deps
