@@ -295,7 +295,7 @@ int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	int err;
 
 	for (;;) {
-		err = faasin_tree_lock(extack);
+		err = down_write_killable(&faasin_tree_sem);
 		if (err)
 			break;
 		err = link_check(spec, &src, &dst, extack);
@@ -347,7 +347,7 @@ int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 {
 	struct faasin_link *link;
 	LIST_HEAD(cut);
-	int err = faasin_tree_lock(extack);
+	int err = down_write_killable(&faasin_tree_sem);
 
 	if (err)
 		return err;

@@ -351,7 +351,7 @@ int faasin_stage_new(const struct faasin_stage_spec *spec, struct netlink_ext_ac
 		if (IS_ERR(cgrp))
 			return PTR_ERR(cgrp);
 	}
-	err = faasin_tree_lock(extack);
+	err = down_write_killable(&faasin_tree_sem);
 	if (err)
 		goto put;
 	err = stage_make(spec, cgrp, &st, &created, &newest_port, extack);
@@ -430,7 +430,7 @@ int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 	struct faasin_workflow *wf;
 	struct faasin_stage *st;
 	LIST_HEAD(cut);
-	int err = faasin_tree_lock(extack);
+	int err = down_write_killable(&faasin_tree_sem);
 
 	if (err)
 		return err;

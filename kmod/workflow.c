@@ -127,20 +127,6 @@ void faasin_tree_changed(void)
 }
 
 /**
- * faasin_tree_lock() - take faasin_tree_sem for writing
- * @extack: gets a message on failure
- *
- * Return: 0 or -EINTR.
- */
-int faasin_tree_lock(struct netlink_ext_ack *extack)
-{
-	if (!down_write_killable(&faasin_tree_sem))
-		return 0;
-	NL_SET_ERR_MSG(extack, "interrupted before anything was done");
-	return -EINTR;
-}
-
-/**
  * faasin_name_check() - may something be called so
  * @name: the name
  * @extack: gets a message if not
@@ -345,7 +331,7 @@ int faasin_workflow_new(const struct faasin_workflow_spec *spec, struct netlink_
 			goto put;
 		}
 	}
-	err = faasin_tree_lock(extack);
+	err = down_write_killable(&faasin_tree_sem);
 	if (err)
 		goto put;
 	wf = faasin_workflow_find(spec->name);
@@ -385,7 +371,7 @@ int faasin_workflow_del(const char *name, u64 generation, struct netlink_ext_ack
 	LIST_HEAD(doomed);
 	LIST_HEAD(cut);
 	unsigned long i;
-	int err = faasin_tree_lock(extack);
+	int err = down_write_killable(&faasin_tree_sem);
 
 	if (err)
 		return err;

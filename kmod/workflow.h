@@ -213,7 +213,6 @@ extern unsigned int faasin_nr_workflows;
 
 u64 faasin_generation(void);
 void faasin_tree_changed(void);
-int faasin_tree_lock(struct netlink_ext_ack *extack);
 int faasin_name_check(const char *name, struct netlink_ext_ack *extack);
 
 struct faasin_workflow *faasin_workflow_find(const char *name);

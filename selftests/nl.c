@@ -120,18 +120,14 @@ static void take_reply(struct nl *nl, const struct nlmsghdr *hdr)
 	memcpy(nl->reply, attrs, nl->len);
 }
 
-int nl_transact(struct nl *nl, const struct nl_msg *msg)
+int nl_answer(struct nl *nl)
 {
 	static char buf[RECEIVE_MAX];
 	struct nlmsghdr *hdr;
 	ssize_t got;
-	int error;
 
 	nl->text[0] = '\0';
 	nl->len = 0;
-	error = nl_post(nl, msg);
-	if (error)
-		return error;
 	for (;;) {
 		got = recv(nl->fd, buf, sizeof(buf), 0);
 		if (got < 0)
@@ -147,6 +143,15 @@ int nl_transact(struct nl *nl, const struct nl_msg *msg)
 				take_reply(nl, hdr);
 		}
 	}
+}
+
+int nl_transact(struct nl *nl, const struct nl_msg *msg)
+{
+	int error = nl_post(nl, msg);
+
+	nl->text[0] = '\0';
+	nl->len = 0;
+	return error ?: nl_answer(nl);
 }
 
 int nl_call(struct nl *nl, uint8_t cmd, uint16_t flags, const struct nl_attr *list)

@@ -92,8 +92,9 @@ int nl_post(struct nl *nl, const struct nl_msg *msg);
 void nl_copy(struct nl_attr *to, const struct nl_attr *from);
 struct nl_attr *nl_end(struct nl_attr *list);
 
-/* A request and its acknowledgment: 0 or the (positive) error. */
+/* A request and its acknowledgment, or, of the newest one, this alone: 0 or the (positive) error. */
 int nl_transact(struct nl *nl, const struct nl_msg *msg);
+int nl_answer(struct nl *nl);
 int nl_call(struct nl *nl, uint8_t cmd, uint16_t flags, const struct nl_attr *list);
 
 /* A dump: @fn for the attributes of each object. It stops the dump by

@@ -13,7 +13,9 @@
  * or trailing data is EINVAL or ERANGE; of a repeated attribute the last
  * counts. Every refusal of the module's carries an extended acknowledgment that
  * says why; those of the netlink core (no CAP_NET_ADMIN, NLM_F_REPLACE with
- * NLM_F_EXCL, on 6.1 whatever a dump is refused for) cannot.
+ * NLM_F_EXCL, on 6.1 whatever a dump is refused for) cannot. A request whose
+ * sender is killed while it waits for the control lock has changed nothing and
+ * is not answered; a listing may end in EINTR then.
  *
  *   command               attributes in                       replies with
  *   INFO_GET              -                                   INFO_*
@@ -47,7 +49,6 @@
  *   ERANGE     an attribute's value or length is out of range
  *   ENOENT     no such workflow, stage, port or link
  *   ESTALE     the GENERATION given is not the object's
- *   EINTR      a fatal signal came while waiting for the control lock
  *   ENOMEM     no memory for the object
  * WORKFLOW_NEW:
  *   EEXIST     exists (NLM_F_EXCL), or exists with another cgroup
