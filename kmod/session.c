@@ -155,7 +155,6 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 {
 	struct faasin_stream *s = ss->stream;
 	struct faasin_cause_info ci;
-	bool full;
 	u64 dropped;
 
 	faasin_cause_set(&ci, s, FAASIN_CAUSE_EARLY_CLOSE, 0, NULL, true);
@@ -165,7 +164,7 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 	if (!faasin_stream_finish(ch, s, FAASIN_STREAM_CLOSED, &ci))
 		ch->cause = ci;		/* it had ended, its rest is lost all the same */
 	ch->early++;
-	full = stream_consumed(ch, s);
+	stream_consumed(ch, s);
 	/* Pairs with drop_discarded(). */
 	smp_store_release(&ch->discard, s->end);
 	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
@@ -173,13 +172,12 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 
 	faasin_channel_discard(ch);
 	faasin_channel_wake_readers(ch);
+	/* Also those who wait in open, should so many streams have been queued. */
 	faasin_channel_wake_writers(ch);
 	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
 				  ci.code, ci.pid);
 	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
 	faasin_stream_put(s);
-	if (full)
-		faasin_channel_wake_writers(ch);
 }
 
 /* All of the session's stream was read, though nobody asked for its end. */

@@ -498,6 +498,24 @@ TEST_F(stream, full_queue_makes_an_open_wait)
 	EXPECT_EQ(EINTR, child_end(pid));
 }
 
+TEST_F(stream, one_that_is_closed_early_leaves_the_queue)
+{
+	char byte;
+	pid_t pid;
+	int i, r;
+
+	for (i = 0; i < FAASIN_STREAMS_MAX; i++)
+		ASSERT_EQ(0, stream_of(&self->flow, "queued"));
+	pid = child();
+	if (!pid)
+		_exit(flow_writer(&self->flow, 0) < 0);
+	EXPECT_TRUE(blocks_in_open(pid));
+	r = flow_reader(&self->flow, 0);
+	EXPECT_EQ(1, sys(read(r, &byte, 1)));
+	close(r);
+	EXPECT_EQ(0, child_end(pid));
+}
+
 TEST_F(stream, empty_ones_fill_the_queue)
 {
 	char byte;
