@@ -458,6 +458,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 {
 	bool whole = iov_iter_count(from) <= PIPE_BUF;
 	struct faasin_stream *s = h->stream;
+	bool again = false;
 	size_t done = 0;
 	ssize_t n;
 	int err;
@@ -479,20 +480,17 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 		n = channel_fill(ch, s, from, whole);
 		if (n > 0) {
 			done += n;
+			again = false;
 			wake_after_write(ch);
 			continue;
 		}
 		if (!n && nonblock) {
-			/* Asked again so that the pollers' mark is set first. */
-			if (faasin_channel_has_room(ch)) {
-				n = channel_fill(ch, s, from, whole);
-				if (n > 0) {
-					done += n;
-					wake_after_write(ch);
-					continue;
-				}
+			/* Tried again so that the pollers' mark is set first. */
+			if (!again && faasin_channel_has_room(ch)) {
+				again = true;
+				continue;
 			}
-			n = n ?: -EAGAIN;
+			n = -EAGAIN;
 		}
 		if (n == -EPIPE) {
 			n = iov_iter_count(from);
