@@ -40,14 +40,12 @@ struct faasin_channel;
  * @FAASIN_KIND_WORKFLOW: a workflow's directory
  * @FAASIN_KIND_STAGE: a stage's directory
  * @FAASIN_KIND_PORT: a port
- * @FAASIN_KIND_SELF: the symbolic link "self" of a directory
  */
 enum faasin_kind {
 	FAASIN_KIND_ROOT,
 	FAASIN_KIND_WORKFLOW,
 	FAASIN_KIND_STAGE,
 	FAASIN_KIND_PORT,
-	FAASIN_KIND_SELF,
 };
 
 /**
