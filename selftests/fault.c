@@ -62,7 +62,7 @@ bool fault_two(struct try *t, long result)
 
 /* ---------------------------------------------------------------- injection */
 
-static bool put(const char *path, const char *text)
+bool fault_put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
@@ -73,8 +73,8 @@ static bool put(const char *path, const char *text)
 
 bool fault_let_fail(bool objects, bool pages)
 {
-	return put("/sys/kernel/debug/failslab/cache-filter", objects ? "N" : "Y") &&
-	       put("/sys/kernel/debug/fail_page_alloc/min-order", pages ? "0" : "32");
+	return fault_put("/sys/kernel/debug/failslab/cache-filter", objects ? "N" : "Y") &&
+	       fault_put("/sys/kernel/debug/fail_page_alloc/min-order", pages ? "0" : "32");
 }
 
 /* Returns what could not be set. */
@@ -93,26 +93,31 @@ static const char *configure(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-		if (!put(settings[i][0], settings[i][1]))
+		if (!fault_put(settings[i][0], settings[i][1]))
 			return settings[i][0];
 	return NULL;
 }
 
-static bool arm(struct try *t, unsigned int nth)
+int fault_open(void)
+{
+	return sys(open(FAIL_NTH, O_RDWR | O_CLOEXEC));
+}
+
+bool fault_arm(int fail_nth, unsigned int nth)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%u", nth);
 
-	return pwrite(t->fail_nth, text, len, 0) == len;
+	return pwrite(fail_nth, text, len, 0) == len;
 }
 
-/* Was the point reached? Reading copies to user memory, and so can be the one to fail. */
-static bool disarm(struct try *t)
+/* Reading copies to user memory, and so can be the one to fail. */
+bool fault_disarm(int fail_nth)
 {
 	char text[16] = "";
-	ssize_t len = pread(t->fail_nth, text, sizeof(text) - 1, 0);
+	ssize_t len = pread(fail_nth, text, sizeof(text) - 1, 0);
 
-	arm(t, 0);
+	fault_arm(fail_nth, 0);
 	return len > 0 && !atoi(text);
 }
 
@@ -177,10 +182,10 @@ static void judge(struct try *t, const struct op *op, unsigned int nth, struct o
 
 	if (!before.len)
 		WRONG(o, "the state cannot be read");
-	if (!arm(t, nth))
+	if (!fault_arm(t->fail_nth, nth))
 		WRONG(o, "fail-nth cannot be set");
 	result = op->act(t);
-	o->reached = disarm(t);
+	o->reached = fault_disarm(t->fail_nth);
 	if (result < 0) {
 		o->error = -result;
 		if (!o->reached)
@@ -219,7 +224,7 @@ static void try(const struct op *op, unsigned int nth, struct outcome *o)
 	/* Both are touched now, so that no page of them is missing later. */
 	pattern_fill(fault_data, sizeof(fault_data), 1, 0);
 	memset(fault_back, 0, sizeof(fault_back));
-	t.fail_nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	t.fail_nth = fault_open();
 	error = world_new_charged(&t.w) ?: world_stage(&t.w, "a", NULL) ?:
 		world_stage(&t.w, "b", NULL) ?: nl_open(&t.ear) ?: nl_join_events(&t.ear);
 	if (error)
@@ -314,7 +319,7 @@ bool fault_exhaust(const struct op *op, struct exhausted *all)
 
 static bool scan(void)
 {
-	return put(KMEMLEAK, "scan");
+	return fault_put(KMEMLEAK, "scan");
 }
 
 const char *fault_leaks(void)

@@ -83,8 +83,18 @@ struct exhausted {
 /* Why calls cannot be made to fail here; NULL if they can. */
 const char *fault_unable(void);
 
-/* What is allocated may fail: objects, pages, or both. Copies always may. */
+/* Writes to a control file of the kernel's. */
+bool fault_put(const char *path, const char *text);
+
+/* What the calls that are made to fail may lack; copies fail in any case. True if it is set. */
 bool fault_let_fail(bool objects, bool pages);
+
+/* The calling task's control file, or -errno; lets the @nth thing that it asks for fail; lets
+ * all be again, and says whether it had come to that.
+ */
+int fault_open(void);
+bool fault_arm(int fail_nth, unsigned int nth);
+bool fault_disarm(int fail_nth);
 
 /* Tries @op with each of its points. False if that cannot be done to the end. */
 bool fault_exhaust(const struct op *op, struct exhausted *all);

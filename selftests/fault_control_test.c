@@ -385,4 +385,132 @@ OPERATION(directory, opens_directory, directory_read, five, NOMEM | FAULT);
 OPERATION(open_out, fault_linked, open_out, out_is_open, NOMEM | FAULT);
 OPERATION(open_in, fault_linked, open_in, in_is_open, NOMEM | FAULT);
 
+/* ------------------------------------------------------------------- tables */
+
+/*
+ * A table that grows tries twice: no single allocation that fails lets it. So all of them fail,
+ * of nothing but tables, for as long as the request takes.
+ */
+#define TABLES	"/sys/kernel/slab/radix_tree_node/failslab"
+#define SLABS	"/sys/kernel/debug/failslab/"
+
+FIXTURE(tables) {
+	struct world w;
+	bool can;
+};
+
+/* What is asked for, and what has to be there. */
+FIXTURE_VARIANT(tables) {
+	int (*before)(struct world *w);
+	int (*ask)(struct world *w);
+	bool (*holds)(struct world *w);
+};
+
+static int without(struct world *w)
+{
+	return world_del_workflow(w, w->wf);
+}
+
+static int ask_workflow(struct world *w)
+{
+	return nl_call(&w->nl, FAASIN_CMD_WORKFLOW_NEW, 0,
+		       NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, w->wf),
+			       NL_U32(FAASIN_A_WORKFLOW_FLAGS, FAASIN_WORKFLOW_F_UNCHARGED)));
+}
+
+static bool has_workflow(struct world *w)
+{
+	return world_generation(w);
+}
+
+static int empty(struct world *w)
+{
+	return 0;
+}
+
+static int ask_stage(struct world *w)
+{
+	return world_stage(w, "a", NULL);
+}
+
+static bool has_stage(struct world *w)
+{
+	return world_stage_generation(w, "a");
+}
+
+static int two_stages(struct world *w)
+{
+	return world_stage(w, "a", NULL) ?: world_stage(w, "b", NULL);
+}
+
+static int ask_link(struct world *w)
+{
+	return world_link(w, "a", "b");
+}
+
+static bool has_link(struct world *w)
+{
+	return world_link_generation(w, "a");
+}
+
+FIXTURE_VARIANT_ADD(tables, workflow) { without, ask_workflow, has_workflow };
+FIXTURE_VARIANT_ADD(tables, stage) { empty, ask_stage, has_stage };
+FIXTURE_VARIANT_ADD(tables, link) { two_stages, ask_link, has_link };
+
+static const struct {
+	const char *path, *off, *on;
+} switches[] = {
+	{ TABLES, "0", "1" },
+	{ SLABS "cache-filter", "N", "Y" },
+	{ SLABS "task-filter", "N", "Y" },
+	{ SLABS "times", "1", "-1" },
+	{ SLABS "probability", "0", "100" },
+	{ "/proc/self/make-it-fail", "0", "1" },
+};
+
+/* The last one on is the first one off: never more fails than this process's tables. */
+static bool tables_fail(bool fail)
+{
+	const int nr = sizeof(switches) / sizeof(switches[0]);
+	int i;
+
+	for (i = fail ? 0 : nr - 1; i >= 0 && i < nr; i += fail ? 1 : -1)
+		if (!fault_put(switches[i].path, fail ? switches[i].on : switches[i].off))
+			return false;
+	return true;
+}
+
+FIXTURE_SETUP(tables)
+{
+	self->can = !access(TABLES, W_OK);
+	if (!self->can)
+		SKIP(return, "this kernel cannot let tables alone fail (" TABLES ")");
+	WORLD_SETUP(&self->w, world_new);
+	ASSERT_EQ(0, variant->before(&self->w));
+}
+
+FIXTURE_TEARDOWN(tables)
+{
+	if (!self->can)
+		return;
+	tables_fail(false);
+	WORLD_TEARDOWN(&self->w);
+}
+
+TEST_F(tables, that_cannot_grow)
+{
+	struct world_state before = world_state(&self->w);
+	int error;
+
+	ASSERT_TRUE(tables_fail(true));
+	error = variant->ask(&self->w);
+	ASSERT_TRUE(tables_fail(false));
+	EXPECT_EQ(ENOMEM, error);
+	EXPECT_NE(0, (int)strlen(self->w.nl.text));
+	EXPECT_FALSE(variant->holds(&self->w));
+	EXPECT_TRUE(world_same(&self->w, &before));
+	EXPECT_EQ(0, variant->ask(&self->w));
+	EXPECT_TRUE(variant->holds(&self->w));
+}
+
 FAULT_MAIN
