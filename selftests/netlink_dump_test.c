@@ -191,6 +191,20 @@ TEST_F(dump, refuses_attributes_that_it_does_not_take)
 	EXPECT_TRUE(error == EINVAL || error == ENOENT);
 }
 
+/* What a request for one object takes, but no listing. */
+TEST_F(dump, is_limited_to_a_workflow_and_nothing_else)
+{
+	EXPECT_EQ(EINVAL, nl_list(&self->nl, FAASIN_CMD_WORKFLOW_GET,
+				  NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, self->w.wf)), NULL, NULL));
+	EXPECT_EQ(EINVAL, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
+				  NL_LIST(workflow_filter(&self->w),
+					  NL_STR(FAASIN_A_STAGE_NAME, "a")), NULL, NULL));
+	EXPECT_EQ(EINVAL, nl_list(&self->nl, FAASIN_CMD_LINK_GET,
+				  NL_LIST(workflow_filter(&self->w),
+					  NL_STR(FAASIN_A_LINK_SRC_STAGE, "a")), NULL, NULL));
+	EXPECT_TRUE(self->nl.text[0] || may_lack_text());
+}
+
 static bool count_links(void *arg, const void *attrs, size_t len)
 {
 	const struct nlattr *stats = nl_find(attrs, len, FAASIN_A_LINK_STATS);
@@ -269,6 +283,72 @@ TEST_F(dump, of_stages_with_all_the_ports_there_can_be)
 		TH_LOG("%s", self->w.nl.text);
 	count_ports(&n, self->w.nl.reply, self->w.nl.len);
 	EXPECT_EQ(FAASIN_PORTS_MAX, n);
+}
+
+/*
+ * Names of all lengths, so that messages end in the middle of all that is said of a link or a
+ * stage.
+ */
+#define LINKS	(FAASIN_STAGES_MAX - 1)
+
+static const char *chained(int i)
+{
+	static char names[2][FAASIN_NAME_MAX + 1];
+	char *name = names[i % 2];
+
+	snprintf(name, sizeof(names[0]), "%0*d", 4 + i * 7 % (FAASIN_NAME_MAX - 3), i);
+	return name;
+}
+
+/* The links that have a cause, or the stages that have a peer. */
+static bool count_said(void *arg, const void *attrs, size_t len)
+{
+	unsigned char *times = arg;
+	const char *name = nl_str(attrs, len, FAASIN_A_LINK_SRC_STAGE);
+	int i = atoi(name);
+
+	if (i >= 0 && i < LINKS && !strcmp(name, chained(i)) &&
+	    nl_u32(attrs, len, FAASIN_A_LINK_CAUSE) == FAASIN_CAUSE_REQUEST &&
+	    !strcmp(name, nl_str(attrs, len, FAASIN_A_LINK_CAUSE_STAGE)))
+		times[i]++;
+	return false;
+}
+
+static bool count_stages(void *arg, const void *attrs, size_t len)
+{
+	unsigned char *times = arg;
+	const char *name = nl_str(attrs, len, FAASIN_A_STAGE_NAME);
+	int i = atoi(name), ports = 0;
+
+	count_ports(&ports, attrs, len);
+	if (i >= 0 && i <= LINKS && !strcmp(name, chained(i)) && ports == 2)
+		times[i]++;
+	return false;
+}
+
+TEST_F_TIMEOUT(dump, of_objects_of_all_sizes, 120)
+{
+	struct faasin_abort abort = { .cause = FAASIN_CAUSE_REQUEST };
+	static unsigned char links[LINKS], stages[LINKS + 1];
+	int i, fd, bad = 0;
+
+	for (i = 0; i <= LINKS; i++) {
+		ASSERT_EQ(0, world_stage(&self->w, chained(i), NULL));
+		if (!i)
+			continue;
+		ASSERT_EQ(0, world_link_of(&self->w, chained(i - 1), chained(i), PAGE));
+		fd = world_open(&self->w, chained(i - 1), FAASIN_PORT_OUT, O_WRONLY);
+		ASSERT_EQ(0, ioctl(fd, FAASIN_IOC_ABORT, &abort));
+		close(fd);
+	}
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_LINK_GET, NL_LIST(workflow_filter(&self->w)),
+			     count_said, links));
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_STAGE_GET, NL_LIST(workflow_filter(&self->w)),
+			     count_stages, stages));
+	for (i = 0; i < LINKS; i++)
+		bad += links[i] != 1 || stages[i] != 1;
+	EXPECT_EQ(0, bad);
+	EXPECT_EQ(1, stages[LINKS]);
 }
 
 /* ---------------------------------------------------------- while it changes */

@@ -16,9 +16,10 @@
 
 /*
  * For an answer of any size. The kernel makes the parts of a dump as large as the largest
- * buffer that the socket was ever read with: every read here takes this one.
+ * buffer that the socket was ever read with, or as the largest stage there can be, which is
+ * more than 16 KiB: every read here takes this one.
  */
-#define RECEIVE_MAX	16384
+#define RECEIVE_MAX	32768
 
 struct nlmsghdr *nl_begin(struct nl *nl, struct nl_msg *msg, uint8_t cmd, uint16_t flags)
 {

@@ -15,7 +15,8 @@
  * says why; those of the netlink core (no CAP_NET_ADMIN, NLM_F_REPLACE with
  * NLM_F_EXCL, on 6.1 whatever a dump is refused for) cannot. A request whose
  * sender is killed while it waits for the control lock has changed nothing and
- * is not answered; a listing may end in EINTR then.
+ * is not answered; a listing may end in EINTR then. Answers need a buffer of
+ * 32 KiB: a stage with all its ports alone can take more than half of that.
  *
  *   command               attributes in                       replies with
  *   INFO_GET              -                                   INFO_*
