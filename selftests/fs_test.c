@@ -224,8 +224,10 @@ TEST_F(fs, names_that_do_not_exist)
 	EXPECT_EQ(-ENOENT, sys(stat(world_path(&self->w, "c", NULL), &st)));
 	EXPECT_EQ(-ENOENT, sys(stat(world_path(&self->w, "a", "faasboth"), &st)));
 	EXPECT_EQ(-ENOTDIR, sys(stat(world_path(&self->w, "a", "faasin/x"), &st)));
-	snprintf(path, sizeof(path), "%.100s/%0200d", self->w.dir, 0);
-	EXPECT_TRUE(stat(path, &st) && (errno == ENOENT || errno == ENAMETOOLONG));
+	snprintf(path, sizeof(path), "%.100s/%0*d", self->w.dir, FAASIN_NAME_MAX, 0);
+	EXPECT_EQ(-ENOENT, sys(stat(path, &st)));
+	snprintf(path, sizeof(path), "%.100s/%0*d", self->w.dir, FAASIN_NAME_MAX + 1, 0);
+	EXPECT_EQ(-ENAMETOOLONG, sys(stat(path, &st)));
 }
 
 TEST_F(fs, name_looked_up_before_it_exists)

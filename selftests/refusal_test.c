@@ -367,6 +367,19 @@ TEST_F(refusal, two_ways_are_no_loop)
 		TH_LOG("%s", self->w.nl.text);
 }
 
+TEST_F(refusal, ways_that_meet_again_are_no_loop)
+{
+	ASSERT_EQ(0, CALL(STAGE_NEW, S("a"), S_PORT("more", OUT)));
+	ASSERT_EQ(0, CALL(STAGE_NEW, S("d"), S_PORT("more", IN)));
+	ASSERT_EQ(0, CALL(STAGE_NEW, S("e"), S_PORT("back", IN)));
+	ASSERT_EQ(0, CALL(LINK_NEW, L("b", "d")));
+	ASSERT_EQ(0, CALL(LINK_NEW, L("a", "c"), NL_STR(FAASIN_A_LINK_SRC_PORT, "more")));
+	ASSERT_EQ(0, CALL(LINK_NEW, L("c", "d"), NL_STR(FAASIN_A_LINK_DST_PORT, "more")));
+	EXPECT_EQ(0, CALL(LINK_NEW, L("e", "a")))
+		TH_LOG("%s", self->w.nl.text);
+	EXPECT_REFUSAL(&self->w, ELOOP, CALL(LINK_NEW, L("d", "e")));
+}
+
 TEST_F(refusal, link_of_a_port_in_use)
 {
 	EXPECT_REFUSAL(&self->w, EBUSY, CALL(LINK_NEW, L("a", "c")));

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <kselftest_harness.h>
 
+#include "actor.h"
 #include "world.h"
 
 FIXTURE(vanish) {
@@ -400,6 +401,143 @@ TEST_F(listing, of_a_directory_opened_when_it_was_empty)
 	ASSERT_EQ(0, lseek(dir, 0, SEEK_SET));
 	EXPECT_EQ(6, count(dir, 4096, seen, false));
 	close(dir);
+}
+
+/* ---------------------------------------------------- replaced while it is used */
+
+/*
+ * Something goes and comes back as fast as it can, while another process does what begins with
+ * the old one and may end with the new one. That they meet is left to chance.
+ */
+#define REPLACED	1000
+
+/**
+ * struct use - shared with the process that uses it
+ * @done: how often
+ * @odd: of these, what ended in an error that it must not end in
+ * @error: the last such
+ */
+struct use {
+	unsigned int done, odd;
+	int error;
+};
+
+FIXTURE(replaced) {
+	struct world w;
+	char point[32];
+	struct use *use;
+	pid_t other;
+};
+
+/* Both return 0 or a (positive) error. */
+FIXTURE_VARIANT(replaced) {
+	int (*use)(struct world *w, const char *point);
+	int (*replace)(struct world *w);
+	int refusal;		/* what a use may end in */
+};
+
+/* Finding the memory of so large a link takes a while, and holds up nobody. */
+static int link_it(struct world *w, const char *point)
+{
+	return world_link_of(w, "a", "b", FAASIN_CAPACITY_MAX);
+}
+
+static int closed(int fd)
+{
+	if (fd < 0)
+		return -fd;
+	close(fd);
+	return 0;
+}
+
+static int open_output(struct world *w, const char *point)
+{
+	return closed(world_open(w, "a", FAASIN_PORT_OUT, O_WRONLY));
+}
+
+static int open_input(struct world *w, const char *point)
+{
+	return closed(world_open(w, "b", FAASIN_PORT_IN, O_RDONLY));
+}
+
+static int mount_it(struct world *w, const char *point)
+{
+	char scope[128];
+
+	snprintf(scope, sizeof(scope), "workflow=%s,stage=b", w->wf);
+	if (mount("none", point, "faasin", 0, scope))
+		return errno;
+	return umount2(point, MNT_DETACH) ? errno : 0;
+}
+
+static int replace_stage(struct world *w)
+{
+	return world_del_stage(w, "b") ?: world_stage(w, "b", NULL);
+}
+
+static int replace_link(struct world *w)
+{
+	return world_unlink(w, "a") ?: world_link_of(w, "a", "b", PAGE);
+}
+
+FIXTURE_VARIANT_ADD(replaced, while_it_is_linked) { link_it, replace_stage, ENOENT };
+FIXTURE_VARIANT_ADD(replaced, while_it_is_mounted) { mount_it, replace_stage, ENOENT };
+FIXTURE_VARIANT_ADD(replaced, while_its_output_is_opened) { open_output, replace_link, ENXIO };
+FIXTURE_VARIANT_ADD(replaced, while_its_input_is_opened) { open_input, replace_link, ENXIO };
+
+FIXTURE_SETUP(replaced)
+{
+	WORLD_SETUP(&self->w, world_new);
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	if (variant->replace == replace_link)
+		ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	strcpy(self->point, "/tmp/faasin-test-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->point));
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	self->use = shared(sizeof(*self->use));
+	ASSERT_NE(NULL, self->use);
+}
+
+FIXTURE_TEARDOWN(replaced)
+{
+	child_kill(self->other, SIGKILL);
+	umount2(self->point, MNT_DETACH);
+	rmdir(self->point);
+	WORLD_TEARDOWN(&self->w);
+}
+
+TEST_F_TIMEOUT(replaced, harms_nobody, 100)
+{
+	struct use *use = self->use;
+	int i, error;
+
+	self->other = child();
+	if (!self->other) {
+		alarm(90);
+		/* A connection of its own. */
+		for (error = nl_open(&self->w.nl); !error; use->done++) {
+			error = variant->use(&self->w, self->point);
+			if (error && error != variant->refusal) {
+				use->error = error;
+				use->odd++;
+			}
+			error = 0;
+		}
+		_exit(error);
+	}
+	for (i = 0; i < REPLACED; i++)
+		ASSERT_EQ(0, variant->replace(&self->w));
+	EXPECT_TRUE(is_running(self->other));
+	EXPECT_LT(0, use->done);
+	EXPECT_EQ(0, use->odd)
+		TH_LOG("the last odd error: %s", strerror(use->error));
+	child_kill(self->other, SIGKILL);
+	self->other = 0;
+	EXPECT_EQ(0, world_del_stage(&self->w, "b"));
+	EXPECT_EQ(0, world_stage(&self->w, "b", NULL));
+	EXPECT_EQ(0, world_link(&self->w, "a", "b"));
 }
 
 TEST_HARNESS_MAIN
