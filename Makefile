@@ -245,7 +245,7 @@ trust-%: FORCE ## run one of them: trust-storm, for one
 	@vm-test/trust $*
 
 .PHONY: coverage
-coverage: ## which lines of the module the tests execute: build/coverage/*.gcov
+coverage: ## which lines of the module the tests execute: build/coverage/index.html
 	@vm-test/coverage
 
 .PHONY: detectors
