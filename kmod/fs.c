@@ -10,6 +10,23 @@
  * Locks: faasin_fs_mutex guards the pointer to the superblock; it nests in
  * faasin_tree_sem. Inode and directory entry locks are taken by the VFS before
  * faasin_tree_sem, so nothing here touches them while holding it for writing.
+ *
+ * An inode is not allocated under
+ * faasin_tree_sem: whose cgroup is at its limit waits for memory as long as it
+ * likes. It therefore may be one of a dead node.
+ * These hold:
+ * - A directory entry is added under faasin_tree_sem, held for reading, to the
+ *   inode of a node that is not dead. Removal marks the node dead with the lock
+ *   held for writing, and only then looks for the inode and drops its entries: it
+ *   finds every entry that there ever will be.
+ * - An inode that a removal does not find is made later, for a node that is dead
+ *   by then: it gets no entry and goes with the look-up that made it.
+ * - A node's generation is used once, so no inode number ever means another node.
+ * - Whoever makes an inode does not wait for anything while it is new (I_NEW):
+ *   others wait for that to be over, with faasin_tree_sem held, too.
+ * - A port's inode has the attributes of the stage from its first entry on: they
+ *   are set before it is added, and, by faasin_fs_changed(), after each change of
+ *   them; both read them under faasin_tree_sem.
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
@@ -77,6 +94,7 @@ static struct inode *inode_get(struct super_block *sb, unsigned long ino,
 	return inode;
 }
 
+/* Under faasin_tree_sem. */
 static void port_attributes(struct inode *inode, const struct faasin_port *port)
 {
 	const struct faasin_stage *st = port->stage;
@@ -86,7 +104,7 @@ static void port_attributes(struct inode *inode, const struct faasin_port *port)
 	WRITE_ONCE(inode->i_mode, S_IFIFO | st->mode);
 }
 
-/* Under faasin_tree_sem, but for the root. */
+/* The caller holds the node. A port's attributes are not set yet. */
 static struct inode *node_inode(struct super_block *sb, struct faasin_node *node)
 {
 	struct inode *inode = inode_get(sb, node_ino(node), node);
@@ -96,7 +114,7 @@ static struct inode *node_inode(struct super_block *sb, struct faasin_node *node
 	if (!(inode->i_state & I_NEW))
 		return inode;
 	if (dir_kind(node) == FAASIN_KIND_PORT) {
-		port_attributes(inode, faasin_node_port(node));
+		inode->i_mode = S_IFIFO;
 		inode->i_op = &port_iops;
 		inode->i_fop = &faasin_port_fops;
 	} else {
@@ -181,32 +199,59 @@ static struct faasin_node *child_next(struct faasin_node *dir, u64 after)
 	}
 }
 
-static struct dentry *dir_lookup(struct inode *inode, struct dentry *dentry, unsigned int flags)
+/* The inode of what a directory has under a name, or NULL. */
+static struct inode *child_inode(struct inode *inode, const char *name)
 {
 	struct faasin_node *dir = inode->i_private, *node;
-	struct inode *child = NULL;
+	struct inode *child;
+	int err;
+
+	if (!strcmp(name, "self"))
+		return self_inode(inode->i_sb, dir);
+	err = down_read_killable(&faasin_tree_sem);
+	if (err)
+		return ERR_PTR(err);
+	node = child_find(dir, name);
+	if (node)
+		faasin_node_get(node);
+	up_read(&faasin_tree_sem);
+	if (!node)
+		return NULL;
+	child = node_inode(inode->i_sb, node);
+	faasin_node_put(node);
+	return child;
+}
+
+static struct dentry *dir_lookup(struct inode *inode, struct dentry *dentry, unsigned int flags)
+{
+	struct faasin_node *node;
+	struct inode *child;
 	int err;
 
 	if (dentry->d_name.len > FAASIN_NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
+	/* Names that do not exist are not remembered: they may come to be. */
+	child = child_inode(inode, dentry->d_name.name);
+	if (IS_ERR_OR_NULL(child))
+		return ERR_CAST(child);
 	err = down_read_killable(&faasin_tree_sem);
 	if (err)
-		return ERR_PTR(err);
-	if (!dir || !dir->dead) {
-		if (!strcmp(dentry->d_name.name, "self")) {
-			child = self_inode(inode->i_sb, dir);
-		} else {
-			node = child_find(dir, dentry->d_name.name);
-			if (node)
-				child = node_inode(inode->i_sb, node);
-		}
+		goto put;
+	/* The directory's, if that is self of it; the root does not die. */
+	node = child->i_private;
+	if (node && node->dead) {
+		up_read(&faasin_tree_sem);
+		goto put;
 	}
-	/* Names that do not exist are not remembered: they may come to be. What
-	 * is added, is so before the lock lets a removal look for it.
-	 */
-	dentry = child ? d_splice_alias(child, dentry) : NULL;
+	if (child->i_op == &port_iops)
+		port_attributes(child, faasin_node_port(node));
+	dentry = d_splice_alias(child, dentry);
 	up_read(&faasin_tree_sem);
 	return dentry;
+
+put:
+	iput(child);
+	return ERR_PTR(err);
 }
 
 struct list_entry {

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A container that somebody else has taken over tries to hold others up where all meet, in the
+ * tree of files: by looking up, mounting and watching with no memory left.
+ */
+#include <sched.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <kselftest_harness.h>
+
+#include "hostile.h"
+
+static long long current(const char *cgroup)
+{
+	return cgroup_read(cgroup, "memory.current", NULL);
+}
+
+/* --------------------------------------------- in the tree, without memory */
+
+#define STAGES	800	/* of the attacker's workflow: more inodes than it has memory for */
+#define AT_IT	4	/* processes */
+#define ROUNDS	40	/* of another's work */
+#define OTHER	"test-other"	/* a workflow that comes and goes with that */
+
+FIXTURE(starved) {
+	struct hostile h;
+};
+
+FIXTURE_VARIANT(starved) {
+	attack_fn fn;
+	const char *limit;	/* the file */
+	int percent;		/* of what it has when it begins */
+};
+
+/*
+ * One of the processes does this again and again; its argument: which one. More inodes than
+ * it has memory for: each must be made by throwing others out.
+ */
+static int look_up_all(struct hostile *h, int nr)
+{
+	static const char * const names[] = { "faasin", "faasout", "self" };
+	char path[PATH_MAX];
+	int i, j, found = 0;
+
+	for (i = 0; i < STAGES; i++)
+		for (j = 0; j < 3; j++) {
+			snprintf(path, sizeof(path), MOUNT_POINT "/%s/s%d/%s", h->own.wf,
+				 (i + nr * STAGES / AT_IT) % STAGES, names[j]);
+			found += !access(path, F_OK);
+		}
+	return found;
+}
+
+static int mount_all(struct hostile *h, int nr)
+{
+	char path[PATH_MAX];
+	int i, done = 0;
+
+	look_up_all(h, nr);
+	snprintf(path, sizeof(path), "%s/%d", h->spare, nr);
+	for (i = 0; i < 20; i++) {
+		done += !mount("none", path, "faasin", 0, NULL);
+		umount2(path, MNT_DETACH);
+	}
+	return done;
+}
+
+/* What is done to its stages it wants to be told, as often as it can have that. */
+static int watch_all(struct hostile *h, int nr)
+{
+	char path[PATH_MAX];
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), i, done = 0;
+
+	look_up_all(h, nr);
+	for (i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), MOUNT_POINT "/%s/s%d", h->own.wf,
+			 (nr * 20 + i) % STAGES);
+		done += inotify_add_watch(watch, path, IN_ALL_EVENTS) >= 0;
+	}
+	done += inotify_add_watch(watch, h->point, IN_ALL_EVENTS) >= 0;
+	done += inotify_add_watch(watch, own_path(h, "faasout"), IN_ALL_EVENTS) >= 0;
+	/* So that what it is told piles up. */
+	if (nr && done)
+		usleep(200000);
+	close(watch);
+	return done;
+}
+
+typedef int (*deed_fn)(struct hostile *h, int nr);
+
+/* One of them; number[0]: what they got done. */
+static pid_t begin_deed(struct hostile *h, deed_fn fn, int nr, bool first)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	/* It is to fall to the OOM killer, and not the init of the namespace. */
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "1000", 4) != 4)
+		_exit(1);
+	close(fd);
+	if (first) {
+		ring(h->ready);
+		await(h->go);
+	}
+	for (;;)
+		__atomic_fetch_add(&h->attack->number[0], fn(h, nr), __ATOMIC_RELAXED);
+}
+
+/* All of them at it; where one falls, another one takes its place. */
+static int at_it(struct hostile *h, deed_fn fn)
+{
+	pid_t pids[AT_IT], pid;
+	char path[PATH_MAX];
+	int nr;
+
+	if (mount("none", h->spare, "tmpfs", 0, NULL))
+		return 1;
+	for (nr = 0; nr < AT_IT; nr++) {
+		snprintf(path, sizeof(path), "%s/%d", h->spare, nr);
+		if (mkdir(path, 0755))
+			return 2;
+		pids[nr] = begin_deed(h, fn, nr, true);
+	}
+	while ((pid = wait(NULL)) > 0 || errno == EINTR)
+		for (nr = 0; nr < AT_IT; nr++)
+			if (pids[nr] == pid)
+				pids[nr] = begin_deed(h, fn, nr, false);
+	return 3;
+}
+
+static int look_up_starved(struct hostile *h)
+{
+	return at_it(h, look_up_all);
+}
+
+static int mount_starved(struct hostile *h)
+{
+	return at_it(h, mount_all);
+}
+
+static int watch_starved(struct hostile *h)
+{
+	return at_it(h, watch_all);
+}
+
+FIXTURE_VARIANT_ADD(starved, look_ups_at_max) {
+	.fn = look_up_starved, .limit = "memory.max", .percent = 103,
+};
+
+FIXTURE_VARIANT_ADD(starved, look_ups_over_high) {
+	.fn = look_up_starved, .limit = "memory.high", .percent = 50,
+};
+
+FIXTURE_VARIANT_ADD(starved, mounts_at_max) {
+	.fn = mount_starved, .limit = "memory.max", .percent = 103,
+};
+
+FIXTURE_VARIANT_ADD(starved, mounts_over_high) {
+	.fn = mount_starved, .limit = "memory.high", .percent = 50,
+};
+
+FIXTURE_VARIANT_ADD(starved, watches_at_max) {
+	.fn = watch_starved, .limit = "memory.max", .percent = 103,
+};
+
+FIXTURE_SETUP(starved)
+{
+	char name[16];
+	int i;
+
+	HOSTILE_SETUP(&self->h);
+	for (i = 0; i < STAGES; i++) {
+		snprintf(name, sizeof(name), "s%d", i);
+		ASSERT_EQ(0, world_stage(&self->h.own, name, NULL));
+	}
+}
+
+FIXTURE_TEARDOWN(starved)
+{
+	world_del_workflow(&self->h.victim, OTHER);	/* if it failed in between */
+	HOSTILE_TEARDOWN(&self->h);
+}
+
+/* What others do in the tree and with it; 0, or which part did not work. */
+static int work(struct hostile *h, const char *point, int round)
+{
+	struct world *w = &h->victim;
+	char path[PATH_MAX], *names;
+	const char *other = OTHER;
+	struct stat st;
+
+	if (nl_call(&w->nl, FAASIN_CMD_WORKFLOW_NEW, NLM_F_EXCL,
+		    NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, other),
+			    NL_U32(FAASIN_A_WORKFLOW_FLAGS, FAASIN_WORKFLOW_F_UNCHARGED))))
+		return 1;
+	if (nl_call(&w->nl, FAASIN_CMD_STAGE_NEW, 0,
+		    NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, other),
+			    NL_STR(FAASIN_A_STAGE_NAME, "x"))))
+		return 2;
+	snprintf(path, sizeof(path), MOUNT_POINT "/%s/x/faasin", other);
+	if (stat(path, &st))
+		return 3;
+	snprintf(path, sizeof(path), MOUNT_POINT "/missing-%d", round);
+	if (!access(path, F_OK))
+		return 4;
+	names = list_directory(MOUNT_POINT);
+	if (!names || !strstr(names, other))
+		return 5;
+	free(names);
+	snprintf(path, sizeof(path), "workflow=%s,stage=x", other);
+	if (mount("none", point, "faasin", 0, path) || umount(point))
+		return 6;
+	/* The attacker's own, too; its watchers are told. */
+	snprintf(path, sizeof(path), "s%d", round % STAGES);
+	if (nl_call(&w->nl, FAASIN_CMD_STAGE_NEW, 0,
+		    NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, h->own.wf),
+			    NL_STR(FAASIN_A_STAGE_NAME, "a"),
+			    NL_U32(FAASIN_A_STAGE_MODE, round % 2 ? 0666 : 0622))) ||
+	    world_del_stage(&h->own, path) || world_stage(&h->own, path, NULL))
+		return 7;
+	if (!victim_works(h))
+		return 8;
+	return world_del_workflow(w, other) ? 9 : 0;
+}
+
+static long long limited(struct hostile *h, const char *limit)
+{
+	return cgroup_read(h->own.wf, "memory.events", strrchr(limit, '.') + 1);
+}
+
+/* Waits until the attacker meets its limit. */
+static bool meets_limit(struct hostile *h, const char *limit)
+{
+	long long before = limited(h, limit);
+	int tries;
+
+	for (tries = 0; tries < DEADLINE * 100 && limited(h, limit) <= before; tries++)
+		usleep(10000);
+	return limited(h, limit) > before;
+}
+
+TEST_F_TIMEOUT(starved, others_go_on, 100)
+{
+	struct hostile *h = &self->h;
+	char point[] = "/tmp/faasin-test-XXXXXX", text[32];
+	pid_t begun;
+	int i;
+
+	ASSERT_NE(NULL, mkdtemp(point));
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	begun = attack_begin(h, variant->fn);
+	for (i = 0; i < AT_IT; i++)
+		ASSERT_TRUE(await(h->ready));
+	snprintf(text, sizeof(text), "%lld", current(h->own.wf) * variant->percent / 100);
+	ASSERT_EQ(0, cgroup_write(h->own.wf, variant->limit, text));
+	for (i = 0; i < AT_IT; i++)
+		ring(h->go);
+	EXPECT_TRUE(meets_limit(h, variant->limit));
+
+	for (i = 0; i < ROUNDS; i++) {
+		int part = work(h, point, i);
+
+		ASSERT_EQ(0, part)
+			TH_LOG("round %d, part %d: %s; %s", i, part, strerror(errno),
+			       h->victim.nl.text);
+	}
+	EXPECT_TRUE(attacker_kill(h, begun));
+	rmdir(point);
+}
+
+TEST_HARNESS_MAIN
