@@ -8,12 +8,12 @@
  * stage, or the root of all.
  *
  * Locks: faasin_fs_mutex guards the pointer to the superblock; it nests in
- * faasin_tree_sem. Inode and directory entry locks are taken by the VFS before
+ * s_umount. Inode and directory entry locks are taken by the VFS before
  * faasin_tree_sem, so nothing here touches them while holding it for writing.
  *
- * An inode is not allocated under
+ * Nothing is allocated for a caller, and nobody is told anything, under
  * faasin_tree_sem: whose cgroup is at its limit waits for memory as long as it
- * likes. It therefore may be one of a dead node.
+ * likes. An inode therefore is made without the lock, and may be one of a dead node.
  * These hold:
  * - A directory entry is added under faasin_tree_sem, held for reading, to the
  *   inode of a node that is not dead. Removal marks the node dead with the lock
@@ -22,8 +22,8 @@
  * - An inode that a removal does not find is made later, for a node that is dead
  *   by then: it gets no entry and goes with the look-up that made it.
  * - A node's generation is used once, so no inode number ever means another node.
- * - Whoever makes an inode does not wait for anything while it is new (I_NEW):
- *   others wait for that to be over, with faasin_tree_sem held, too.
+ * - Whoever makes an inode does not wait for anything while it is new (I_NEW): a
+ *   removal waits for that to be over.
  * - A port's inode has the attributes of the stage from its first entry on: they
  *   are set before it is added, and, by faasin_fs_changed(), after each change of
  *   them; both read them under faasin_tree_sem.
@@ -179,8 +179,8 @@ static struct faasin_node *child_find(struct faasin_node *dir, const char *name)
 static struct faasin_node *child_next(struct faasin_node *dir, u64 after)
 {
 	struct faasin_workflow *wf;
-	struct faasin_stage *st;
 	struct faasin_port *port;
+	struct faasin_stage *st;
 
 	switch (dir_kind(dir)) {
 	case FAASIN_KIND_ROOT:
@@ -190,10 +190,8 @@ static struct faasin_node *child_next(struct faasin_node *dir, u64 after)
 		st = faasin_stage_next(faasin_node_workflow(dir), after);
 		return st ? &st->node : NULL;
 	case FAASIN_KIND_STAGE:
-		list_for_each_entry(port, &faasin_node_stage(dir)->ports, entry)
-			if (port->node.generation > after)
-				return &port->node;
-		return NULL;
+		port = faasin_port_next(faasin_node_stage(dir), after);
+		return port ? &port->node : NULL;
 	default:
 		return NULL;
 	}
@@ -380,16 +378,12 @@ static const struct inode_operations self_iops = {
 
 /* ------------------------------------------------------ coming and going */
 
-/**
- * faasin_fs_hold() - keep the superblock from going away
- *
- * Whoever lets something appear or change under faasin_tree_sem holds the
- * superblock from before to after: the last one to let it go takes s_umount,
- * which nests outside.
- *
- * Return: the superblock, or NULL if nothing is mounted.
+/*
+ * The superblock, kept from going away until deactivate_super(), or NULL if nothing
+ * is mounted. Not under faasin_tree_sem: the last to let it go takes s_umount, which
+ * nests outside.
  */
-struct super_block *faasin_fs_hold(void)
+static struct super_block *sb_hold(void)
 {
 	struct super_block *sb;
 
@@ -401,16 +395,7 @@ struct super_block *faasin_fs_hold(void)
 	return sb;
 }
 
-/**
- * faasin_fs_release() - let the superblock go
- * @sb: what faasin_fs_hold() returned
- */
-void faasin_fs_release(struct super_block *sb)
-{
-	if (sb)
-		deactivate_super(sb);
-}
-
+/* Watchers pay for what they are told, so telling them may wait for their memory. */
 static void notify(struct super_block *sb, struct faasin_node *parent, const char *name, u32 mask)
 {
 	struct qstr q = QSTR_INIT(name, strlen(name));
@@ -431,12 +416,12 @@ static void notify(struct super_block *sb, struct faasin_node *parent, const cha
  */
 void faasin_fs_appeared(struct faasin_node *parent, const char *name, bool dir)
 {
-	struct super_block *sb = faasin_fs_hold();
+	struct super_block *sb = sb_hold();
 
 	if (!sb)
 		return;
 	notify(sb, parent, name, FS_CREATE | (dir ? FS_ISDIR : 0));
-	faasin_fs_release(sb);
+	deactivate_super(sb);
 }
 
 static void entries_drop(struct super_block *sb, unsigned long ino)
@@ -470,7 +455,7 @@ static void entries_drop(struct super_block *sb, unsigned long ino)
 void faasin_fs_vanished(struct faasin_node *parent, struct faasin_node *node)
 {
 	bool dir = node->kind != FAASIN_KIND_PORT;
-	struct super_block *sb = faasin_fs_hold();
+	struct super_block *sb = sb_hold();
 
 	if (!sb)
 		return;
@@ -483,20 +468,20 @@ void faasin_fs_vanished(struct faasin_node *parent, struct faasin_node *node)
 
 /**
  * faasin_fs_changed() - a port has another owner or mode
- * @node: the port's
- *
- * Called under faasin_tree_sem.
+ * @port: the port, held
  */
-void faasin_fs_changed(struct faasin_node *node)
+void faasin_fs_changed(struct faasin_port *port)
 {
-	struct super_block *sb = faasin_fs_hold();
+	struct super_block *sb = sb_hold();
 	struct inode *inode;
 
 	if (!sb)
 		return;
-	inode = ilookup(sb, node_ino(node));
+	inode = ilookup(sb, node_ino(&port->node));
 	if (inode) {
-		port_attributes(inode, faasin_node_port(node));
+		down_read(&faasin_tree_sem);
+		port_attributes(inode, port);
+		up_read(&faasin_tree_sem);
 		fsnotify_inode(inode, FS_ATTRIB);
 		iput(inode);
 	}

@@ -89,6 +89,23 @@ struct faasin_stage *faasin_stage_next(struct faasin_workflow *wf, u64 after)
 	return xa_find_after(&wf->stages, &i, ULONG_MAX, XA_PRESENT);
 }
 
+/**
+ * faasin_port_next() - for listings
+ * @st: stage
+ * @after: generation of the one before, or 0
+ *
+ * Return: the next port, valid under faasin_tree_sem, or NULL.
+ */
+struct faasin_port *faasin_port_next(struct faasin_stage *st, u64 after)
+{
+	struct faasin_port *port;
+
+	list_for_each_entry(port, &st->ports, entry)
+		if (port->node.generation > after)
+			return port;
+	return NULL;
+}
+
 static void stage_event(struct faasin_stage *st, enum faasin_event_type type)
 {
 	struct faasin_event ev = {
@@ -303,26 +320,34 @@ static int stage_make(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
 	return 0;
 }
 
-/* Directory entries, after the change: the ports that are newer than given. */
+/*
+ * Directory entries, after the change: the ports that are newer than given. Watchers are
+ * told without the lock.
+ */
 static void stage_show(struct faasin_stage *st, bool created, u64 newest_port)
 {
-	struct super_block *sb;
 	struct faasin_port *port;
+	u64 after = 0;
 
 	if (created) {
 		faasin_fs_appeared(&st->workflow->node, st->node.name, true);
 		return;
 	}
-	sb = faasin_fs_hold();
-	down_read(&faasin_tree_sem);
-	list_for_each_entry(port, &st->ports, entry) {
-		if (port->node.generation > newest_port)
+	for (;;) {
+		down_read(&faasin_tree_sem);
+		port = faasin_port_next(st, after);
+		if (port)
+			faasin_node_get(&port->node);
+		up_read(&faasin_tree_sem);
+		if (!port)
+			return;
+		after = port->node.generation;
+		if (after > newest_port)
 			faasin_fs_appeared(&st->node, port->node.name, false);
 		else
-			faasin_fs_changed(&port->node);
+			faasin_fs_changed(port);
+		faasin_node_put(&port->node);
 	}
-	up_read(&faasin_tree_sem);
-	faasin_fs_release(sb);
 }
 
 /**

@@ -7,9 +7,9 @@
  *     faasin_tree_sem	every member here that says so; held for writing by
  *			whoever changes the tree, for reading by look-ups,
  *			listings and opens
- *       faasin_fs_mutex	(fs.c) the superblock pointer
  *       channel->lock	(channel.h)
- * Nothing waits for a user while it holds one of these.
+ * Nothing waits for a user while it holds one of these, nor for memory on the bill
+ * of anybody but who asked for the change (see fs.c).
  *
  * Removal has two phases. First, under faasin_tree_sem: the object leaves the
  * tree and is marked dead, its links are cut, and whoever sleeps on it is
@@ -223,6 +223,7 @@ struct faasin_stage *faasin_stage_of_current(void);
 
 struct faasin_workflow *faasin_workflow_next(u64 after);
 struct faasin_stage *faasin_stage_next(struct faasin_workflow *wf, u64 after);
+struct faasin_port *faasin_port_next(struct faasin_stage *st, u64 after);
 struct faasin_link *faasin_link_next(struct faasin_workflow *wf, u64 after);
 
 int faasin_workflow_new(const struct faasin_workflow_spec *spec,
