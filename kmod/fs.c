@@ -53,6 +53,9 @@
 /* Entries that a listing looks up at a time. */
 #define LIST_BATCH		32
 
+/* Where self leads to: two names, a slash, the end. */
+#define SELF_SIZE		(2 * FAASIN_NAME_MAX + 2)
+
 static DEFINE_MUTEX(faasin_fs_mutex);
 static struct super_block *faasin_sb;
 
@@ -342,7 +345,7 @@ static const char *self_get_link(struct dentry *dentry, struct inode *inode,
 {
 	struct faasin_node *dir = inode->i_private;
 	struct faasin_stage *st;
-	char *path = NULL;
+	char *path;
 	int err;
 
 	if (!dentry)
@@ -350,25 +353,30 @@ static const char *self_get_link(struct dentry *dentry, struct inode *inode,
 	if (dir_kind(dir) == FAASIN_KIND_STAGE)
 		return ".";
 
+	path = kmalloc(SELF_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!path)
+		return ERR_PTR(-ENOMEM);
 	err = down_read_killable(&faasin_tree_sem);
 	if (err)
-		return ERR_PTR(err);
+		goto free;
 	st = faasin_stage_of_current();
 	if (!st)
 		err = -ENOENT;
 	else if (!dir)
-		path = kasprintf(GFP_KERNEL, "%s/%s", st->workflow->node.name, st->node.name);
+		snprintf(path, SELF_SIZE, "%s/%s", st->workflow->node.name, st->node.name);
 	else if (&st->workflow->node == dir)
-		path = kstrdup(st->node.name, GFP_KERNEL);
+		strscpy(path, st->node.name, SELF_SIZE);
 	else
 		err = -ENOENT;
 	up_read(&faasin_tree_sem);
 	if (err)
-		return ERR_PTR(err);
-	if (!path)
-		return ERR_PTR(-ENOMEM);
+		goto free;
 	set_delayed_call(done, link_free, path);
 	return path;
+
+free:
+	kfree(path);
+	return ERR_PTR(err);
 }
 
 static const struct inode_operations self_iops = {
