@@ -11,7 +11,7 @@
  * s_umount. Inode and directory entry locks are taken by the VFS before
  * faasin_tree_sem, so nothing here touches them while holding it for writing.
  *
- * Nothing is allocated for a caller, and nobody is told anything, under
+ * Nothing is allocated on a caller's bill, and nobody is told anything, under
  * faasin_tree_sem: whose cgroup is at its limit waits for memory as long as it
  * likes. An inode therefore is made without the lock, and may be one of a dead node.
  * These hold:
@@ -604,10 +604,51 @@ static struct dentry *node_dentry(struct dentry *root, struct faasin_node *node)
 
 static int sb_fill(struct super_block *sb, struct fs_context *fc);
 
+/*
+ * The root of the mount. get_tree_single() returns the superblock with s_umount held,
+ * and other mounts wait for that, while looking up may wait for memory: it comes first,
+ * unless nothing was mounted yet.
+ */
+static int scope_root(struct fs_context *fc, struct faasin_node *node)
+{
+	struct super_block *sb = sb_hold();
+	struct dentry *root = NULL;
+	int err = 0;
+
+	if (sb)
+		root = node_dentry(sb->s_root, node);
+	if (IS_ERR(root)) {
+		err = PTR_ERR(root);
+		goto release;
+	}
+	err = get_tree_single(fc, sb_fill);
+	if (err) {
+		dput(root);
+		goto release;
+	}
+	if (!root)
+		root = node_dentry(fc->root, node);
+	if (IS_ERR(root)) {
+		struct super_block *locked = fc->root->d_sb;
+
+		err = PTR_ERR(root);
+		dput(fc->root);
+		fc->root = NULL;
+		deactivate_locked_super(locked);
+		goto release;
+	}
+	dput(fc->root);
+	fc->root = root;
+release:
+	/* If s_umount is held this is not the last reference. */
+	if (sb)
+		deactivate_super(sb);
+	return err;
+}
+
 static int scope_get_tree(struct fs_context *fc)
 {
 	struct faasin_node *node;
-	struct dentry *root;
 	int err;
 
 	err = down_read_killable(&faasin_tree_sem);
@@ -619,26 +660,10 @@ static int scope_get_tree(struct fs_context *fc)
 	up_read(&faasin_tree_sem);
 	if (err)
 		return err;
-
-	err = get_tree_single(fc, sb_fill);
-	if (err || !node)
-		goto put;
-	/* The superblock was returned locked; a look-up does not mind. */
-	root = node_dentry(fc->root, node);
-	if (IS_ERR(root)) {
-		struct super_block *sb = fc->root->d_sb;
-
-		err = PTR_ERR(root);
-		dput(fc->root);
-		fc->root = NULL;
-		deactivate_locked_super(sb);
-		goto put;
-	}
-	dput(fc->root);
-	fc->root = root;
-put:
-	if (node)
-		faasin_node_put(node);
+	if (!node)
+		return get_tree_single(fc, sb_fill);
+	err = scope_root(fc, node);
+	faasin_node_put(node);
 	return err;
 }
 
