@@ -261,14 +261,34 @@ struct list_entry {
 	bool port;
 };
 
+/* Under faasin_tree_sem: the entries after a generation; how many. */
+static unsigned int batch_fill(struct list_entry *batch, struct faasin_node *dir, u64 after)
+{
+	struct faasin_node *node;
+	struct list_entry *e;
+	unsigned int n;
+
+	for (n = 0; n < LIST_BATCH; n++) {
+		node = child_next(dir, after);
+		if (!node)
+			break;
+		e = &batch[n];
+		strscpy(e->name, node->name, sizeof(e->name));
+		e->generation = node->generation;
+		e->port = node->kind == FAASIN_KIND_PORT;
+		after = node->generation;
+	}
+	return n;
+}
+
 /*
  * Positions: 0 and 1 are the dots, 2 is self, then 3 plus the generation of the
  * entry before. Names are copied first: storing them may wait for the reader's
  * memory, and nobody is to wait for that.
  */
-static int dir_iterate(struct file *file, struct dir_context *ctx)
+static int dir_list(struct file *file, struct dir_context *ctx)
 {
-	struct faasin_node *dir = file_inode(file)->i_private, *node;
+	struct faasin_node *dir = file_inode(file)->i_private;
 	struct list_entry *batch, *e;
 	unsigned int n;
 	int err = 0;
@@ -282,25 +302,14 @@ static int dir_iterate(struct file *file, struct dir_context *ctx)
 		ctx->pos++;
 	}
 
-	batch = kmalloc_array(LIST_BATCH, sizeof(*batch), GFP_KERNEL);
+	batch = kmalloc_array(LIST_BATCH, sizeof(*batch), GFP_KERNEL_ACCOUNT);
 	if (!batch)
 		return -ENOMEM;
 	for (;;) {
-		u64 after = ctx->pos - 3;
-
 		err = down_read_killable(&faasin_tree_sem);
 		if (err)
 			break;
-		for (n = 0; n < LIST_BATCH; n++) {
-			node = dir && dir->dead ? NULL : child_next(dir, after);
-			if (!node)
-				break;
-			e = &batch[n];
-			strscpy(e->name, node->name, sizeof(e->name));
-			e->generation = node->generation;
-			e->port = node->kind == FAASIN_KIND_PORT;
-			after = node->generation;
-		}
+		n = batch_fill(batch, dir, ctx->pos - 3);
 		up_read(&faasin_tree_sem);
 		if (!n)
 			break;
@@ -313,6 +322,24 @@ static int dir_iterate(struct file *file, struct dir_context *ctx)
 	}
 out:
 	kfree(batch);
+	return err;
+}
+
+/*
+ * The VFS holds the directory's lock, shared. Nothing here needs that, and it must not
+ * be held while names are stored, which may take for ever: whoever then tries to make a
+ * file there would queue for the lock and all look-ups behind that, beyond the reach
+ * of signals. The VFS's own wrap_directory_iterator() changes hands likewise: who calls
+ * ->iterate_shared() expects the lock back, and to find what may have happened without it.
+ */
+static int dir_iterate(struct file *file, struct dir_context *ctx)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	inode_unlock_shared(inode);
+	err = dir_list(file, ctx);
+	inode_lock_shared(inode);
 	return err;
 }
 

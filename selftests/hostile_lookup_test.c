@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A container that somebody else has taken over tries to hold others up where all meet, in the
- * tree of files: by looking up, mounting and watching with no memory left.
+ * tree of files: by looking up, mounting and watching with no memory left, and by a listing that
+ * does not end.
  */
 #include <sched.h>
 #include <sys/inotify.h>
@@ -9,6 +10,8 @@
 #include <kselftest_harness.h>
 
 #include "hostile.h"
+
+#define OUT	(O_WRONLY | O_NONBLOCK | O_CLOEXEC)
 
 static long long current(const char *cgroup)
 {
@@ -270,6 +273,100 @@ TEST_F_TIMEOUT(starved, others_go_on, 100)
 	}
 	EXPECT_TRUE(attacker_kill(h, begun));
 	rmdir(point);
+}
+
+/* --------------------------------------------- a listing that does not end */
+
+FIXTURE(listing) {
+	struct hostile h;
+	int sysctl;
+};
+
+FIXTURE_VARIANT(listing) {
+	bool root;	/* the directory that all have in common, not its own */
+};
+
+FIXTURE_VARIANT_ADD(listing, of_its_directory) { false };
+FIXTURE_VARIANT_ADD(listing, of_the_root) { true };
+
+FIXTURE_SETUP(listing)
+{
+	HOSTILE_SETUP(&self->h);
+	self->sysctl = allow_userfaultfd(1);
+	if (self->sysctl < 0)
+		SKIP(return, "user namespaces get no userfaultfd on this kernel");
+}
+
+FIXTURE_TEARDOWN(listing)
+{
+	if (self->sysctl >= 0)
+		allow_userfaultfd(self->sysctl);
+	HOSTILE_TEARDOWN(&self->h);
+}
+
+/* One lists the directory for ever; then another one tries to make files there, which the VFS
+ * takes the directory's lock for even if it then refuses.
+ */
+static int list_for_ever(struct hostile *h, const char *path)
+{
+	char *page = page_of_no_return(), file[PATH_MAX];
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (!page || dir < 0)
+		return 1;
+	if (!fork()) {
+		if (!await(h->go))
+			_exit(1);
+		snprintf(file, sizeof(file), "%s/new", path);
+		TRY("a directory", mkdir(file, 0755), EPERM, EACCES, EROFS);
+		TRY("a file", open(file, O_CREAT | OUT, 0644), EPERM, EACCES, EROFS);
+		TRY("a name less", unlink(file), ENOENT, EPERM, EACCES, EROFS);
+		ring(h->ready);
+		_exit(0);
+	}
+	return syscall(SYS_getdents64, dir, page, PAGE) ? 2 : 3;
+}
+
+static int list_own(struct hostile *h)
+{
+	return list_for_ever(h, h->point);
+}
+
+static int list_root(struct hostile *h)
+{
+	return list_for_ever(h, MOUNT_POINT);
+}
+
+/* A name that is not cached, looked up by one who can be given up. */
+static int missing_in(const char *dir)
+{
+	char path[PATH_MAX];
+	pid_t pid = child();
+
+	if (!pid) {
+		snprintf(path, sizeof(path), "%s/missing", dir);
+		_exit(access(path, F_OK) ? errno : 0);
+	}
+	return child_end(pid);
+}
+
+TEST_F_TIMEOUT(listing, holds_nobody_up, 90)
+{
+	struct hostile *h = &self->h;
+	const char *own = world_path(&h->own, "a", NULL);
+	pid_t begun = attack_begin(h, variant->root ? list_root : list_own);
+
+	ASSERT_TRUE(attacker_is_in(h, SYS_getdents64));
+	ring(h->go);
+	EXPECT_TRUE(await(h->ready));
+	EXPECT_ATTEMPTS(h, 3);
+	EXPECT_EQ(ENOENT, missing_in(MOUNT_POINT));
+	EXPECT_EQ(ENOENT, missing_in(own));
+	EXPECT_EQ(0, world_stage(&h->own, "new", NULL));
+	EXPECT_EQ(0, world_del_stage(&h->own, "a"));
+	EXPECT_TRUE(victim_works(h));
+	EXPECT_TRUE(attacker_is_in(h, SYS_getdents64));
+	EXPECT_TRUE(attacker_kill(h, begun));
 }
 
 TEST_HARNESS_MAIN
