@@ -131,8 +131,11 @@ void faasin_links_bury(struct list_head *cut)
 {
 	struct faasin_channel *ch, *next;
 
-	list_for_each_entry_safe(ch, next, cut, cut)
+	list_for_each_entry_safe(ch, next, cut, cut) {
+		/* It may be held open. */
+		faasin_session_drop_rest(ch);
 		faasin_channel_put(ch);
+	}
 }
 
 /*

@@ -116,6 +116,42 @@ static bool stream_consumed(struct faasin_channel *ch, struct faasin_stream *s)
 	return full;
 }
 
+/* A stream that no session can come for any more, off the list; NULL: none. */
+static struct faasin_stream *stream_left_over(struct faasin_channel *ch)
+{
+	struct faasin_stream *s = NULL;
+
+	spin_lock(&ch->lock);
+	if (ch->unlinked && !ch->session) {
+		s = list_first_entry_or_null(&ch->streams, struct faasin_stream, entry);
+		if (s)
+			stream_consumed(ch, s);
+		/* Pairs with drop_discarded(). No stream is live, so nothing follows. */
+		smp_store_release(&ch->discard, ch->head);
+	}
+	spin_unlock(&ch->lock);
+	return s;
+}
+
+/**
+ * faasin_session_drop_rest() - after unlinking: drop what nobody will read
+ * @ch: channel, not locked
+ *
+ * Once the link is gone no session can be opened, so when none is left that is not
+ * done, what the channel holds is of no use, and must not last as long as some
+ * descriptor of a writer, or of a reader that has had its stream.
+ */
+void faasin_session_drop_rest(struct faasin_channel *ch)
+{
+	struct faasin_stream *s;
+
+	if (!READ_ONCE(ch->unlinked))
+		return;
+	while ((s = stream_left_over(ch)))
+		faasin_stream_put(s);		/* the list's */
+	faasin_channel_discard(ch);
+}
+
 /**
  * faasin_session_done() - the end of a session's stream is delivered
  * @ch: channel
@@ -144,6 +180,7 @@ void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 	faasin_channel_wake_readers(ch);
 	if (full)
 		faasin_channel_wake_writers(ch);
+	faasin_session_drop_rest(ch);
 }
 
 /*
@@ -178,6 +215,7 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 				  ci.code, ci.pid);
 	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
 	faasin_stream_put(s);
+	faasin_session_drop_rest(ch);
 }
 
 /* All of the session's stream was read, though nobody asked for its end. */
@@ -248,6 +286,7 @@ void faasin_session_release(struct faasin_handle *h)
 		if (ch->session == ss)
 			ch->session = NULL;
 		spin_unlock(&ch->lock);
+		faasin_session_drop_rest(ch);
 	}
 	if (s)
 		faasin_stream_put(s);

@@ -160,6 +160,7 @@ struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,
 void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss);
 void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 			 enum faasin_result result);
+void faasin_session_drop_rest(struct faasin_channel *ch);
 
 void faasin_stream_put(struct faasin_stream *s);
 bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,

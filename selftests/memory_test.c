@@ -110,6 +110,99 @@ TEST_F_TIMEOUT(memory, falls_when_the_workflow_goes, 60)
 	EXPECT_GE(self->before + SLACK, cgroup_falls_to(self->payer, self->before + SLACK));
 }
 
+/* ------------------------------------------- what is left when the link is gone */
+
+FIXTURE(left) {
+	struct world w;
+	const char *payer;
+	long long before;
+	int out, in;
+};
+
+FIXTURE_SETUP(left)
+{
+	WORLD_SETUP(&self->w, world_new_charged);
+	self->payer = self->w.wf;
+	ASSERT_EQ(0, world_stage(&self->w, "a", NULL));
+	ASSERT_EQ(0, world_stage(&self->w, "b", NULL));
+	ASSERT_EQ(0, world_link_of(&self->w, "a", "b", 16 * MIB));
+	self->before = current(self->payer);
+	self->out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	self->in = world_open(&self->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	ASSERT_LE(0, self->out);
+	ASSERT_LE(0, self->in);
+	/* A stream of 4 MiB, and then one that lives. */
+	ASSERT_EQ(4 * MIB, stuff(self->out, 4 * MIB));
+	close(self->out);
+	self->out = world_open(&self->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	ASSERT_EQ(4 * MIB, stuff(self->out, 4 * MIB));
+}
+
+FIXTURE_TEARDOWN(left)
+{
+	close(self->out);
+	close(self->in);
+	WORLD_TEARDOWN(&self->w);
+}
+
+#define EXPECT_FREED()	\
+	EXPECT_GE(self->before + SLACK, cgroup_falls_to(self->payer, self->before + SLACK))
+
+/* The writer's end stays as it is after any unlinking. */
+#define EXPECT_OUTPUT_OVER()							\
+do {										\
+	EXPECT_EQ(0, unread(self->out));					\
+	EXPECT_EQ(-EPIPE, sys(write(self->out, "x", 1)));			\
+	EXPECT_EQ(2, port_info(self->out).stream);				\
+} while (0)
+
+TEST_F_TIMEOUT(left, writer_alone_keeps_nothing, 60)
+{
+	close(self->in);
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	EXPECT_FREED();
+	EXPECT_OUTPUT_OVER();
+}
+
+TEST_F_TIMEOUT(left, reader_keeps_it_until_it_closes, 60)
+{
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	/* Longer than an idle channel keeps empty blocks. */
+	sleep(3);
+	EXPECT_LE(self->before + 8 * MIB, current(self->payer));
+	EXPECT_EQ(4 * MIB, unread(self->in));
+	close(self->in);
+	EXPECT_FREED();
+	EXPECT_OUTPUT_OVER();
+}
+
+TEST_F_TIMEOUT(left, reader_that_had_its_stream_keeps_nothing, 60)
+{
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	/* The first of the two streams had ended. */
+	EXPECT_EQ(4 * MIB, drain(self->in));
+	EXPECT_FREED();
+	EXPECT_OVER(self->in, 0);
+	EXPECT_OUTPUT_OVER();
+}
+
+TEST_F_TIMEOUT(left, reader_that_wants_no_more_keeps_nothing, 60)
+{
+	EXPECT_EQ(CHUNK, read_full(self->in, chunk, CHUNK));
+	ASSERT_EQ(0, world_unlink(&self->w, "a"));
+	ASSERT_EQ(0, ioctl(self->in, FAASIN_IOC_END));
+	EXPECT_FREED();
+	EXPECT_OUTPUT_OVER();
+}
+
+TEST_F_TIMEOUT(left, deleted_workflow_frees_it_too, 60)
+{
+	close(self->in);
+	ASSERT_EQ(0, world_del_workflow(&self->w, self->w.wf));
+	EXPECT_FREED();
+	EXPECT_OUTPUT_OVER();
+}
+
 struct job {
 	int fd;
 	long long bytes;
