@@ -21,25 +21,57 @@
  */
 static DEFINE_SPINLOCK(faasin_event_lock);
 static bool faasin_event_ready;			/* the lock */
-static u64 faasin_event_full_at;		/* the lock */
-static struct sk_buff *faasin_event_late;	/* the lock */
+static struct faasin_event_rate faasin_event_all;	/* the lock */
 static atomic64_t faasin_event_number = ATOMIC64_INIT(0);
 
-/* The bucket is kept as the time at which it will be full again, had it not
+enum {
+	NAME_WORKFLOW, NAME_STAGE,
+	NAME_SRC_STAGE, NAME_SRC_PORT,
+	NAME_DST_STAGE, NAME_DST_PORT,
+	NAMES
+};
+
+/*
+ * The newest event if it was held back. It is written down here, at the cost of
+ * copying its names, and made a message only if it is sent: of a flood, hardly any is.
+ */
+static struct {
+	bool is;
+	u64 seq;
+	u64 time;
+	struct faasin_event ev;			/* its strings are those below */
+	char names[NAMES][FAASIN_NAME_MAX + 1];
+	char comm[TASK_COMM_LEN];
+} faasin_event_late;				/* the lock */
+
+/*
+ * A bucket is kept as the time at which it will be full again, had it not
  * been touched: each event moves that by one interval, and there is room while
  * it is less than a whole bucket ahead.
  */
-static bool faasin_event_allowed(u64 now)
+static bool faasin_event_room(const struct faasin_event_rate *rate, u64 now, u64 interval,
+			      unsigned int burst)
+{
+	return rate->full_at <= now || rate->full_at - now <= (burst - 1) * interval;
+}
+
+/* What is held back is not counted: neither one's own nor what all share. */
+static bool faasin_event_allowed(struct faasin_event_rate *rate, u64 now)
 {
 	const u64 interval = NSEC_PER_SEC / FAASIN_EVENTS_RATE;
+	const u64 all_interval = NSEC_PER_SEC / FAASIN_EVENTS_ALL_RATE;
+	struct faasin_event_rate *all = &faasin_event_all;
 
 	lockdep_assert_held(&faasin_event_lock);
 
-	if (faasin_event_full_at < now)
-		faasin_event_full_at = now;
-	if (faasin_event_full_at - now > (FAASIN_EVENTS_BURST - 1) * interval)
+	if (!faasin_event_room(all, now, all_interval, FAASIN_EVENTS_ALL_BURST))
 		return false;
-	faasin_event_full_at += interval;
+	if (rate) {
+		if (!faasin_event_room(rate, now, interval, FAASIN_EVENTS_BURST))
+			return false;
+		rate->full_at = max(rate->full_at, now) + interval;
+	}
+	all->full_at = max(all->full_at, now) + all_interval;
 	return true;
 }
 
@@ -67,7 +99,7 @@ static bool faasin_event_of_stream(enum faasin_event_type type)
 }
 
 static int faasin_event_fill(struct sk_buff *skb, const struct faasin_event *ev,
-			     u64 seq, u64 now)
+			     u64 seq, u64 time)
 {
 	void *hdr;
 
@@ -77,7 +109,7 @@ static int faasin_event_fill(struct sk_buff *skb, const struct faasin_event *ev,
 
 	if (faasin_event_put_u64(skb, FAASIN_A_EVENT_SEQ, seq) ||
 	    nla_put_u32(skb, FAASIN_A_EVENT_TYPE, ev->type) ||
-	    faasin_event_put_u64(skb, FAASIN_A_EVENT_TIME, now) ||
+	    faasin_event_put_u64(skb, FAASIN_A_EVENT_TIME, time) ||
 	    faasin_event_put_string(skb, FAASIN_A_EVENT_WORKFLOW, ev->workflow) ||
 	    faasin_event_put_string(skb, FAASIN_A_EVENT_STAGE, ev->stage) ||
 	    faasin_event_put_string(skb, FAASIN_A_EVENT_SRC_STAGE, ev->src_stage) ||
@@ -132,37 +164,86 @@ static void faasin_event_multicast(struct sk_buff *skb)
 }
 #endif
 
+/* Returns whether it is on its way, and was counted. */
+static bool faasin_event_post(const struct faasin_event *ev, u64 seq, u64 time, u64 now)
+{
+	struct sk_buff *skb;
+
+	if (!faasin_event_allowed(ev->rate, now))
+		return false;
+	skb = genlmsg_new(faasin_event_size(), GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb)
+		return false;
+	if (WARN_ON_ONCE(faasin_event_fill(skb, ev, seq, time))) {
+		nlmsg_free(skb);
+		return true;
+	}
+	faasin_event_multicast(skb);
+	return true;
+}
+
 /*
- * The newest of the events that the rate held back follows when there is room,
- * unless another one came by then. Without it a listener would not know of a loss after
+ * The newest of the events that were held back follows when there is room, unless another
+ * one was sent by then. Without it a listener would not know of a loss after
  * which nothing happens: a gap is seen by the number that follows it.
  */
 static void faasin_event_follow(struct work_struct *work)
 {
 	spin_lock(&faasin_event_lock);
-	if (faasin_event_late) {
-		if (faasin_event_allowed(ktime_get_boottime_ns())) {
-			faasin_event_multicast(faasin_event_late);
-			faasin_event_late = NULL;
-		} else {
+	if (faasin_event_late.is) {
+		if (faasin_event_post(&faasin_event_late.ev, faasin_event_late.seq,
+				      faasin_event_late.time, ktime_get_boottime_ns()))
+			faasin_event_late.is = false;
+		else
 			schedule_delayed_work(to_delayed_work(work), 1);
-		}
 	}
 	spin_unlock(&faasin_event_lock);
 }
 
 static DECLARE_DELAYED_WORK(faasin_event_work, faasin_event_follow);
 
+static const char *faasin_event_keep(const char *s, char *to, size_t size)
+{
+	if (!s)
+		return NULL;
+	strscpy(to, s, size);
+	return to;
+}
+
+/* Instead of the one that was held back before: that one is older, and the gap tells. */
+static void faasin_event_hold(const struct faasin_event *ev, u64 seq, u64 time)
+{
+	struct faasin_event *late = &faasin_event_late.ev;
+	const char **strings[NAMES] = {
+		[NAME_WORKFLOW] = &late->workflow, [NAME_STAGE] = &late->stage,
+		[NAME_SRC_STAGE] = &late->src_stage, [NAME_SRC_PORT] = &late->src_port,
+		[NAME_DST_STAGE] = &late->dst_stage, [NAME_DST_PORT] = &late->dst_port,
+	};
+	int i;
+
+	lockdep_assert_held(&faasin_event_lock);
+	*late = *ev;
+	for (i = 0; i < NAMES; i++)
+		*strings[i] = faasin_event_keep(*strings[i], faasin_event_late.names[i],
+						sizeof(faasin_event_late.names[i]));
+	late->comm = faasin_event_keep(late->comm, faasin_event_late.comm,
+				       sizeof(faasin_event_late.comm));
+	faasin_event_late.seq = seq;
+	faasin_event_late.time = time;
+	faasin_event_late.is = true;
+	schedule_delayed_work(&faasin_event_work, 1);
+}
+
 /**
  * faasin_event_send() - tells whoever listens
  * @ev: what happened
  *
- * Never sleeps, never fails: an event that cannot be sent leaves a gap in the
- * numbers, which the newest of those that the rate held back shows. Not for interrupt handlers.
+ * Never sleeps, never fails: an event that cannot be sent, because its workflow or all
+ * of them had too many, or for want of memory, leaves a gap in the numbers, which the
+ * newest of those that were held back shows. Not for interrupt handlers.
  */
 void faasin_event_send(const struct faasin_event *ev)
 {
-	struct sk_buff *skb;
 	u64 seq, now;
 
 	/* Without a listener there is nobody to keep the order for. The flag
@@ -177,25 +258,24 @@ void faasin_event_send(const struct faasin_event *ev)
 	spin_lock(&faasin_event_lock);
 	seq = atomic64_inc_return(&faasin_event_number);
 	now = ktime_get_boottime_ns();
-	if (!faasin_event_ready)
-		goto out;
-	skb = genlmsg_new(faasin_event_size(), GFP_ATOMIC | __GFP_NOWARN);
-	if (!skb)
-		goto out;
-	if (WARN_ON_ONCE(faasin_event_fill(skb, ev, seq, now))) {
-		nlmsg_free(skb);
-		goto out;
+	if (faasin_event_ready) {
+		if (faasin_event_post(ev, seq, now, now))
+			faasin_event_late.is = false;
+		else
+			faasin_event_hold(ev, seq, now);
 	}
-	/* Older than this one: the gap tells. */
-	kfree_skb(faasin_event_late);
-	faasin_event_late = NULL;
-	if (faasin_event_allowed(now)) {
-		faasin_event_multicast(skb);
-	} else {
-		faasin_event_late = skb;
-		schedule_delayed_work(&faasin_event_work, 1);
-	}
-out:
+	spin_unlock(&faasin_event_lock);
+}
+
+/**
+ * faasin_event_forget() - a workflow is no more
+ * @rate: its rate; nobody sends events of it any more
+ */
+void faasin_event_forget(const struct faasin_event_rate *rate)
+{
+	spin_lock(&faasin_event_lock);
+	if (faasin_event_late.is && faasin_event_late.ev.rate == rate)
+		faasin_event_late.ev.rate = NULL;
 	spin_unlock(&faasin_event_lock);
 }
 
@@ -229,8 +309,7 @@ void faasin_event_stop(void)
 {
 	spin_lock(&faasin_event_lock);
 	WRITE_ONCE(faasin_event_ready, false);
-	kfree_skb(faasin_event_late);
-	faasin_event_late = NULL;
+	faasin_event_late.is = false;
 	spin_unlock(&faasin_event_lock);
 	cancel_delayed_work_sync(&faasin_event_work);
 }

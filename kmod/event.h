@@ -14,7 +14,18 @@
 #include "uapi/faasin.h"
 
 /**
+ * struct faasin_event_rate - how many events may be sent: of a workflow, or of all
+ * @full_at: when as many as can be sent at once could be sent again, in nanoseconds;
+ *	each that is sent moves it by one interval. 0 at first; event.c's lock
+ */
+struct faasin_event_rate {
+	u64 full_at;
+};
+
+/**
  * struct faasin_event - one event; what does not apply is left zero
+ * @rate: its workflow's; outlives the event, and all that is said of it goes with
+ *	faasin_event_forget()
  * @type: what happened
  * @workflow: its name; the workflow itself or where the object belongs
  * @stage: stage events: the stage; with @cause: whose process it was
@@ -33,6 +44,7 @@
  * Strings belong to the caller and are not kept.
  */
 struct faasin_event {
+	struct faasin_event_rate *rate;
 	enum faasin_event_type type;
 	const char *workflow;
 	const char *stage;
@@ -50,6 +62,7 @@ struct faasin_event {
 };
 
 void faasin_event_send(const struct faasin_event *ev);
+void faasin_event_forget(const struct faasin_event_rate *rate);
 u64 faasin_event_seq(void);
 
 void faasin_event_start(void);

@@ -41,8 +41,12 @@
 /* Buckets of the tables of names and of cgroups. */
 #define FAASIN_TABLE_BITS	10
 
-/* Events: at most this many at once and a second. */
-#define FAASIN_EVENTS_BURST	1024
-#define FAASIN_EVENTS_RATE	1024
+/* Events: at most this many at once and a second, of one workflow and of all. No
+ * workflow alone, nor a dozen of them, uses up what all have.
+ */
+#define FAASIN_EVENTS_BURST		256
+#define FAASIN_EVENTS_RATE		256
+#define FAASIN_EVENTS_ALL_BURST		4096
+#define FAASIN_EVENTS_ALL_RATE		4096
 
 #endif /* _FAASIN_LIMITS_H */

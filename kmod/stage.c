@@ -109,6 +109,7 @@ struct faasin_port *faasin_port_next(struct faasin_stage *st, u64 after)
 static void stage_event(struct faasin_stage *st, enum faasin_event_type type)
 {
 	struct faasin_event ev = {
+		.rate = &st->workflow->events,
 		.type = type,
 		.workflow = st->workflow->node.name,
 		.stage = st->node.name,

@@ -27,6 +27,7 @@ void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type
 {
 	struct faasin_port *src = ch->src, *dst = ch->dst;
 	struct faasin_event ev = {
+		.rate = &src->stage->workflow->events,
 		.type = type,
 		.workflow = src->stage->workflow->node.name,
 		.src_stage = src->stage->node.name,

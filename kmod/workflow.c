@@ -71,6 +71,7 @@ static void node_release(struct kref *ref)
 	case FAASIN_KIND_WORKFLOW: {
 		struct faasin_workflow *wf = faasin_node_workflow(node);
 
+		faasin_event_forget(&wf->events);
 		faasin_cgroup_memory_put(wf->memcg_css);
 		faasin_cgroup_put(wf->cgroup);
 		xa_destroy(&wf->stages);
@@ -213,6 +214,7 @@ struct faasin_workflow *faasin_workflow_get(const char *name, struct netlink_ext
 static void workflow_event(struct faasin_workflow *wf, enum faasin_event_type type)
 {
 	struct faasin_event ev = {
+		.rate = &wf->events,
 		.type = type,
 		.workflow = wf->node.name,
 		.generation = wf->node.generation,

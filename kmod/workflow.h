@@ -27,6 +27,7 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
+#include "event.h"
 #include "uapi/faasin.h"
 
 struct cgroup;
@@ -75,6 +76,7 @@ struct faasin_node {
  * @cgroup: pays for buffers; NULL if @uncharged; constant
  * @memcg_css: its memory controller's state, held; NULL if @uncharged; constant
  * @uncharged: nobody pays; constant
+ * @events: how many events of it may be sent
  */
 struct faasin_workflow {
 	struct faasin_node node;
@@ -86,6 +88,7 @@ struct faasin_workflow {
 	struct cgroup *cgroup;
 	struct cgroup_subsys_state *memcg_css;
 	bool uncharged;
+	struct faasin_event_rate events;
 };
 
 /**

@@ -516,7 +516,7 @@ enum faasin_event_type {
 /**
  * enum faasin_event_attr - an event
  * @FAASIN_A_EVENT_SEQ: u64, from 1; a gap means that events were lost (ENOBUFS) or
- *	held back by the rate limit: read the state again
+ *	held back by the rate limit of a workflow or of all: read the state again
  * @FAASIN_A_EVENT_TYPE: u32, enum faasin_event_type
  * @FAASIN_A_EVENT_TIME: u64, nanoseconds of CLOCK_BOOTTIME
  * @FAASIN_A_EVENT_WORKFLOW: string
