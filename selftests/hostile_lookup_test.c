@@ -2,7 +2,8 @@
 /*
  * A container that somebody else has taken over tries to hold others up where all meet, in the
  * tree of files: by looking up, mounting and watching with no memory left, and by a listing that
- * does not end.
+ * does not end; and to use up numbers. And it tries to keep hold of what it handed on, and of memory
+ * of links that are gone.
  */
 #include <sched.h>
 #include <sys/inotify.h>
@@ -11,7 +12,9 @@
 
 #include "hostile.h"
 
+#define IN	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)
 #define OUT	(O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+#define SLACK	(768 * KIB)	/* what each CPU may have charged ahead */
 
 static long long current(const char *cgroup)
 {
@@ -367,6 +370,191 @@ TEST_F_TIMEOUT(listing, holds_nobody_up, 90)
 	EXPECT_TRUE(victim_works(h));
 	EXPECT_TRUE(attacker_is_in(h, SYS_getdents64));
 	EXPECT_TRUE(attacker_kill(h, begun));
+}
+
+/* ------------------------------------------------------------ to use up numbers */
+
+FIXTURE(numbers) {
+	struct hostile h;
+};
+
+FIXTURE_SETUP(numbers)
+{
+	HOSTILE_SETUP(&self->h);
+}
+
+FIXTURE_TEARDOWN(numbers)
+{
+	HOSTILE_TEARDOWN(&self->h);
+}
+
+static long device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? -1 : (long)st.st_dev;
+}
+
+static int use_numbers(struct hostile *h)
+{
+	char name[PATH_MAX];
+	int i, out;
+
+	for (i = 0; i < 200; i++) {
+		out = open(own_path(h, "faasout"), OUT);
+		close(out);
+		snprintf(name, sizeof(name), "missing-%d", i);
+		access(own_path(h, name), F_OK);
+		if (mount("none", h->spare, "faasin", 0, NULL))
+			return 1;
+		if (i == 199)
+			h->attack->number[0] = device(h->spare);
+		if (umount(h->spare))
+			return 2;
+	}
+	return 0;
+}
+
+/* The number of a stage that is made now. */
+static long long next_number(struct world *w, const char *name)
+{
+	return world_stage(w, name, NULL) ? -1 : (long long)world_stage_generation(w, name);
+}
+
+TEST_F_TIMEOUT(numbers, are_not_for_it_to_use_up, 60)
+{
+	struct hostile *h = &self->h;
+	long long first, second, third;
+
+	first = next_number(&h->victim, "x");
+	second = next_number(&h->victim, "y");
+	ASSERT_LT(0, first);
+	ASSERT_LT(first, second);
+	EXPECT_EQ(0, attack(h, use_numbers));
+	third = next_number(&h->victim, "z");
+	EXPECT_EQ(second - first, third - second);
+	/* All mounts are one superblock: no device number each. */
+	EXPECT_EQ(device(MOUNT_POINT), h->attack->number[0]);
+	EXPECT_TRUE(victim_works(h));
+}
+
+/* --------------------------------- to keep hold of what it handed on, and of memory */
+
+FIXTURE(hold) {
+	struct hostile h;
+	long long before, victims;
+};
+
+FIXTURE_SETUP(hold)
+{
+	HOSTILE_SETUP(&self->h);
+	ASSERT_TRUE(victim_works(&self->h));
+	self->victims = current(self->h.victim.wf);
+	self->before = current(self->h.own.wf);
+}
+
+FIXTURE_TEARDOWN(hold)
+{
+	EXPECT_GE(self->victims + SLACK, current(self->h.victim.wf));
+	HOSTILE_TEARDOWN(&self->h);
+}
+
+/* What is written is copied, by whatever way it comes. */
+static int change_after_writing(struct hostile *h)
+{
+	char *page = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec part = { page + PAGE, PAGE };
+	int out = open(own_path(h, "faasout"), O_WRONLY | O_CLOEXEC), ends[2];
+
+	memset(page, 'a', 3 * PAGE);
+	TRY("written", write(out, page, PAGE), 0);
+	TRY("a pipe", pipe(ends), 0);
+	TRY("its page given to the pipe", vmsplice(ends[1], &part, 1, SPLICE_F_GIFT), 0);
+	TRY("moved on", splice(ends[0], NULL, out, NULL, PAGE, SPLICE_F_MOVE), 0);
+	TRY("its page given to the port", vmsplice(out, &part, 1, SPLICE_F_GIFT), EBADF, EINVAL);
+	TRY("a pipe's bytes shared with the port", tee(ends[0], out, PAGE, 0), EINVAL);
+	TRY("the port mapped", mmap(NULL, PAGE, PROT_READ, MAP_SHARED, out, 0) == MAP_FAILED ?
+	    -1 : 0, ENODEV, EACCES);
+	TRY("at an offset", pwrite(out, page, 1, 0), ESPIPE);
+	TRY("cut", ftruncate(out, 0), EINVAL);
+	memset(page, 'b', 3 * PAGE);
+	close(out);
+	ring(h->ready);
+	pause();
+	return 0;
+}
+
+TEST_F_TIMEOUT(hold, of_what_it_wrote, 60)
+{
+	char buf[2 * PAGE], expected[2 * PAGE];
+	struct hostile *h = &self->h;
+	pid_t begun = attack_begin(h, change_after_writing);
+	int in;
+
+	ASSERT_TRUE(await(h->ready));
+	EXPECT_ATTEMPTS(h, 9);
+	in = world_open(&h->own, "b", FAASIN_PORT_IN, O_RDONLY);
+	memset(expected, 'a', sizeof(expected));
+	EXPECT_EQ((long)sizeof(buf), read_full(in, buf, sizeof(buf)));
+	EXPECT_EQ(0, memcmp(buf, expected, sizeof(buf)));
+	EXPECT_OVER(in, 0);
+	close(in);
+	EXPECT_TRUE(attacker_kill(h, begun));
+}
+
+#define LINKS		5	/* one after the other */
+#define CAPACITY	(16 * MIB)
+#define LIMIT		(48 * MIB)
+
+/* Both ends of each, full, and some of it on in a pipe: as an operator links anew. */
+static int keep_memory(struct hostile *h)
+{
+	static char buf[64 * KIB];
+	int i, in, out, ends[2];
+	ssize_t n;
+
+	for (i = 0; i < LINKS; i++) {
+		if (!await(h->go))
+			return 1;
+		out = open(own_path(h, "faasout"), OUT);
+		in = open(world_in(&h->own, "b"), IN);
+		if (out < 0 || in < 0 || pipe(ends))
+			return 2;
+		while ((n = write(out, buf, sizeof(buf))) > 0)
+			h->attack->number[0] += n;
+		while (splice(in, NULL, ends[1], NULL, PAGE, SPLICE_F_NONBLOCK) > 0)
+			;
+		ring(h->ready);
+	}
+	pause();
+	return 0;
+}
+
+TEST_F_TIMEOUT(hold, of_memory_of_links_that_are_gone, 60)
+{
+	struct hostile *h = &self->h;
+	char limit[16];
+	pid_t begun;
+	int i;
+
+	snprintf(limit, sizeof(limit), "%d", LIMIT);
+	ASSERT_EQ(0, cgroup_write(h->own.wf, "memory.max", limit));
+	begun = attack_begin(h, keep_memory);
+	for (i = 0; i < LINKS; i++) {
+		ASSERT_EQ(0, world_unlink(&h->own, "a"));
+		ASSERT_EQ(0, world_link_of(&h->own, "a", "b", CAPACITY));
+		ring(h->go);
+		ASSERT_TRUE(await(h->ready));
+		EXPECT_TRUE(victim_works(h));
+	}
+	/* What it may still read is charged to it, and counts for what it may have. */
+	EXPECT_LT(CAPACITY, h->attack->number[0]);
+	EXPECT_GT(LIMIT, h->attack->number[0]);
+	EXPECT_GE(LIMIT - 8 * MIB + SLACK, current(h->own.wf));
+	EXPECT_EQ(0, cgroup_read(h->own.wf, "memory.events", "oom_kill"));
+	ASSERT_EQ(0, world_del_workflow(&h->own, h->own.wf));
+	EXPECT_TRUE(attacker_kill(h, begun));
+	EXPECT_GE(self->before + 2 * SLACK, cgroup_falls_to(h->own.wf, self->before + 2 * SLACK));
 }
 
 TEST_HARNESS_MAIN
