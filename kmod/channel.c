@@ -153,26 +153,54 @@ void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *s
 }
 
 /*
- * Wait for the peer without sleeping: only while it runs on another CPU and
- * nothing else wants this one, and no longer than sleeping would cost.
+ * The caller begins to wait for the other side. Returns whoever used that last,
+ * held, or NULL if it is nobody or the caller itself.
  */
-static bool side_spin(struct faasin_channel *ch, struct faasin_side *peer,
-		      bool (*ready)(struct faasin_channel *ch, void *arg), void *arg)
+static struct task_struct *wait_begin(struct faasin_channel *ch, struct faasin_side *side,
+				      struct faasin_side *peer)
 {
 	struct task_struct *task;
-	bool done = false;
-	u64 until;
 
 	spin_lock(&ch->lock);
+	side->waiting++;
+	side->blocked_ns -= ktime_get_ns();
 	task = peer->user;
 	if (task == current)
 		task = NULL;
 	if (task)
 		get_task_struct(task);
 	spin_unlock(&ch->lock);
+	return task;
+}
+
+static void wait_end(struct faasin_channel *ch, struct faasin_side *side)
+{
+	spin_lock(&ch->lock);
+	side->waiting--;
+	side->blocked_ns += ktime_get_ns();
+	spin_unlock(&ch->lock);
+}
+
+/* How long its users waited, up to now. */
+static u64 blocked_ns(struct faasin_channel *ch, struct faasin_side *side)
+{
+	lockdep_assert_held(&ch->lock);
+	return side->blocked_ns + side->waiting * ktime_get_ns();
+}
+
+/*
+ * Wait for @task, of the other side, without sleeping: only while it runs on another
+ * CPU and nothing else wants this one, and no longer than sleeping would cost. Its
+ * reference is dropped.
+ */
+static bool side_spin(struct faasin_channel *ch, struct task_struct *task,
+		      bool (*ready)(struct faasin_channel *ch, void *arg), void *arg)
+{
+	bool done = false;
+	u64 until;
+
 	if (!task)
 		return false;
-
 	until = local_clock() + FAASIN_SPIN_NS;
 	while (owner_on_cpu(task) && !need_resched() && !signal_pending(current) &&
 	       local_clock() < until) {
@@ -407,14 +435,15 @@ static bool room_ready(struct faasin_channel *ch, void *arg)
 static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, size_t need)
 {
 	struct room_wait w = { .stream = s, .need = need };
-	u64 since = ktime_get_ns();
+	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
-	if (side_spin(ch, &ch->rd, room_ready, &w))
+	peer = wait_begin(ch, &ch->wr, &ch->rd);
+	if (side_spin(ch, peer, room_ready, &w))
 		goto done;
 
 	for (;;) {
@@ -431,7 +460,7 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	}
 	finish_wait(&ch->writers.wait, &wait);
 done:
-	atomic64_add(ktime_get_ns() - since, &ch->wr.blocked_ns);
+	wait_end(ch, &ch->wr);
 	return err ?: side_lock(&ch->wr, false);
 }
 
@@ -729,14 +758,15 @@ static bool data_ready(struct faasin_channel *ch, void *arg)
 /* No bytes yet: wait without the mutex. Holds it again if 0 is returned. */
 static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 {
-	u64 since = ktime_get_ns();
+	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
 	ch->rd.blocks++;
 	reader_unlock(ch);
-	if (side_spin(ch, &ch->wr, data_ready, ss))
+	peer = wait_begin(ch, &ch->rd, &ch->wr);
+	if (side_spin(ch, peer, data_ready, ss))
 		goto done;
 
 	for (;;) {
@@ -754,7 +784,7 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	}
 	finish_wait(&ch->readers.wait, &wait);
 done:
-	atomic64_add(ktime_get_ns() - since, &ch->rd.blocked_ns);
+	wait_end(ch, &ch->rd);
 	return err ?: side_lock(&ch->rd, false);
 }
 
@@ -941,6 +971,8 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_STREAMS_ABORTED] = ch->aborted;
 	v[FAASIN_A_STATS_EARLY_CLOSES] = ch->early;
 	v[FAASIN_A_STATS_STREAMS_QUEUED] = ch->nr_queued;
+	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = blocked_ns(ch, &ch->wr);
+	v[FAASIN_A_STATS_READER_BLOCKED_NS] = blocked_ns(ch, &ch->rd);
 	spin_unlock(&ch->lock);
 
 	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
@@ -951,8 +983,6 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes);
 	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
 					  READ_ONCE(ch->rd.wakes_avoided);
-	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = atomic64_read(&ch->wr.blocked_ns);
-	v[FAASIN_A_STATS_READER_BLOCKED_NS] = atomic64_read(&ch->rd.blocked_ns);
 	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
 	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
 }

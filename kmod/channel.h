@@ -39,7 +39,6 @@
 #ifndef _FAASIN_CHANNEL_H
 #define _FAASIN_CHANNEL_H
 
-#include <linux/atomic.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -74,7 +73,9 @@ struct faasin_segment {
  *	held; channel->lock
  * @calls: calls that moved bytes; @mutex
  * @blocks: times it had to wait; @mutex
- * @blocked_ns: how long
+ * @blocked_ns: the sum of the times at which waits ended, less that of those at
+ *	which they began, waits that last among them; channel->lock
+ * @waiting: how many last; channel->lock
  * @wakes: wake-ups that this side sent; @mutex
  * @wakes_avoided: transfers by this side that needed none; @mutex
  */
@@ -83,7 +84,8 @@ struct faasin_side {
 	struct task_struct *user;
 	u64 calls;
 	u64 blocks;
-	atomic64_t blocked_ns;
+	u64 blocked_ns;
+	unsigned int waiting;
 	u64 wakes;
 	u64 wakes_avoided;
 };

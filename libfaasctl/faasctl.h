@@ -366,8 +366,8 @@ int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
  * @reader_wakes: wake-ups sent to readers
  * @writer_wakes: wake-ups sent to writers
  * @wakes_avoided: transfers that needed none
- * @writer_blocked_ns: time that writers waited for room
- * @reader_blocked_ns: time that readers waited for bytes
+ * @writer_blocked_ns: time that writers waited for room, up to now
+ * @reader_blocked_ns: time that readers waited for bytes, up to now
  * @writer_blocks: times they did
  * @reader_blocks: times they did
  * @streams_begun: streams

@@ -389,8 +389,10 @@ enum faasin_early_close {
  * @FAASIN_A_STATS_READER_WAKES: wake-ups sent to readers
  * @FAASIN_A_STATS_WRITER_WAKES: wake-ups sent to writers
  * @FAASIN_A_STATS_WAKES_AVOIDED: transfers that needed none
- * @FAASIN_A_STATS_WRITER_BLOCKED_NS: time writers slept or spun on a full channel
- * @FAASIN_A_STATS_READER_BLOCKED_NS: time readers slept or spun on an empty one
+ * @FAASIN_A_STATS_WRITER_BLOCKED_NS: time writers slept or spun on a full channel,
+ *	up to now: waits that last are counted; of several writers, the sum
+ * @FAASIN_A_STATS_READER_BLOCKED_NS: time readers slept or spun on an empty one,
+ *	likewise
  * @FAASIN_A_STATS_WRITER_BLOCKS: times they did
  * @FAASIN_A_STATS_READER_BLOCKS: times they did
  * @FAASIN_A_STATS_STREAMS_BEGUN: streams
