@@ -162,15 +162,19 @@ uint64_t parse_size(const struct args *args)
 /* The option's value as a number that @name gives a word for. */
 uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t))
 {
+	char words[128] = "";
 	uint32_t i, n;
 
-	for (i = 0; strcmp(name(i), "unknown"); i++)
-		if (!strcmp(args->value, name(i)))
-			return i;
-	n = i;
-	usage_error(args->command, n == 2 ? "\"%s\" is neither %s nor %s" :
-		    "\"%s\" is none of %s, %s and %s", args->value, name(0),
-		    name(1), name(2));
+	for (n = 0; strcmp(name(n), "unknown"); n++)
+		if (!strcmp(args->value, name(n)))
+			return n;
+	if (n == 2)
+		usage_error(args->command, "\"%s\" is neither %s nor %s",
+			    args->value, name(0), name(1));
+	for (i = 0; i < n; i++)
+		snprintf(words + strlen(words), sizeof(words) - strlen(words),
+			 "%s%s", !i ? "" : i + 1 < n ? ", " : " and ", name(i));
+	usage_error(args->command, "\"%s\" is none of %s", args->value, words);
 }
 
 /* Takes an option that LINK_OPTION_ROWS describes. */
