@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
 	&dump_command,
 	&monitor_command,
 	&status_command,
+	&top_command,
 	&version_command,
 	&help_command,
 	NULL,

@@ -3,7 +3,6 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include "tool.h"
 
@@ -27,7 +26,7 @@ static void stop(int sig)
  * @left: events to go; 0 for no limit
  * @seq: number of the last event, or 0
  * @told: a loss was told of, and its gap in the numbers is yet to come
- * @module: inode of the module's directory in sysfs, or 0
+ * @module: which load of the module it is, or 0
  */
 struct watch {
 	struct faasctl_events *events;
@@ -35,15 +34,8 @@ struct watch {
 	uint32_t left;
 	uint64_t seq;
 	bool told;
-	ino_t module;
+	uint64_t module;
 };
-
-static ino_t module_inode(void)
-{
-	struct stat st;
-
-	return stat("/sys/module/faasin", &st) ? 0 : st.st_ino;
-}
 
 static void print_what(const struct faasctl_event *event)
 {
@@ -170,7 +162,7 @@ static int watch_events(struct watch *watch, const sigset_t *waiting)
 		if (fds[1].revents & (POLLERR | POLLNVAL))
 			return STATUS_REFUSED;
 		status = drain(watch);
-		if (!n && watch->module && module_inode() != watch->module) {
+		if (!n && watch->module && module_load() != watch->module) {
 			fputs("faasctl: faasin: the module was unloaded\n",
 			      stderr);
 			status = STATUS_REFUSED;
@@ -208,7 +200,7 @@ static int run(struct args *args)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 
-	watch.module = module_inode();
+	watch.module = module_load();
 	if (faasctl_events_open(&watch.events, &err))
 		return fail(&err);
 	status = watch_events(&watch, &waiting);

@@ -3,6 +3,7 @@
 #include <langinfo.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #include "tool.h"
 
@@ -49,6 +50,17 @@ int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	}
 	fputc('\n', stderr);
 	return STATUS_REFUSED;
+}
+
+/*
+ * Tells one load of the module from the next: the inode of its directory in sysfs; 0 if
+ * it is not loaded. Nobody says so when it goes away.
+ */
+uint64_t module_load(void)
+{
+	struct stat st;
+
+	return stat("/sys/module/faasin", &st) ? 0 : st.st_ino;
 }
 
 void warning(const char *format, ...)
@@ -210,7 +222,7 @@ void print_escaped(const char *s, FILE *to)
 	}
 }
 
-static bool utf8(void)
+bool utf8(void)
 {
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
@@ -234,7 +246,7 @@ void print_picture(const struct faasctl_link *link, FILE *to)
 	print_end(link->dst_stage, link->dst_port, FAASIN_PORT_IN, to);
 }
 
-static bool colours(void)
+bool colours(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 

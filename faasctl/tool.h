@@ -93,6 +93,7 @@ extern const struct command show_command;
 extern const struct command dump_command;
 extern const struct command monitor_command;
 extern const struct command status_command;
+extern const struct command top_command;
 extern const struct command version_command;
 extern const struct command help_command;
 
@@ -130,6 +131,7 @@ void complain(const char *format, va_list args)
 int fail(const struct faasctl_error *err);
 int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	      ...) __attribute__((format(printf, 3, 4)));
+uint64_t module_load(void);
 void warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
@@ -148,6 +150,8 @@ struct text text_clean(const char *s);
 struct text text_cause(const struct faasctl_cause *cause);
 void print_escaped(const char *s, FILE *to);
 void print_picture(const struct faasctl_link *link, FILE *to);
+bool utf8(void);
+bool colours(void);
 const char *bold(void);
 const char *red(void);
 const char *plain(void);

@@ -22,6 +22,7 @@ declare -gA _faasctl_options=(
 	[dump]='-H --header'
 	[monitor]='-j --json -n --count'
 	[status]='-j --json'
+	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
 	[version]=''
 	[help]=''
 )
@@ -38,7 +39,8 @@ _faasctl_takes_value()
 	case $1:$2 in
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
 		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | *:-w | *:--wait | \
-		run:-n | *:--names | *:--count) return 0 ;;
+		run:-n | *:--names | *:--count | \
+		top:-f | top:--filter | top:-i | top:--interval | top:-s | top:--sort) return 0 ;;
 	esac
 	return 1
 }
@@ -49,7 +51,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump monitor status version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump monitor status top version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -86,6 +88,8 @@ _faasctl()
 		-a | --abort-on) words='crash nonzero never' ;;
 		-e | --on-early-close) words='epipe drain' ;;
 		-c | --capacity) words='64K 256K 1M 4M 16M' ;;
+		-s | --sort) words='link rate fill writer reader residence wakes' ;;
+		-i | --interval) words='0.5 1 2 5 10' ;;
 		-w | --wait) words='in out both' ;;
 		-g | --cgroup)
 			compopt -o filenames 2>/dev/null
@@ -96,7 +100,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump monitor status version help'
+		words='link unlink workflow stage exec run show dump monitor status top version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in

@@ -10,7 +10,7 @@ function __faasctl_arguments
     for word in $words[2..-1]
         if test -n "$skip"
             set skip
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -76,11 +76,12 @@ complete -c faasctl -n $none -a show -d 'Show workflows, stages, links and what 
 complete -c faasctl -n $none -a dump -d 'Print everything, tab-separated, for scripts'
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
+complete -c faasctl -n $none -a top -d 'Show what moves through each link, live, and which stage is slow'
 complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink exec run show dump
+for command in link unlink exec run show dump top
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -119,3 +120,9 @@ complete -c faasctl -n '__faasctl_using dump' -s H -l header -d 'Name the column
 complete -c faasctl -n '__faasctl_using monitor' -s j -l json -d 'Print a JSON document a line'
 complete -c faasctl -n '__faasctl_using monitor' -s n -l count -x -d 'Exit after so many events'
 complete -c faasctl -n '__faasctl_using status' -s j -l json -d 'Print JSON'
+complete -c faasctl -n '__faasctl_using top' -s f -l filter -x -d 'Only links with this in the name of workflow or stage'
+complete -c faasctl -n '__faasctl_using top' -s i -l interval -x -a '0.5 1 2 5 10' -d 'Seconds between two readings'
+complete -c faasctl -n '__faasctl_using top' -s j -l json -d 'Print JSON, once'
+complete -c faasctl -n '__faasctl_using top' -s o -l once -d 'Print one table and exit'
+complete -c faasctl -n '__faasctl_using top' -s r -l reverse -d 'Sort the other way round'
+complete -c faasctl -n '__faasctl_using top' -s s -l sort -x -a 'link rate fill writer reader residence wakes' -d 'Sort by'

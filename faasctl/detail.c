@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* One link of `faasctl top`: its counters and its history. */
+#include <curses.h>
+
+#include "screen.h"
+
+/* Where values begin. */
+#define VALUE		11
+
+/* The chart: its first line, and what it needs of the screen's. */
+#define CHART		11
+#define CHART_MIN	3
+
+/* Lines of the history below the chart, and the screen's last. */
+#define BELOW		(3 + 1)
+
+/* Eighths of a character's height. */
+#define LEVELS		8
+
+static const char *level(int eighths)
+{
+	static const char *const wide[LEVELS + 1] = {
+		" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"
+	};
+	static const char *const plain_text[LEVELS + 1] = {
+		" ", "_", "_", ".", ".", "-", "=", "#", "#"
+	};
+
+	eighths = eighths < 0 ? 0 : eighths > LEVELS ? LEVELS : eighths;
+	return (utf8() ? wide : plain_text)[eighths];
+}
+
+/* How many readings there are to show, and the index of the oldest of them. */
+static int span(const struct rates_link *link, unsigned int *oldest)
+{
+	int n = link->samples < RATES_HISTORY ? link->samples : RATES_HISTORY;
+
+	if (n > COLS - VALUE)
+		n = COLS - VALUE;
+	*oldest = link->samples - n;
+	return n;
+}
+
+static const struct rates_sample *sample(const struct rates_link *link, unsigned int i)
+{
+	return &link->history[i % RATES_HISTORY];
+}
+
+/* Columns as high as the rate was; returns the line below. */
+static int draw_chart(const struct rates_link *link, int y)
+{
+	int height = LINES - y - BELOW - 1, n, i, line;
+	unsigned int oldest;
+	double highest = 0;
+
+	n = span(link, &oldest);
+	for (i = 0; i < n; i++)
+		if (sample(link, oldest + i)->bytes > highest)
+			highest = sample(link, oldest + i)->bytes;
+	if (height < CHART_MIN)
+		return y;
+	draw_text(y, 0, "rate of the last %d readings; the highest: %s/s", n,
+		  text_bytes(highest).s);
+	for (i = 0; i < n && highest > 0; i++) {
+		double high = sample(link, oldest + i)->bytes / highest * height;
+
+		/* What is not nothing looks so. */
+		if (high > 0 && high * LEVELS < 1)
+			high = 1.0 / LEVELS;
+		for (line = 0; line < height; line++)
+			draw_text(y + height - line, VALUE + i, "%s",
+				  level((high - line) * LEVELS));
+	}
+	return y + height + 1;
+}
+
+/* A line of per cents. */
+static void draw_line(const struct rates_link *link, int y, const char *name, size_t member)
+{
+	unsigned int oldest;
+	int n = span(link, &oldest), i, value;
+
+	draw_text(y, 0, "%s", name);
+	for (i = 0; i < n; i++) {
+		value = *((const uint8_t *)sample(link, oldest + i) + member);
+		draw_text(y, VALUE + i, "%s", level((value * LEVELS + 99) / 100));
+	}
+}
+
+static void draw_numbers(const struct rates_link *link)
+{
+	const struct faasctl_stats *stats = &link->link.stats;
+	int y = 3;
+
+	draw_text(y, 0, "rate");
+	draw_text(y++, VALUE, link->known ? "%s/s in, %s/s out" : "-",
+		  text_bytes(link->bytes_in).s, text_bytes(link->bytes_out).s);
+	draw_text(y, 0, "fill");
+	draw_text(y++, VALUE, "%s, %s of %s", column_text(COLUMN_FILL, link).s,
+		  text_bytes(stats->bytes_held).s,
+		  text_capacity(link->link.capacity).s);
+	draw_text(y, 0, "blocked");
+	draw_text(y++, VALUE, "writers %s, readers %s of the time",
+		  column_text(COLUMN_WRITER, link).s,
+		  column_text(COLUMN_READER, link).s);
+	draw_text(y, 0, "residence");
+	draw_text(y++, VALUE, "%s on average, by Little's law",
+		  column_text(COLUMN_RESIDENCE, link).s);
+	draw_text(y, 0, "wake-ups");
+	draw_text(y++, VALUE, "%s a second; ever: %llu of readers, %llu of writers",
+		  column_text(COLUMN_WAKES, link).s,
+		  (unsigned long long)stats->reader_wakes,
+		  (unsigned long long)stats->writer_wakes);
+	draw_text(y, 0, "bytes");
+	draw_text(y++, VALUE, "%s in, %s out, %s dropped", text_bytes(stats->bytes_in).s,
+		  text_bytes(stats->bytes_out).s, text_bytes(stats->bytes_dropped).s);
+	draw_text(y, 0, "streams");
+	draw_text(y++, VALUE, "%llu begun, %llu ended, %llu aborted, %llu closed early",
+		  (unsigned long long)stats->streams_begun,
+		  (unsigned long long)stats->streams_ended,
+		  (unsigned long long)stats->streams_aborted,
+		  (unsigned long long)stats->early_closes);
+}
+
+void detail_draw(const struct rates_link *link)
+{
+	int y;
+
+	if (column_is_bad(COLUMN_LINK, link))
+		draw_red(true);
+	draw_text(1, 0, "%s", column_name(link, COLS).s);
+	if (column_is_bad(COLUMN_LINK, link))
+		draw_red(false);
+	draw_numbers(link);
+	y = draw_chart(link, CHART);
+	draw_line(link, y, "fill", offsetof(struct rates_sample, fill));
+	draw_line(link, y + 1, "w-blocked", offsetof(struct rates_sample, writer));
+	draw_line(link, y + 2, "r-blocked", offsetof(struct rates_sample, reader));
+}
