@@ -19,6 +19,8 @@ static char *const lines[][6] = {
 	{ "faasctl", "unlink", "wf1", "a", "b" },
 	{ "faasctl", "status" },
 	{ "faasctl", "status", "-j" },
+	{ "faasctl", "top", "--once" },
+	{ "faasctl", "top", "-j" },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
