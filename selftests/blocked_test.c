@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(blocked)
 {

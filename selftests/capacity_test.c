@@ -5,7 +5,7 @@
  */
 #include "common.h"
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(capacity)
 {

@@ -5,9 +5,9 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 FIXTURE(cgroup) {

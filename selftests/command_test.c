@@ -4,8 +4,8 @@
  * messages.
  */
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "world.h"
 
 #define ATTRS	8

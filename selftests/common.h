@@ -36,7 +36,10 @@
 
 #include "faasctl.h"
 
-#define DEADLINE	20	/* seconds until something counts as hung */
+/* How many times as long all may take: FAASIN_SLOWER in the environment, or 1. */
+unsigned int slower(void);
+
+#define DEADLINE	((int)(20 * slower()))	/* seconds until something counts as hung */
 #define PAGE		4096
 #define KIB		1024
 #define MIB		(1024 * 1024)
@@ -148,7 +151,10 @@ pid_t child(void);
 
 #define HUNG	(-1000)
 
-/* Waits for a child: its exit status, minus its signal, or HUNG (then killed). */
+/*
+ * Waits for a child: its exit status, minus its signal, or HUNG (then killed).
+ * @seconds: of a kernel that is not instrumented
+ */
 int child_end(pid_t pid);
 int child_end_within(pid_t pid, int seconds);
 

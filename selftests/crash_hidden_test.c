@@ -9,7 +9,7 @@
 #include <liburing.h>
 #include <linux/sched.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(hidden)
 {

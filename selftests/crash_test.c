@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 /* Ends this process: by exit status @end, or by the signal -@end. */
 static void __attribute__((noreturn)) end_by(int end)

@@ -4,7 +4,7 @@
  * ABORT, and what INFO says of all this.
  */
 #include "common.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 static volatile sig_atomic_t caught;
 

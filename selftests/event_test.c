@@ -3,9 +3,9 @@
  * Events: one of each type, numbered, and what happens when they are too many.
  */
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 #define PATIENCE	10000	/* milliseconds for an event that must come */

@@ -2,9 +2,9 @@
 /* Every request, mount, look-up and open, failed at each point in turn: see fault.h. */
 #include <dirent.h>
 #include <sys/mount.h>
-#include <kselftest_harness.h>
 
 #include "fault.h"
+#include "harness.h"
 
 static bool as_it_is(struct try *t)
 {

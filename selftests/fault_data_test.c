@@ -2,9 +2,9 @@
 /* Every call on an open port, failed at each point in turn: see fault.h. */
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
-#include <kselftest_harness.h>
 
 #include "fault.h"
+#include "harness.h"
 
 /* ------------------------------------------------------------------- bytes */
 

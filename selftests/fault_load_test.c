@@ -4,10 +4,10 @@
  * and works, or it is gone without a trace. See fault.h. In guests only: it is unloaded first.
  */
 #include <sys/mount.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
 #include "fault.h"
+#include "harness.h"
 
 #define POINTS_MAX	500
 

@@ -7,7 +7,7 @@
 
 #include <sys/file.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(fd)
 {

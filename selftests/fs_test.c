@@ -7,9 +7,9 @@
 #include <sys/inotify.h>
 #include <sys/xattr.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 FIXTURE(fs) {

@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 FIXTURE(hostile_control) {

@@ -10,8 +10,8 @@
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 #define IN	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)

@@ -8,8 +8,8 @@
 #include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 #define IN	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)

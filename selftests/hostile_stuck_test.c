@@ -3,8 +3,8 @@
  * A container that somebody else has taken over tries to hold others up: it makes calls that never
  * return, and stops in them.
  */
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 FIXTURE(stuck) {

@@ -8,8 +8,8 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 #ifndef AT_HANDLE_FID

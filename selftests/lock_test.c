@@ -11,9 +11,9 @@
 #include <sys/mount.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 #define STAGES	300	/* of a workflow in which the last one is looked for */
@@ -111,13 +111,13 @@ static int holder_new(struct holder *h)
 	h->take = bell();
 	h->requester = child();
 	if (!h->requester) {
-		alarm(100);
+		alarm(100 * slower());
 		on_cpu(0);
 		request_for_ever(h);
 	}
 	h->spinner = child();
 	if (!h->spinner) {
-		alarm(100);
+		alarm(100 * slower());
 		on_cpu(0);
 		spin_when_asked(h);
 	}

@@ -8,9 +8,9 @@
  */
 #include <sched.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 #define SLACK		(768 * KIB)	/* what each CPU may have charged ahead */

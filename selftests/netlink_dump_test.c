@@ -4,8 +4,8 @@
  */
 #include <sys/utsname.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "world.h"
 
 #define SOME	1000	/* enough for a dump of several messages */

@@ -6,8 +6,8 @@
  * The fixture holds stages a ---> b, and c and d without a link.
  */
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "world.h"
 
 enum kind { STRING, U32, U64, FD, NEST };

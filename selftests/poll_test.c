@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 enum how { POLL, SELECT, EPOLL, EPOLL_EDGE };
 

@@ -5,9 +5,9 @@
  */
 #include <sched.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 enum { NEW_FAMILY = 240 };	/* an exit status: the family is not there */

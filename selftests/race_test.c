@@ -9,9 +9,9 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <time.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 /* ---------------------------------------- a stream that ends while a write copies */
@@ -401,7 +401,7 @@ TEST_F_TIMEOUT(turn, streams_never_mix, 100)
 		SKIP(return, "there is one CPU only");
 	writer = child();
 	if (!writer) {
-		alarm(90);
+		alarm(90 * slower());
 		stay_on(0);
 		for (i = 1; i <= TURNS; i++) {
 			wrong = say(&self->flow, self->turns, i, variant->end);
@@ -412,7 +412,7 @@ TEST_F_TIMEOUT(turn, streams_never_mix, 100)
 	}
 	reader = child();
 	if (!reader) {
-		alarm(90);
+		alarm(90 * slower());
 		stay_on(1);
 		interrupt_often();
 		for (i = 1; i <= TURNS; i++) {
@@ -511,7 +511,7 @@ TEST_F_TIMEOUT(lost, no_crash_of_another_reaches_who_comes_after, 60)
 		SKIP(return, "there is one CPU only");
 	reader = child();
 	if (!reader) {
-		alarm(50);
+		alarm(50 * slower());
 		for (;;) {
 			r = flow_reader(&self->flow, 0);
 			while (read(r, buf, sizeof(buf)) > 0)
@@ -521,7 +521,7 @@ TEST_F_TIMEOUT(lost, no_crash_of_another_reaches_who_comes_after, 60)
 	}
 	loser = child();
 	if (!loser) {
-		alarm(50);
+		alarm(50 * slower());
 		stay_on(0);
 		for (i = 0; i < LOST && !wrong; i++)
 			wrong = lose_one(&self->flow, self->rounds);
@@ -529,7 +529,7 @@ TEST_F_TIMEOUT(lost, no_crash_of_another_reaches_who_comes_after, 60)
 	}
 	writer = child();
 	if (!writer) {
-		alarm(50);
+		alarm(50 * slower());
 		stay_on(1);
 		for (i = 0; i < LOST && !wrong; i++)
 			wrong = come_after(&self->flow, self->rounds, i);
@@ -629,7 +629,7 @@ TEST_F_TIMEOUT(mounting, waits_for_nobody_who_waits_for_it, 100)
 		TH_LOG("another mount stays: %s", strerror(errno));
 	changer = child();
 	if (!changer) {
-		alarm(90);
+		alarm(90 * slower());
 		error = nl_open(&nl);
 		for (i = 0; i < CHANGES && !error; i++)
 			error = change_stage(&nl, self->w.wf, i);
@@ -637,7 +637,7 @@ TEST_F_TIMEOUT(mounting, waits_for_nobody_who_waits_for_it, 100)
 	}
 	other = child();
 	if (!other) {
-		alarm(90);
+		alarm(90 * slower());
 		error = nl_open(&nl);
 		while (!error)
 			error = come_and_go(&nl, self->w.wf);
@@ -647,7 +647,7 @@ TEST_F_TIMEOUT(mounting, waits_for_nobody_who_waits_for_it, 100)
 		mounters[i] = child();
 		if (mounters[i])
 			continue;
-		alarm(90);
+		alarm(90 * slower());
 		do {
 			error = mount_and_unmount(self->points[i], self->options);
 		} while (!error);

@@ -6,9 +6,9 @@
  */
 #include <sys/mount.h>
 #include <linux/capability.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 FIXTURE(refusal) {

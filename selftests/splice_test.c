@@ -4,7 +4,7 @@
 
 #include <sys/sendfile.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(splice)
 {

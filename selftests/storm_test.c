@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 
 #include "world.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define KILLS	400		/* unless the environment says otherwise */
 #define CHAINS	2		/* rows of three stages */

@@ -4,7 +4,7 @@
  * sessions. (How streams end early: end_test.c.)
  */
 #include "common.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(stream)
 {

@@ -8,7 +8,7 @@
  * reader can tell by itself whether what it reads is one stream from its start.
  */
 #include "common.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define ROUNDS	60	/* children of each kind, one after the other */
 #define SIDES	2	/* that many of them at once */
@@ -173,13 +173,13 @@ TEST_F_TIMEOUT(stress, keeps_streams_apart, 120)
 
 	writer = child();
 	if (!writer) {
-		alarm(100);
+		alarm(100 * slower());
 		keep_up(&self->flow, self->found, 11, ROUNDS, variant->kill, write_one);
 	}
 	/* More readers than streams: the last ones are cut off. */
 	reader = child();
 	if (!reader) {
-		alarm(100);
+		alarm(100 * slower());
 		keep_up(&self->flow, self->found, 12, INT_MAX, variant->kill, read_one);
 	}
 	if (variant->relink) {

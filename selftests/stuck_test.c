@@ -3,8 +3,8 @@
  * One process stands still in the middle of its copy, for as long as it likes: what others on
  * the same side meet, and what is done without it.
  */
-#include <kselftest_harness.h>
 
+#include "harness.h"
 #include "hostile.h"
 
 #define QUEUED	(3 * PAGE)

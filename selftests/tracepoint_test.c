@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tracepoints: what they say of a link's life, in a trace of the test's own. */
-#include <kselftest_harness.h>
 
 #include "common.h"
+#include "harness.h"
 
 #define TRACING	"/sys/kernel/tracing"
 

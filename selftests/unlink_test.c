@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What unlinking does to whoever uses a link, by each way to unlink. */
 #include "common.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 enum way { LINK, SOURCE, DESTINATION, WORKFLOW };
 

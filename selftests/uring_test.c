@@ -4,7 +4,7 @@
 
 #include <liburing.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(uring)
 {

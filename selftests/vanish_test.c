@@ -6,9 +6,9 @@
 #include <dirent.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <kselftest_harness.h>
 
 #include "actor.h"
+#include "harness.h"
 #include "world.h"
 
 FIXTURE(vanish) {
@@ -515,7 +515,7 @@ TEST_F_TIMEOUT(replaced, harms_nobody, 100)
 
 	self->other = child();
 	if (!self->other) {
-		alarm(90);
+		alarm(90 * slower());
 		/* A connection of its own. */
 		for (error = nl_open(&self->w.nl); !error; use->done++) {
 			error = variant->use(&self->w, self->point);

@@ -4,7 +4,6 @@
  * as the next version's would be, against the module that is loaded.
  */
 #include <linux/faasin.h>
-#include <kselftest_harness.h>
 
 #undef FAASIN_ABI_VERSION
 #define FAASIN_ABI_VERSION 4711
@@ -12,6 +11,7 @@
 /* In place of the library's handle.o, which is then not linked. */
 #undef ARRAY_SIZE
 #include "../libfaasctl/handle.c"
+#include "harness.h"
 
 FIXTURE(version) {
 	struct faasctl *ctl;
