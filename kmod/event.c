@@ -44,6 +44,10 @@ static struct {
 	char comm[TASK_COMM_LEN];
 } faasin_event_late;				/* the lock */
 
+/* Time that one event takes up. */
+#define FAASIN_EVENTS_INTERVAL		(NSEC_PER_SEC / FAASIN_EVENTS_RATE)
+#define FAASIN_EVENTS_ALL_INTERVAL	(NSEC_PER_SEC / FAASIN_EVENTS_ALL_RATE)
+
 /*
  * A bucket is kept as the time at which it will be full again, had it not
  * been touched: each event moves that by one interval, and there is room while
@@ -55,24 +59,21 @@ static bool faasin_event_room(const struct faasin_event_rate *rate, u64 now, u64
 	return rate->full_at <= now || rate->full_at - now <= (burst - 1) * interval;
 }
 
-/* What is held back is not counted: neither one's own nor what all share. */
-static bool faasin_event_allowed(struct faasin_event_rate *rate, u64 now)
+static bool faasin_event_allowed(const struct faasin_event_rate *rate, u64 now)
 {
-	const u64 interval = NSEC_PER_SEC / FAASIN_EVENTS_RATE;
-	const u64 all_interval = NSEC_PER_SEC / FAASIN_EVENTS_ALL_RATE;
-	struct faasin_event_rate *all = &faasin_event_all;
-
 	lockdep_assert_held(&faasin_event_lock);
+	return faasin_event_room(&faasin_event_all, now, FAASIN_EVENTS_ALL_INTERVAL,
+				 FAASIN_EVENTS_ALL_BURST) &&
+	       (!rate || faasin_event_room(rate, now, FAASIN_EVENTS_INTERVAL, FAASIN_EVENTS_BURST));
+}
 
-	if (!faasin_event_room(all, now, all_interval, FAASIN_EVENTS_ALL_BURST))
-		return false;
-	if (rate) {
-		if (!faasin_event_room(rate, now, interval, FAASIN_EVENTS_BURST))
-			return false;
-		rate->full_at = max(rate->full_at, now) + interval;
-	}
-	all->full_at = max(all->full_at, now) + all_interval;
-	return true;
+/* What is held back is not counted: neither one's own nor what all share. */
+static void faasin_event_count(struct faasin_event_rate *rate, u64 now)
+{
+	lockdep_assert_held(&faasin_event_lock);
+	faasin_event_all.full_at = max(faasin_event_all.full_at, now) + FAASIN_EVENTS_ALL_INTERVAL;
+	if (rate)
+		rate->full_at = max(rate->full_at, now) + FAASIN_EVENTS_INTERVAL;
 }
 
 static size_t faasin_event_size(void)
@@ -174,6 +175,7 @@ static bool faasin_event_post(const struct faasin_event *ev, u64 seq, u64 time, 
 	skb = genlmsg_new(faasin_event_size(), GFP_ATOMIC | __GFP_NOWARN);
 	if (!skb)
 		return false;
+	faasin_event_count(ev->rate, now);
 	if (WARN_ON_ONCE(faasin_event_fill(skb, ev, seq, time))) {
 		nlmsg_free(skb);
 		return true;
