@@ -633,8 +633,8 @@ static int sb_fill(struct super_block *sb, struct fs_context *fc);
 
 /*
  * The root of the mount. get_tree_single() returns the superblock with s_umount held,
- * and other mounts wait for that, while looking up may wait for memory: it comes first,
- * unless nothing was mounted yet.
+ * and other mounts (and sync) wait for that, while looking up may wait for memory: it
+ * comes first, unless nothing was mounted yet.
  */
 static int scope_root(struct fs_context *fc, struct faasin_node *node)
 {
@@ -642,6 +642,14 @@ static int scope_root(struct fs_context *fc, struct faasin_node *node)
 	struct dentry *root = NULL;
 	int err = 0;
 
+	/*
+	 * One that is not born yet may never be, if the mount that makes it fails.
+	 * get_tree_single() would wait for that for ever: this reference keeps it from dying.
+	 */
+	if (sb && !(READ_ONCE(sb->s_flags) & SB_BORN)) {
+		deactivate_super(sb);
+		sb = NULL;
+	}
 	if (sb)
 		root = node_dentry(sb->s_root, node);
 	if (IS_ERR(root)) {
