@@ -432,7 +432,8 @@ TEST_F_TIMEOUT(event, flood_of_another_workflow, 60)
 	}
 	EXPECT_EQ(2 * rounds, heard);
 	EXPECT_LE(AT_ONCE, noise);
-	EXPECT_GE(2 * 400 * rounds, noise);
+	/* All of it, if the machine is slow, and that the workflow was made. */
+	EXPECT_GE(2 * 400 * rounds + 1, noise);
 	WORLD_TEARDOWN(&loud);
 }
 
