@@ -260,7 +260,7 @@ detectors: ## see that what finds faults finds them, on the debug kernel
 .PHONY: fault
 fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1)
 	@$(MAKE) -s module KERNEL=debug
-	@vm-test/run --kernel debug -- env FAULT_ROUNDS=$(ROUNDS) selftests/run --verbose fault_control fault_data
+	@vm-test/run --kernel debug -- env FAULT_ROUNDS=$(ROUNDS) selftests/run --verbose fault_control fault_data fault_load
 
 # Variables that a user gives: a shell has one called SECONDS that is none of his.
 FUZZ_KERNEL ?= debug

@@ -273,11 +273,11 @@ static void note(struct exhausted *all, unsigned int nth, const struct outcome *
 /* From the first point to the last. */
 static bool exhaust_once(const struct op *op, struct exhausted *all, struct outcome *o)
 {
-	unsigned int nth;
+	unsigned int nth, step = atoi(getenv("FAULT_STEP") ?: "1");
 	pid_t pid;
 	int end;
 
-	for (nth = 1; nth <= POINTS_MAX; nth++) {
+	for (nth = 1; nth <= POINTS_MAX; nth += step ?: 1) {
 		memset(o, 0, sizeof(*o));
 		pid = child();
 		if (!pid) {

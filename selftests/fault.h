@@ -64,7 +64,8 @@ struct op {
 
 /**
  * struct exhausted - what came of all tries of an operation
- * @rounds: how often each point was tried: FAULT_ROUNDS in the environment, or 1. A few
+ * @rounds: how often each point was tried: FAULT_ROUNDS in the environment, or 1. With
+ *	FAULT_STEP=N it is every Nth point only, for want of time. A few
  *	come and go, and shift those behind them: what one round has passed over, another
  *	is likely to meet
  * @points: that were met, in all rounds
