@@ -122,6 +122,12 @@ static inline int faasctl__too_big(struct faasctl_error *err)
 	return faasctl__fail(err, EMSGSIZE, "the request is too big");
 }
 
+/* Of a listing: older kernels (6.1) have no room for a text in its refusal. */
+static inline int faasctl__no_workflow(struct faasctl_error *err)
+{
+	return faasctl__fail(err, ENOENT, "no such workflow");
+}
+
 /* cgroup.c */
 int faasctl__cgroup_default(const char *workflow, const char *stage,
 			    unsigned int *made, struct faasctl_error *err);

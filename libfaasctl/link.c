@@ -158,6 +158,8 @@ FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 			    FAASIN_A_LINK_SRC_PORT, &end)))
 		return faasctl__too_big(err);
 	ret = faasctl__call(ctl, msg, &replies, err);
+	if (ret == -ENOENT && workflow && !src)
+		return faasctl__no_workflow(err);
 	for (reply = replies; reply && !ret && fn; reply = reply->next) {
 		ret = decode(reply->hdr, &link, err);
 		if (!ret)

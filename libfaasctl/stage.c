@@ -130,6 +130,8 @@ FAASCTL_API int faasctl_stage_each(struct faasctl *ctl, const char *workflow,
 	    (name && nla_put_string(msg, FAASIN_A_STAGE_NAME, name)))
 		return faasctl__too_big(err);
 	ret = faasctl__call(ctl, msg, &replies, err);
+	if (ret == -ENOENT && workflow && !name)
+		return faasctl__no_workflow(err);
 	for (reply = replies; reply && !ret && fn; reply = reply->next) {
 		ret = decode(reply->hdr, &stage, ports, err);
 		if (!ret)
