@@ -22,8 +22,9 @@ zshdir = $(PREFIX)/share/zsh/site-functions
 fishdir = $(PREFIX)/share/fish/vendor_completions.d
 dkmsdir = /usr/src/faasin-$(VERSION)
 
-# How often `make fault` tries each point.
+# How often `make fault` tries each point, or each STEPth one.
 ROUNDS ?= 1
+STEP ?= 1
 
 # Kernels that the tests run on.
 KERNELS ?= 6.1 6.12
@@ -258,9 +259,9 @@ detectors: ## see that what finds faults finds them, on the debug kernel
 	@selftests/detectors/run
 
 .PHONY: fault
-fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1)
+fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1 STEP=1)
 	@$(MAKE) -s module KERNEL=debug
-	@vm-test/run --kernel debug -- env FAULT_ROUNDS=$(ROUNDS) selftests/run --verbose fault_control fault_data fault_load
+	@vm-test/run --kernel debug -- env FAASIN_SLOWER=3 FAULT_ROUNDS=$(ROUNDS) FAULT_STEP=$(STEP) selftests/run --verbose fault_control fault_data fault_load
 
 # Variables that a user gives: a shell has one called SECONDS that is none of his.
 FUZZ_KERNEL ?= debug
