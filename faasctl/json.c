@@ -34,68 +34,6 @@ static json_t *cgroup(uint64_t id, const char *path, bool gone)
 			 "path", json_text(path), "gone", gone);
 }
 
-json_t *json_workflow(const struct faasctl_workflow *workflow)
-{
-	return json_pack("{s:s, s:I, s:o, s:b}",
-		"name", workflow->name,
-		"generation", (json_int_t)workflow->generation,
-		"cgroup", cgroup(workflow->cgroup_id, workflow->cgroup_path,
-			workflow->flags & FAASIN_WORKFLOW_F_CGROUP_GONE),
-		"uncharged", !!(workflow->flags & FAASIN_WORKFLOW_F_UNCHARGED));
-}
-
-static json_t *peer(const struct faasctl_port *port)
-{
-	if (!port->peer_stage)
-		return json_null();
-	return json_pack("{s:s, s:s*}", "stage", port->peer_stage,
-			 "port", port->peer_port);
-}
-
-json_t *json_stage(const struct faasctl_stage *stage)
-{
-	json_t *ports = json_array();
-	char mode[8];
-	size_t i;
-
-	for (i = 0; i < stage->n_ports; i++) {
-		const struct faasctl_port *port = &stage->ports[i];
-		bool out = port->direction == FAASIN_DIRECTION_OUT;
-
-		json_array_append_new(ports,
-				      json_pack("{s:s, s:s, s:o, s:I}",
-						"name", port->name,
-						"direction", out ? "out" : "in",
-						"peer", peer(port),
-						"opens", (json_int_t)port->opens));
-	}
-	snprintf(mode, sizeof(mode), "%04o", stage->mode);
-	return json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:o}",
-		"workflow", stage->workflow,
-		"name", stage->name,
-		"generation", (json_int_t)stage->generation,
-		"cgroup", cgroup(stage->cgroup_id, stage->cgroup_path,
-			stage->flags & FAASIN_STAGE_F_CGROUP_GONE),
-		"uid", (json_int_t)stage->uid,
-		"gid", (json_int_t)stage->gid,
-		"mode", mode,
-		"ports", ports);
-}
-
-static json_t *cause(const struct faasctl_cause *cause)
-{
-	if (cause->cause == FAASIN_CAUSE_NONE)
-		return json_null();
-	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:I, s:o}",
-		"cause", faasctl_cause_name(cause->cause),
-		"code", (json_int_t)cause->code,
-		"stage", json_text(cause->stage),
-		"pid", (json_int_t)cause->pid,
-		"comm", json_text(cause->comm),
-		"stream", (json_int_t)cause->stream,
-		"text", json_text(text_cause(cause).s));
-}
-
 static void number(json_t *json, const char *key, uint64_t value)
 {
 	json_object_set_new(json, key, json_integer((json_int_t)value));
@@ -125,7 +63,75 @@ static json_t *stats(const struct faasctl_stats *stats)
 	number(json, "streams_aborted", stats->streams_aborted);
 	number(json, "early_closes", stats->early_closes);
 	number(json, "streams_queued", stats->streams_queued);
+	number(json, "pool_kib_ms", stats->pool_kib_ms);
+	number(json, "linked_ns", stats->linked_ns);
 	return json;
+}
+
+json_t *json_workflow(const struct faasctl_workflow *workflow)
+{
+	return json_pack("{s:s, s:I, s:o, s:b, s:o, s:o}",
+		"name", workflow->name,
+		"generation", (json_int_t)workflow->generation,
+		"cgroup", cgroup(workflow->cgroup_id, workflow->cgroup_path,
+			workflow->flags & FAASIN_WORKFLOW_F_CGROUP_GONE),
+		"uncharged", !!(workflow->flags & FAASIN_WORKFLOW_F_UNCHARGED),
+		"stats", stats(&workflow->stats),
+		"gone", stats(&workflow->gone));
+}
+
+static json_t *peer(const struct faasctl_port *port)
+{
+	if (!port->peer_stage)
+		return json_null();
+	return json_pack("{s:s, s:s*}", "stage", port->peer_stage,
+			 "port", port->peer_port);
+}
+
+json_t *json_stage(const struct faasctl_stage *stage)
+{
+	json_t *ports = json_array();
+	char mode[8];
+	size_t i;
+
+	for (i = 0; i < stage->n_ports; i++) {
+		const struct faasctl_port *port = &stage->ports[i];
+		bool out = port->direction == FAASIN_DIRECTION_OUT;
+
+		json_array_append_new(ports,
+				      json_pack("{s:s, s:s, s:o, s:I}",
+						"name", port->name,
+						"direction", out ? "out" : "in",
+						"peer", peer(port),
+						"opens", (json_int_t)port->opens));
+	}
+	snprintf(mode, sizeof(mode), "%04o", stage->mode);
+	return json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s, s:o, s:o, s:o}",
+		"workflow", stage->workflow,
+		"name", stage->name,
+		"generation", (json_int_t)stage->generation,
+		"cgroup", cgroup(stage->cgroup_id, stage->cgroup_path,
+			stage->flags & FAASIN_STAGE_F_CGROUP_GONE),
+		"uid", (json_int_t)stage->uid,
+		"gid", (json_int_t)stage->gid,
+		"mode", mode,
+		"ports", ports,
+		"sent", stats(&stage->sent),
+		"received", stats(&stage->received));
+}
+
+static json_t *cause(const struct faasctl_cause *cause)
+{
+	if (cause->cause == FAASIN_CAUSE_NONE)
+		return json_null();
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:I, s:o}",
+		"cause", faasctl_cause_name(cause->cause),
+		"code", (json_int_t)cause->code,
+		"stage", json_text(cause->stage),
+		"pid", (json_int_t)cause->pid,
+		"comm", json_text(cause->comm),
+		"stream", (json_int_t)cause->stream,
+		"text", json_text(text_cause(cause).s));
 }
 
 static json_t *end(const char *stage, const char *port)

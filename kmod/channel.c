@@ -13,6 +13,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
+#include "account.h"
 #include "cgroup.h"
 #include "channel.h"
 #include "event.h"
@@ -920,6 +921,7 @@ static void channel_release(struct kref *ref)
 	for (i = ch->done; i != ch->queued; i++)
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
 	faasin_pool_destroy(&ch->pool);
+	faasin_account_leave(ch);
 	faasin_node_put(&ch->dst->node);
 	faasin_node_put(&ch->src->node);
 	kvfree(ch->ring);
@@ -948,7 +950,7 @@ void faasin_channel_put(struct faasin_channel *ch)
 
 /**
  * faasin_channel_stats() - what went through
- * @ch: channel
+ * @ch: channel that has or had a link
  * @st: to be filled
  *
  * The sum in = out + dropped + held always holds; calls under way may be counted
@@ -973,10 +975,13 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_STREAMS_QUEUED] = ch->nr_queued;
 	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = blocked_ns(ch, &ch->wr);
 	v[FAASIN_A_STATS_READER_BLOCKED_NS] = blocked_ns(ch, &ch->rd);
+	v[FAASIN_A_STATS_LINKED_NS] = (ch->unlinked ? ch->unlinked_at : ktime_get_ns()) -
+				      ch->linked_at;
 	spin_unlock(&ch->lock);
 
 	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
-	v[FAASIN_A_STATS_POOL_BYTES] = READ_ONCE(ch->pool.bytes);
+	faasin_pool_size(&ch->pool, &v[FAASIN_A_STATS_POOL_BYTES],
+			 &v[FAASIN_A_STATS_POOL_KIB_MS]);
 	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
 	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
 	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes);

@@ -32,7 +32,8 @@
  *			never sleeps. Publishing happens under it so that the
  *			end of a stream and the last byte of it are in order.
  * They nest: rd.mutex -> wr.mutex (only the idle work and the shrinker take
- * both, by trylock) -> lock -> wait queue locks.
+ * both, by trylock) -> lock -> wait queue locks. Spin locks of statistics are
+ * taken last and alone.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
  * in a fault cannot hold those up.
  */
@@ -52,7 +53,9 @@
 #include "uapi/faasin.h"
 
 struct cgroup_subsys_state;
+struct faasin_account;
 struct faasin_port;
+struct faasin_stats;
 
 /**
  * struct faasin_segment - a run of bytes from the start of one block on
@@ -98,14 +101,6 @@ struct faasin_side {
 struct faasin_waiters {
 	wait_queue_head_t wait;
 	wait_queue_head_t poll;
-};
-
-/**
- * struct faasin_stats - statistics, indexed by FAASIN_A_STATS_*
- * @v: values
- */
-struct faasin_stats {
-	u64 v[__FAASIN_A_STATS_MAX];
 };
 
 /**
@@ -156,6 +151,10 @@ struct faasin_stats {
  * @src: the output port; held; constant
  * @dst: the input port; held; constant
  * @generation: the link's; constant once it is made
+ * @account: what it is added to; NULL: it never had a link; constant once it has
+ * @account_entry: in the account's list; workflow->accounts_mutex
+ * @linked_at: when the link was made; constant once it is
+ * @unlinked_at: when it went; @lock
  */
 struct faasin_channel {
 	/* The producer's own. */
@@ -215,6 +214,10 @@ struct faasin_channel {
 	struct faasin_port *src;
 	struct faasin_port *dst;
 	u64 generation;
+	struct faasin_account *account;
+	struct list_head account_entry;
+	u64 linked_at;
+	u64 unlinked_at;
 };
 
 struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin_port *dst,

@@ -38,6 +38,9 @@
  */
 #define FAASIN_LOOK_JIFFIES	(HZ / 10 ? : 1)
 
+/* Peers whose sums an output remembers after it was unlinked from them. */
+#define FAASIN_ACCOUNTS_MAX	8
+
 /* Buckets of the tables of names and of cgroups. */
 #define FAASIN_TABLE_BITS	10
 

@@ -260,6 +260,9 @@ static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack
 	link->channel = ch;
 	link->generation = faasin_generation();
 	ch->generation = link->generation;
+	ch->linked_at = ktime_get_ns();
+	if (faasin_account_open(ch))
+		goto free;
 	err = xa_err(xa_store(&wf->links, link->generation, link, GFP_KERNEL));
 	if (err)
 		goto free;

@@ -3,8 +3,10 @@
  * The pool of blocks of one channel.
  */
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 
 #include "cgroup.h"
 #include "compat.h"
@@ -20,6 +22,47 @@ static atomic_long_t faasin_empty_pages;
 
 static struct faasin_compat_shrinker faasin_shrinker;
 
+/*
+ * Time is counted in whole milliseconds since boot: what is lost at one change is
+ * made up for at another, and sums of a terabyte last for half a year.
+ */
+static u64 pool_now_ms(void)
+{
+	return div_u64(ktime_get_ns(), NSEC_PER_MSEC);
+}
+
+static u64 pool_kib_ms(struct faasin_pool *pool, u64 now)
+{
+	lockdep_assert_held(&pool->size_lock);
+	return pool->kib_ms + (pool->bytes >> 10) * (now - pool->resized_ms);
+}
+
+static void pool_resize(struct faasin_pool *pool, s64 by)
+{
+	u64 now;
+
+	spin_lock(&pool->size_lock);
+	now = pool_now_ms();
+	pool->kib_ms = pool_kib_ms(pool, now);
+	pool->resized_ms = now;
+	pool->bytes += by;
+	spin_unlock(&pool->size_lock);
+}
+
+/**
+ * faasin_pool_size() - what a pool has and had
+ * @pool: pool
+ * @bytes: of all its blocks
+ * @kib_ms: that over time: KiB times milliseconds
+ */
+void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms)
+{
+	spin_lock(&pool->size_lock);
+	*bytes = pool->bytes;
+	*kib_ms = pool_kib_ms(pool, pool_now_ms());
+	spin_unlock(&pool->size_lock);
+}
+
 static struct faasin_block *block_new(struct faasin_pool *pool, u32 size)
 {
 	struct faasin_block *b = faasin_memory_zalloc(pool->css, sizeof(*b));
@@ -32,13 +75,13 @@ static struct faasin_block *block_new(struct faasin_pool *pool, u32 size)
 		return NULL;
 	}
 	b->size = size;
-	pool->bytes += size;
+	pool_resize(pool, size);
 	return b;
 }
 
 static void block_free(struct faasin_pool *pool, struct faasin_block *b)
 {
-	pool->bytes -= b->size;
+	pool_resize(pool, -(s64)b->size);
 	__free_pages(b->page, get_order(b->size));
 	kvfree(b);
 }
@@ -182,6 +225,7 @@ int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css
 	pool->block_size = clamp_t(u64, rounddown_pow_of_two(capacity / FAASIN_BLOCKS_MIN ?: 1),
 				   PAGE_SIZE, FAASIN_BLOCK_MAX);
 	init_llist_head(&pool->free);
+	spin_lock_init(&pool->size_lock);
 	pool->reserve = block_new(pool, PAGE_SIZE);
 	if (!pool->reserve)
 		return -ENOMEM;

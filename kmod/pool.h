@@ -5,6 +5,8 @@
  *
  * pool->mutex (the channel's wr.mutex) guards taking and changes of the pool's
  * size. Putting a block back needs no lock: that is the consumer's part.
+ * What stats ask for is guarded by a spin lock besides: a mutex may be held across
+ * a fault.
  * The shrinker's list has a mutex of its own, under which pool->mutex is only
  * ever tried for.
  */
@@ -15,6 +17,7 @@
 #include <linux/llist.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct cgroup_subsys_state;
@@ -42,11 +45,14 @@ struct faasin_block {
  * @free: empty blocks but @reserve: last in, first out, since it is still in
  *	the cache
  * @held: bytes of blocks that are out, whole
- * @bytes: of all blocks; @mutex
+ * @bytes: of all blocks; @mutex and @size_lock
  * @reserved: @reserve is not out; set by putting (release), cleared under @mutex
  * @starved: there is room, but no block could be had for it; cleared by putting
  * @gone: growing was refused since the cgroup that pays was removed; @mutex
  * @entry: in the shrinker's list
+ * @size_lock: see above
+ * @resized_ms: when @bytes last changed; @size_lock
+ * @kib_ms: KiB times milliseconds until then; @size_lock
  */
 struct faasin_pool {
 	struct cgroup_subsys_state *css;
@@ -61,6 +67,9 @@ struct faasin_pool {
 	bool starved;
 	bool gone;
 	struct list_head entry;
+	spinlock_t size_lock;		/* see above */
+	u64 resized_ms;
+	u64 kib_ms;
 };
 
 int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
@@ -69,6 +78,7 @@ void faasin_pool_destroy(struct faasin_pool *pool);
 struct faasin_block *faasin_pool_take(struct faasin_pool *pool);
 void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b);
 unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages);
+void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms);
 
 /* Bytes that may still be taken, counted in whole blocks. */
 static inline u64 faasin_pool_room(struct faasin_pool *pool)

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 
+#include "account.h"
 #include "cgroup.h"
 #include "channel.h"
 #include "event.h"
@@ -30,6 +31,11 @@ static size_t faasin_reply_u64_size(void)
 	return nla_total_size_64bit(sizeof(u64));
 }
 
+static size_t faasin_reply_stats_size(void)
+{
+	return nla_total_size(FAASIN_A_STATS_MAX * faasin_reply_u64_size());
+}
+
 static size_t faasin_reply_info_size(void)
 {
 	return 3 * faasin_reply_u32_size() + faasin_reply_u64_size() +
@@ -39,7 +45,8 @@ static size_t faasin_reply_info_size(void)
 static size_t faasin_reply_workflow_size(void)
 {
 	return faasin_reply_name_size() + 2 * faasin_reply_u64_size() +
-	       nla_total_size(PATH_MAX) + 3 * faasin_reply_u32_size();
+	       nla_total_size(PATH_MAX) + 3 * faasin_reply_u32_size() +
+	       2 * faasin_reply_stats_size();
 }
 
 static size_t faasin_reply_port_size(void)
@@ -51,14 +58,14 @@ static size_t faasin_reply_stage_size(void)
 {
 	return 2 * faasin_reply_name_size() + 2 * faasin_reply_u64_size() +
 	       nla_total_size(PATH_MAX) + 4 * faasin_reply_u32_size() +
-	       FAASIN_PORTS_MAX * faasin_reply_port_size();
+	       FAASIN_PORTS_MAX * faasin_reply_port_size() + 2 * faasin_reply_stats_size();
 }
 
 static size_t faasin_reply_link_size(void)
 {
 	return 6 * faasin_reply_name_size() + 3 * faasin_reply_u64_size() +
 	       5 * faasin_reply_u32_size() + nla_total_size(TASK_COMM_LEN) +
-	       nla_total_size(FAASIN_A_STATS_MAX * faasin_reply_u64_size());
+	       faasin_reply_stats_size();
 }
 
 static void *faasin_put_header(struct faasin_reply *reply)
@@ -79,6 +86,50 @@ static int faasin_put_path(struct faasin_reply *reply, int type, struct cgroup *
 	if (len < 0 || len >= PATH_MAX)
 		return 0;
 	return nla_put_string(reply->skb, type, reply->path);
+}
+
+static int faasin_put_stats(struct sk_buff *skb, int type, const struct faasin_stats *stats)
+{
+	struct nlattr *nest = nla_nest_start(skb, type);
+	int i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = FAASIN_A_STATS_PAD + 1; i <= FAASIN_A_STATS_MAX; i++)
+		if (nla_put_u64_64bit(skb, i, stats->v[i], FAASIN_A_STATS_PAD))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int faasin_put_workflow_stats(struct sk_buff *skb, struct faasin_workflow *wf)
+{
+	struct faasin_stats all, gone;
+
+	faasin_account_workflow(wf, &all, &gone);
+	if (faasin_put_stats(skb, FAASIN_A_WORKFLOW_STATS, &all) ||
+	    faasin_put_stats(skb, FAASIN_A_WORKFLOW_GONE, &gone))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int faasin_put_stage_stats(struct sk_buff *skb, struct faasin_stage *st)
+{
+	struct faasin_stats sent, received;
+
+	faasin_account_stage(st, &sent, &received);
+	if (faasin_put_stats(skb, FAASIN_A_STAGE_SENT, &sent) ||
+	    faasin_put_stats(skb, FAASIN_A_STAGE_RECEIVED, &received))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int faasin_put_link_stats(struct sk_buff *skb, struct faasin_channel *ch)
+{
+	struct faasin_stats stats;
+
+	faasin_account_link(ch, &stats);
+	return faasin_put_stats(skb, FAASIN_A_LINK_STATS, &stats);
 }
 
 /**
@@ -137,7 +188,8 @@ int faasin_reply_workflow(struct faasin_reply *reply, struct faasin_workflow *wf
 	      faasin_put_path(reply, FAASIN_A_WORKFLOW_CGROUP_PATH, wf->cgroup))) ||
 	    nla_put_u32(skb, FAASIN_A_WORKFLOW_FLAGS, flags) ||
 	    nla_put_u32(skb, FAASIN_A_WORKFLOW_STAGES, wf->nr_stages) ||
-	    nla_put_u32(skb, FAASIN_A_WORKFLOW_LINKS, wf->nr_links)) {
+	    nla_put_u32(skb, FAASIN_A_WORKFLOW_LINKS, wf->nr_links) ||
+	    faasin_put_workflow_stats(skb, wf)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}
@@ -198,7 +250,8 @@ int faasin_reply_stage(struct faasin_reply *reply, struct faasin_stage *st)
 	    nla_put_u32(skb, FAASIN_A_STAGE_UID, from_kuid(&init_user_ns, st->uid)) ||
 	    nla_put_u32(skb, FAASIN_A_STAGE_GID, from_kgid(&init_user_ns, st->gid)) ||
 	    nla_put_u32(skb, FAASIN_A_STAGE_MODE, st->mode & 0777) ||
-	    nla_put_u32(skb, FAASIN_A_STAGE_FLAGS, flags))
+	    nla_put_u32(skb, FAASIN_A_STAGE_FLAGS, flags) ||
+	    faasin_put_stage_stats(skb, st))
 		goto too_long;
 	list_for_each_entry(port, &st->ports, entry)
 		if (faasin_put_port(skb, port))
@@ -209,22 +262,6 @@ int faasin_reply_stage(struct faasin_reply *reply, struct faasin_stage *st)
 too_long:
 	genlmsg_cancel(skb, hdr);
 	return -EMSGSIZE;
-}
-
-static int faasin_put_stats(struct sk_buff *skb, struct faasin_channel *ch)
-{
-	struct nlattr *nest = nla_nest_start(skb, FAASIN_A_LINK_STATS);
-	struct faasin_stats stats = { };
-	int i;
-
-	if (!nest)
-		return -EMSGSIZE;
-	faasin_channel_stats(ch, &stats);
-	for (i = FAASIN_A_STATS_PAD + 1; i <= FAASIN_A_STATS_MAX; i++)
-		if (nla_put_u64_64bit(skb, i, stats.v[i], FAASIN_A_STATS_PAD))
-			return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
 }
 
 static int faasin_put_cause(struct sk_buff *skb, const struct faasin_link *link)
@@ -272,7 +309,7 @@ int faasin_reply_link(struct faasin_reply *reply, struct faasin_link *link)
 			      FAASIN_A_LINK_PAD) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_ABORT_ON, ch->abort_on) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_EARLY_CLOSE, ch->early_close) ||
-	    faasin_put_stats(skb, ch) ||
+	    faasin_put_link_stats(skb, ch) ||
 	    faasin_put_cause(skb, link)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;

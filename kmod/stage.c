@@ -242,6 +242,8 @@ static struct faasin_stage *stage_create(struct faasin_workflow *wf,
 	faasin_node_get(&wf->node);
 	INIT_LIST_HEAD(&st->ports);
 	INIT_LIST_HEAD(&st->doomed_ports);
+	faasin_ledger_init(&st->sent);
+	faasin_ledger_init(&st->received);
 	st->uid = GLOBAL_ROOT_UID;
 	st->gid = GLOBAL_ROOT_GID;
 	st->mode = FAASIN_MODE_DEFAULT;
@@ -409,6 +411,7 @@ void faasin_stage_kill(struct faasin_stage *st, struct list_head *cut)
 		port->node.dead = true;
 		wake_up_all(&port->linked);
 	}
+	faasin_accounts_close(st);
 	/* Out of reach of everybody who has the lock. */
 	list_splice_init(&st->ports, &st->doomed_ports);
 	xa_erase(&st->workflow->stages, st->node.generation);

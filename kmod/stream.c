@@ -593,6 +593,7 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 
 	spin_lock(&ch->lock);
 	WRITE_ONCE(ch->unlinked, true);
+	ch->unlinked_at = ktime_get_ns();
 	s = ch->producing;
 	if (s) {
 		refcount_inc(&s->ref);

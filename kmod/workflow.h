@@ -7,7 +7,8 @@
  *     faasin_tree_sem	every member here that says so; held for writing by
  *			whoever changes the tree, for reading by look-ups,
  *			listings and opens
- *       channel->lock	(channel.h)
+ *       workflow->accounts_mutex	(account.h)
+ *         channel->lock	(channel.h)
  * Nothing waits for a user while it holds one of these, nor for memory on the bill
  * of anybody but who asked for the change (see fs.c).
  *
@@ -21,12 +22,14 @@
 
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
+#include "account.h"
 #include "event.h"
 #include "uapi/faasin.h"
 
@@ -77,6 +80,9 @@ struct faasin_node {
  * @memcg_css: its memory controller's state, held; NULL if @uncharged; constant
  * @uncharged: nobody pays; constant
  * @events: how many events of it may be sent
+ * @accounts_mutex: see account.h
+ * @accounts: what went between its stages; @accounts_mutex
+ * @gone: what stages sent that were deleted; @accounts_mutex
  */
 struct faasin_workflow {
 	struct faasin_node node;
@@ -89,6 +95,9 @@ struct faasin_workflow {
 	struct cgroup_subsys_state *memcg_css;
 	bool uncharged;
 	struct faasin_event_rate events;
+	struct mutex accounts_mutex;	/* see account.h */
+	struct faasin_ledger accounts;
+	struct faasin_stats gone;
 };
 
 /**
@@ -105,6 +114,8 @@ struct faasin_workflow {
  * @doomed: among the stages whose removal is under way; its remover's
  * @doomed_ports: its ports, once it is dead; its remover's
  * @visited: mark of the search for loops; faasin_tree_sem held for writing
+ * @sent: what went out of its outputs; workflow->accounts_mutex
+ * @received: what went into its inputs; workflow->accounts_mutex
  */
 struct faasin_stage {
 	struct faasin_node node;
@@ -119,6 +130,8 @@ struct faasin_stage {
 	struct list_head doomed;
 	struct list_head doomed_ports;
 	u64 visited;
+	struct faasin_ledger sent;
+	struct faasin_ledger received;
 };
 
 /**

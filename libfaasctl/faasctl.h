@@ -110,6 +110,60 @@ void faasctl_close(struct faasctl *ctl);
 int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
 		     struct faasctl_error *err);
 
+/* ------------------------------------------------------------- statistics */
+
+/**
+ * struct faasctl_stats - what went through links: enum faasin_stats_attr
+ * @bytes_in: bytes accepted from writers
+ * @bytes_out: bytes given to readers
+ * @bytes_dropped: bytes accepted and dropped
+ * @bytes_held: bytes waiting now
+ * @bytes_held_max: the most that ever waited
+ * @pool_bytes: memory of the page pool now
+ * @writes: write calls that moved bytes
+ * @reads: read calls that moved bytes
+ * @reader_wakes: wake-ups sent to readers
+ * @writer_wakes: wake-ups sent to writers
+ * @wakes_avoided: transfers that needed none
+ * @writer_blocked_ns: time that writers waited for room, up to now
+ * @reader_blocked_ns: time that readers waited for bytes, up to now
+ * @writer_blocks: times they did
+ * @reader_blocks: times they did
+ * @streams_begun: streams
+ * @streams_ended: of these, ended
+ * @streams_aborted: of these, aborted
+ * @early_closes: of these, closed early by the reader
+ * @streams_queued: ended or aborted ones not consumed yet, now
+ * @pool_kib_ms: memory over time: KiB times milliseconds
+ * @linked_ns: time that there was a link
+ *
+ * Numbers that do not say "now" never go back.
+ */
+struct faasctl_stats {
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t bytes_dropped;
+	uint64_t bytes_held;
+	uint64_t bytes_held_max;
+	uint64_t pool_bytes;
+	uint64_t writes;
+	uint64_t reads;
+	uint64_t reader_wakes;
+	uint64_t writer_wakes;
+	uint64_t wakes_avoided;
+	uint64_t writer_blocked_ns;
+	uint64_t reader_blocked_ns;
+	uint64_t writer_blocks;
+	uint64_t reader_blocks;
+	uint64_t streams_begun;
+	uint64_t streams_ended;
+	uint64_t streams_aborted;
+	uint64_t early_closes;
+	uint64_t streams_queued;
+	uint64_t pool_kib_ms;
+	uint64_t linked_ns;
+};
+
 /* -------------------------------------------------------------- workflows */
 
 /* Flags of the functions that add. */
@@ -125,6 +179,8 @@ int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
  * @flags: FAASIN_WORKFLOW_F_*
  * @stages: number of its stages
  * @links: number of its links
+ * @stats: sums over all links that it ever had
+ * @gone: what stages sent that were deleted since; a part of @stats
  */
 struct faasctl_workflow {
 	const char *name;
@@ -134,6 +190,8 @@ struct faasctl_workflow {
 	uint32_t flags;
 	uint32_t stages;
 	uint32_t links;
+	struct faasctl_stats stats;
+	struct faasctl_stats gone;
 };
 
 /**
@@ -233,6 +291,8 @@ struct faasctl_port {
  * @flags: FAASIN_STAGE_F_*
  * @n_ports: number of its ports
  * @ports: its ports
+ * @sent: sums over all links that its outputs ever had
+ * @received: sums over all links that its inputs ever had
  */
 struct faasctl_stage {
 	const char *workflow;
@@ -246,6 +306,8 @@ struct faasctl_stage {
 	uint32_t flags;
 	size_t n_ports;
 	const struct faasctl_port *ports;
+	struct faasctl_stats sent;
+	struct faasctl_stats received;
 };
 
 /**
@@ -354,52 +416,6 @@ int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 /* ------------------------------------------------------------------ links */
 
 /**
- * struct faasctl_stats - what went through a link: enum faasin_stats_attr
- * @bytes_in: bytes accepted from writers
- * @bytes_out: bytes given to readers
- * @bytes_dropped: bytes accepted and dropped
- * @bytes_held: bytes waiting now
- * @bytes_held_max: the most that ever waited
- * @pool_bytes: memory of the page pool now
- * @writes: write calls that moved bytes
- * @reads: read calls that moved bytes
- * @reader_wakes: wake-ups sent to readers
- * @writer_wakes: wake-ups sent to writers
- * @wakes_avoided: transfers that needed none
- * @writer_blocked_ns: time that writers waited for room, up to now
- * @reader_blocked_ns: time that readers waited for bytes, up to now
- * @writer_blocks: times they did
- * @reader_blocks: times they did
- * @streams_begun: streams
- * @streams_ended: of these, ended
- * @streams_aborted: of these, aborted
- * @early_closes: of these, closed early by the reader
- * @streams_queued: ended or aborted ones not consumed yet
- */
-struct faasctl_stats {
-	uint64_t bytes_in;
-	uint64_t bytes_out;
-	uint64_t bytes_dropped;
-	uint64_t bytes_held;
-	uint64_t bytes_held_max;
-	uint64_t pool_bytes;
-	uint64_t writes;
-	uint64_t reads;
-	uint64_t reader_wakes;
-	uint64_t writer_wakes;
-	uint64_t wakes_avoided;
-	uint64_t writer_blocked_ns;
-	uint64_t reader_blocked_ns;
-	uint64_t writer_blocks;
-	uint64_t reader_blocks;
-	uint64_t streams_begun;
-	uint64_t streams_ended;
-	uint64_t streams_aborted;
-	uint64_t early_closes;
-	uint64_t streams_queued;
-};
-
-/**
  * struct faasctl_cause - why a stream did not simply end
  * @cause: enum faasin_cause; FAASIN_CAUSE_NONE if there is nothing to tell
  * @code: the signal's number or the exit status
@@ -428,7 +444,8 @@ struct faasctl_cause {
  * @capacity: bytes
  * @abort_on: enum faasin_abort_on
  * @early_close: enum faasin_early_close
- * @stats: what went through it
+ * @stats: what went through it and through those that were between the same ports
+ *	before, while both stages exist (a port remembers 8 peers)
  * @last: of the last stream that did not simply end
  */
 struct faasctl_link {

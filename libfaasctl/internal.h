@@ -128,6 +128,10 @@ static inline int faasctl__no_workflow(struct faasctl_error *err)
 	return faasctl__fail(err, ENOENT, "no such workflow");
 }
 
+/* stats.c */
+int faasctl__decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
+			  struct faasctl_error *err);
+
 /* cgroup.c */
 int faasctl__cgroup_default(const char *workflow, const char *stage,
 			    unsigned int *made, struct faasctl_error *err);

@@ -13,6 +13,8 @@ static const struct nla_policy stage_policy[FAASIN_A_STAGE_MAX + 1] = {
 	[FAASIN_A_STAGE_MODE] = { .type = NLA_U32 },
 	[FAASIN_A_STAGE_FLAGS] = { .type = NLA_U32 },
 	[FAASIN_A_STAGE_PORT] = { .type = NLA_NESTED },
+	[FAASIN_A_STAGE_SENT] = { .type = NLA_NESTED },
+	[FAASIN_A_STAGE_RECEIVED] = { .type = NLA_NESTED },
 };
 
 static const struct nla_policy port_policy[FAASIN_A_PORT_MAX + 1] = {
@@ -98,7 +100,11 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_stage *stage,
 		.flags = faasctl__u32(tb[FAASIN_A_STAGE_FLAGS]),
 		.ports = ports,
 	};
-	return decode_ports(hdr, ports, &stage->n_ports, err);
+	ret = faasctl__decode_stats(tb[FAASIN_A_STAGE_SENT], &stage->sent, err);
+	if (!ret)
+		ret = faasctl__decode_stats(tb[FAASIN_A_STAGE_RECEIVED],
+					    &stage->received, err);
+	return ret ? ret : decode_ports(hdr, ports, &stage->n_ports, err);
 }
 
 FAASCTL_API int faasctl_stage_each(struct faasctl *ctl, const char *workflow,

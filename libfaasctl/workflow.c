@@ -10,6 +10,8 @@ static const struct nla_policy workflow_policy[FAASIN_A_WORKFLOW_MAX + 1] = {
 	[FAASIN_A_WORKFLOW_FLAGS] = { .type = NLA_U32 },
 	[FAASIN_A_WORKFLOW_STAGES] = { .type = NLA_U32 },
 	[FAASIN_A_WORKFLOW_LINKS] = { .type = NLA_U32 },
+	[FAASIN_A_WORKFLOW_STATS] = { .type = NLA_NESTED },
+	[FAASIN_A_WORKFLOW_GONE] = { .type = NLA_NESTED },
 };
 
 static int decode(const struct nlmsghdr *hdr, struct faasctl_workflow *workflow,
@@ -34,7 +36,12 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_workflow *workflow,
 		.stages = faasctl__u32(tb[FAASIN_A_WORKFLOW_STAGES]),
 		.links = faasctl__u32(tb[FAASIN_A_WORKFLOW_LINKS]),
 	};
-	return 0;
+	ret = faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_STATS],
+				    &workflow->stats, err);
+	if (ret)
+		return ret;
+	return faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_GONE],
+				     &workflow->gone, err);
 }
 
 FAASCTL_API int faasctl_workflow_each(struct faasctl *ctl, const char *name,

@@ -42,7 +42,8 @@ trap restore EXIT
 state()
 {
 	local line
-	faasctl dump 2>&1
+	# All but what grows with time: the last two columns of links.
+	faasctl dump 2>&1 | cut -f 1-36
 	find "$groups" -type d
 	echo "$(<"$groups/cgroup.subtree_control") $(<"$groups/faasin/cgroup.subtree_control")" 2>/dev/null
 	while IFS= read -r line; do
@@ -399,7 +400,7 @@ port $wf a more in - - 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
 port $wf b faasin in a errors 0
 port $wf b faasout out - - 0
-link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2
+link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~
 END
 as_many_columns()
 {

@@ -123,6 +123,23 @@ bool fault_disarm(int fail_nth)
 
 /* -------------------------------------------------------------------- tries */
 
+static bool holds_stats(const struct nlattr *attr)
+{
+	static const uint16_t types[] = {
+		FAASIN_A_WORKFLOW_STATS, FAASIN_A_WORKFLOW_GONE, FAASIN_A_STAGE_SENT,
+		FAASIN_A_STAGE_RECEIVED, FAASIN_A_LINK_STATS,
+	};
+	size_t i;
+
+	/* No other attribute of these numbers is that long. */
+	if (attr->nla_len <= FAASIN_A_STATS_MAX * sizeof(uint64_t))
+		return false;
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if ((attr->nla_type & NLA_TYPE_MASK) == types[i])
+			return true;
+	return false;
+}
+
 /* The memory of a pool is no state of the link: it grows when it can, and goes back. */
 static void forget_pool(struct world_state *state)
 {
@@ -133,9 +150,7 @@ static void forget_pool(struct world_state *state)
 
 		if (attr->nla_len < NLA_HDRLEN)
 			break;
-		/* No other attribute of that number is that long. */
-		if ((attr->nla_type & NLA_TYPE_MASK) == FAASIN_A_LINK_STATS &&
-		    attr->nla_len > FAASIN_A_STATS_MAX * sizeof(uint64_t)) {
+		if (holds_stats(attr)) {
 			pool = (void *)nl_find(attr + 1, attr->nla_len - NLA_HDRLEN,
 					       FAASIN_A_STATS_POOL_BYTES);
 			if (pool)

@@ -521,7 +521,7 @@ def sent(text):
         out[name] = kind
     for name in re.findall(r"faasin_put_path\(\w+,\s*(FAASIN_A_\w+)", text):
         out[name] = "string"
-    for name in re.findall(r"nla_nest_start\(\w+,\s*(FAASIN_A_\w+)", text):
+    for name in re.findall(r"(?:nla_nest_start|faasin_put_stats)\(\w+,\s*(FAASIN_A_\w+)", text):
         out[name] = "nest"
     return out
 

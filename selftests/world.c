@@ -207,14 +207,44 @@ uint64_t world_link_generation(struct world *w, const char *src)
 		nl_get_u64(&w->nl, FAASIN_A_LINK_GENERATION);
 }
 
+/**
+ * struct state_note - what is being taken down
+ * @state: so far
+ * @nests: attributes of the objects that hold statistics
+ */
+struct state_note {
+	struct world_state state;
+	uint16_t nests[2];
+};
+
+/* Of statistics, what goes on by itself. */
+static void stop_clocks(char *attrs, size_t len, uint16_t nest)
+{
+	static const uint16_t clocks[] = {
+		FAASIN_A_STATS_WRITER_BLOCKED_NS, FAASIN_A_STATS_READER_BLOCKED_NS,
+		FAASIN_A_STATS_POOL_KIB_MS, FAASIN_A_STATS_LINKED_NS,
+	};
+	const struct nlattr *stats = nl_find(attrs, len, nest), *clock;
+	size_t i;
+
+	for (i = 0; stats && i < sizeof(clocks) / sizeof(clocks[0]); i++) {
+		clock = nl_find(nl_data(stats), nl_len(stats), clocks[i]);
+		if (clock)
+			memset((char *)nl_data(clock), 0, nl_len(clock));
+	}
+}
+
 static bool add_to_state(void *arg, const void *attrs, size_t len)
 {
-	struct world_state *state = arg;
+	struct state_note *note = arg;
+	struct world_state *state = &note->state;
 	char *bytes = realloc(state->bytes, state->len + len);
 
 	if (!bytes)
 		return true;
 	memcpy(bytes + state->len, attrs, len);
+	stop_clocks(bytes + state->len, len, note->nests[0]);
+	stop_clocks(bytes + state->len, len, note->nests[1]);
 	state->bytes = bytes;
 	state->len += len;
 	return false;
@@ -222,26 +252,32 @@ static bool add_to_state(void *arg, const void *attrs, size_t len)
 
 struct world_state world_state(struct world *w)
 {
-	struct world_state state = { };
+	struct state_note note = { .nests = { FAASIN_A_WORKFLOW_STATS, FAASIN_A_WORKFLOW_GONE } };
 	struct nl nl;
 
 	/* Leaves w->nl's last answer alone. */
 	if (nl_open(&nl))
-		return state;
+		return note.state;
 	if (!nl_call(&nl, FAASIN_CMD_WORKFLOW_GET, 0,
 		     NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, w->wf))))
-		add_to_state(&state, nl.reply, nl.len);
+		add_to_state(&note, nl.reply, nl.len);
+	note.nests[0] = FAASIN_A_STAGE_SENT;
+	note.nests[1] = FAASIN_A_STAGE_RECEIVED;
 	nl_list(&nl, FAASIN_CMD_STAGE_GET, NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, w->wf)),
-		add_to_state, &state);
+		add_to_state, &note);
+	note.nests[0] = FAASIN_A_LINK_STATS;
+	note.nests[1] = FAASIN_A_LINK_STATS;
 	nl_list(&nl, FAASIN_CMD_LINK_GET, NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf)),
-		add_to_state, &state);
+		add_to_state, &note);
 	if (!nl_call(&nl, FAASIN_CMD_INFO_GET, 0, NL_NONE)) {
 		uint32_t workflows = nl_get_u32(&nl, FAASIN_A_INFO_WORKFLOWS);
 
-		add_to_state(&state, &workflows, sizeof(workflows));
+		note.nests[0] = FAASIN_A_STATS_UNSPEC;
+		note.nests[1] = FAASIN_A_STATS_UNSPEC;
+		add_to_state(&note, &workflows, sizeof(workflows));
 	}
 	nl_shut(&nl);
-	return state;
+	return note.state;
 }
 
 bool world_same(struct world *w, struct world_state *before)

@@ -266,6 +266,10 @@ enum faasin_info_attr {
  * @FAASIN_A_WORKFLOW_FLAGS: u32, FAASIN_WORKFLOW_F_*
  * @FAASIN_A_WORKFLOW_STAGES: u32, get: number of stages
  * @FAASIN_A_WORKFLOW_LINKS: u32, get: number of links
+ * @FAASIN_A_WORKFLOW_STATS: get: nest of FAASIN_A_STATS_*: sums over all links that the
+ *	workflow ever had
+ * @FAASIN_A_WORKFLOW_GONE: get: nest of FAASIN_A_STATS_*: what stages sent that were
+ *	deleted since; a part of the other
  */
 enum faasin_workflow_attr {
 	/* private: */
@@ -281,6 +285,10 @@ enum faasin_workflow_attr {
 	FAASIN_A_WORKFLOW_LINKS,
 	/* private: */
 	FAASIN_A_WORKFLOW_PAD,
+	/* public: */
+	FAASIN_A_WORKFLOW_STATS,
+	FAASIN_A_WORKFLOW_GONE,
+	/* private: */
 	__FAASIN_A_WORKFLOW_MAX,
 };
 
@@ -330,6 +338,9 @@ enum faasin_port_attr {
  * @FAASIN_A_STAGE_FLAGS: u32, get: FAASIN_STAGE_F_*
  * @FAASIN_A_STAGE_PORT: nest of FAASIN_A_PORT_*, repeated: a port each. On new: ports
  *	to have besides the two default ones (here repetition does not replace)
+ * @FAASIN_A_STAGE_SENT: get: nest of FAASIN_A_STATS_*: sums over all links that its
+ *	outputs ever had
+ * @FAASIN_A_STAGE_RECEIVED: get: nest of FAASIN_A_STATS_*: likewise its inputs
  */
 enum faasin_stage_attr {
 	/* private: */
@@ -348,6 +359,10 @@ enum faasin_stage_attr {
 	FAASIN_A_STAGE_PORT,
 	/* private: */
 	FAASIN_A_STAGE_PAD,
+	/* public: */
+	FAASIN_A_STAGE_SENT,
+	FAASIN_A_STAGE_RECEIVED,
+	/* private: */
 	__FAASIN_A_STAGE_MAX,
 };
 
@@ -376,7 +391,12 @@ enum faasin_early_close {
 };
 
 /**
- * enum faasin_stats_attr - nested in FAASIN_A_LINK_STATS; all u64, never go back
+ * enum faasin_stats_attr - statistics; all u64
+ *
+ * Nested in FAASIN_A_LINK_STATS: of a link and of those that were between the same
+ * ports before, while both stages exist (a port remembers 8 peers). Nested elsewhere: sums
+ * of that. What is said to be so "now" aside, they never go back.
+ *
  * @FAASIN_A_STATS_BYTES_IN: bytes accepted from writers
  * @FAASIN_A_STATS_BYTES_OUT: bytes given to readers
  * @FAASIN_A_STATS_BYTES_DROPPED: bytes accepted and dropped (early close, unlink);
@@ -399,7 +419,9 @@ enum faasin_early_close {
  * @FAASIN_A_STATS_STREAMS_ENDED: of these, ended
  * @FAASIN_A_STATS_STREAMS_ABORTED: of these, aborted
  * @FAASIN_A_STATS_EARLY_CLOSES: of these, closed early by the reader
- * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet
+ * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet, now
+ * @FAASIN_A_STATS_POOL_KIB_MS: memory over time: KiB times milliseconds
+ * @FAASIN_A_STATS_LINKED_NS: time that there was a link
  */
 enum faasin_stats_attr {
 	/* private: */
@@ -426,6 +448,8 @@ enum faasin_stats_attr {
 	FAASIN_A_STATS_STREAMS_ABORTED,
 	FAASIN_A_STATS_EARLY_CLOSES,
 	FAASIN_A_STATS_STREAMS_QUEUED,
+	FAASIN_A_STATS_POOL_KIB_MS,
+	FAASIN_A_STATS_LINKED_NS,
 	/* private: */
 	__FAASIN_A_STATS_MAX,
 };
