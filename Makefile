@@ -46,10 +46,9 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protecti
 LINK_HARDENING := -Wl,-z,relro,-z,now -Wl,--as-needed
 NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
 NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
-JSON_CFLAGS = $(shell pkg-config --cflags jansson)
-JSON_LIBS = $(shell pkg-config --libs jansson)
-CURSES_CFLAGS = $(shell pkg-config --cflags ncursesw)
-CURSES_LIBS = $(shell pkg-config --libs ncursesw)
+tool_packages := jansson ncursesw
+TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages))
+TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
 COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -MMD -MP \
 	-Ilibfaasctl -I$(B)/include
 
@@ -155,7 +154,7 @@ $(B)/obj/libfaasctl/%.o: libfaasctl/%.c VERSION Makefile | $(B)/include/linux/fa
 
 $(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(NL_CFLAGS) $(JSON_CFLAGS) $(CURSES_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
+	$(CC) $(COMMON) $(NL_CFLAGS) $(TOOL_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
 
 $(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
 	@mkdir -p $(@D)
@@ -177,7 +176,7 @@ $(B)/lib/libfaasctl.pc: libfaasctl/libfaasctl.pc.in VERSION Makefile
 # The tool carries the library: it works from the build tree, under sudo too.
 $(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasctl.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(JSON_LIBS) $(CURSES_LIBS)
+	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS)
 
 define man_rule
 $(B)/man/$(notdir $(1:.scd=)): $(1)
@@ -298,10 +297,10 @@ FUZZ_WRAPPED := faasctl__connect genl_ctrl_resolve_grp sendto recvmsg setsockopt
 
 $(B)/fuzz/obj/%.o: %.c VERSION Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(COMMON) -Ifaasctl -Wno-shadow -Wno-missing-prototypes $(NL_CFLAGS) $(JSON_CFLAGS) $(CURSES_CFLAGS) $(FUZZ_CFLAGS) -Dmain=faasctl_main -c -o $@ $<
+	$(FUZZ_CC) $(COMMON) -Ifaasctl -Wno-shadow -Wno-missing-prototypes $(NL_CFLAGS) $(TOOL_CFLAGS) $(FUZZ_CFLAGS) -Dmain=faasctl_main -c -o $@ $<
 
 $(B)/fuzz/%_fuzz: $(B)/fuzz/obj/fuzz/%_fuzz.o $(fuzz_objects)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPPED)) -o $@ $^ $(NL_LIBS) $(JSON_LIBS) $(CURSES_LIBS)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPPED)) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS)
 
 $(B)/fuzz/record.so: fuzz/record.c Makefile
 	@mkdir -p $(@D)
