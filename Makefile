@@ -46,7 +46,7 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protecti
 LINK_HARDENING := -Wl,-z,relro,-z,now -Wl,--as-needed
 NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
 NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
-tool_packages := jansson ncursesw
+tool_packages := jansson libmicrohttpd ncursesw
 TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages))
 TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
 COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -MMD -MP \

@@ -91,6 +91,7 @@ extern const struct command exec_command;
 extern const struct command run_command;
 extern const struct command show_command;
 extern const struct command dump_command;
+extern const struct command metrics_command;
 extern const struct command monitor_command;
 extern const struct command status_command;
 extern const struct command top_command;
@@ -166,6 +167,63 @@ struct json_t *json_link(const struct faasctl_link *link);
 struct json_t *json_event(const struct faasctl_event *event);
 int json_print(struct json_t *root);
 int json_print_line(struct json_t *root);
+
+/* snapshot.c */
+enum {
+	SNAPSHOT_WORKFLOWS = 1,
+	SNAPSHOT_STAGES = 2,
+	SNAPSHOT_LINKS = 4,
+};
+
+struct snapshot_workflow {
+	char name[FAASIN_NAME_MAX + 1];
+	uint64_t generation;
+	uint32_t stages;
+	uint32_t links;
+	struct faasctl_stats stats;
+	struct faasctl_stats gone;
+};
+
+/* @cgroup_path: NULL: none is bound, or it was removed */
+struct snapshot_stage {
+	char workflow[FAASIN_NAME_MAX + 1];
+	char name[FAASIN_NAME_MAX + 1];
+	uint64_t cgroup_id;
+	char *cgroup_path;
+	struct faasctl_stats sent;
+	struct faasctl_stats received;
+};
+
+struct snapshot_link {
+	char workflow[FAASIN_NAME_MAX + 1];
+	char src_stage[FAASIN_NAME_MAX + 1];
+	char src_port[FAASIN_NAME_MAX + 1];
+	char dst_stage[FAASIN_NAME_MAX + 1];
+	char dst_port[FAASIN_NAME_MAX + 1];
+	uint64_t capacity;
+	struct faasctl_stats stats;
+};
+
+/* What there was at one time, in the order of creation. */
+struct snapshot {
+	size_t n_workflows;
+	struct snapshot_workflow *workflows;
+	size_t n_stages;
+	struct snapshot_stage *stages;
+	size_t n_links;
+	struct snapshot_link *links;
+};
+
+int snapshot_read(struct snapshot *snap, struct faasctl *ctl,
+		  const char *workflow, unsigned int parts,
+		  struct faasctl_error *err);
+ssize_t snapshot_workflow(const struct snapshot *snap, const char *name,
+			  ssize_t guess);
+void snapshot_free(struct snapshot *snap);
+
+/* file.c */
+typedef int (*file_writer)(FILE *to, void *arg);
+int write_file(const char *path, file_writer write, void *arg);
 
 /* table.c */
 void print_workflow(const struct faasctl_workflow *workflow);

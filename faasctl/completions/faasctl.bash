@@ -20,6 +20,7 @@ declare -gA _faasctl_options=(
 	[run]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -n --names -k --keep'
 	[show]='-j --json'
 	[dump]='-H --header'
+	[metrics]='-f --format -l --listen -t --textfile'
 	[monitor]='-j --json -n --count'
 	[status]='-j --json'
 	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
@@ -40,7 +41,8 @@ _faasctl_takes_value()
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
 		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | *:-w | *:--wait | \
 		run:-n | *:--names | *:--count | \
-		top:-f | top:--filter | top:-i | top:--interval | top:-s | top:--sort) return 0 ;;
+		top:-f | top:--filter | top:-i | top:--interval | top:-s | top:--sort | *:--format | \
+		metrics:-[flt] | *:--listen | *:--textfile) return 0 ;;
 	esac
 	return 1
 }
@@ -51,7 +53,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump monitor status top version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump metrics monitor status top version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -91,7 +93,8 @@ _faasctl()
 		-s | --sort) words='link rate fill writer reader residence wakes' ;;
 		-i | --interval) words='0.5 1 2 5 10' ;;
 		-w | --wait) words='in out both' ;;
-		-g | --cgroup)
+		-f | --format) [ "$command" != metrics ] || words='openmetrics prometheus' ;;
+		-g | --cgroup | -t | --textfile)
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 			return
@@ -100,11 +103,11 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump monitor status top version help'
+		words='link unlink workflow stage exec run show dump metrics monitor status top version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in
-		monitor:* | status:* | version:*) ;;
+		metrics:* | monitor:* | status:* | version:*) ;;
 		*:0) words=$(_faasctl_names workflow) ;;
 		link:* | unlink:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
 		esac

@@ -10,7 +10,7 @@ function __faasctl_arguments
     for word in $words[2..-1]
         if test -n "$skip"
             set skip
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -l --listen -t --textfile
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -74,6 +74,7 @@ complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as 
 complete -c faasctl -n $none -a run -d 'Run a whole pipeline, a stage a command'
 complete -c faasctl -n $none -a show -d 'Show workflows, stages, links and what went through them'
 complete -c faasctl -n $none -a dump -d 'Print everything, tab-separated, for scripts'
+complete -c faasctl -n $none -a metrics -d 'Print metrics for Prometheus, or serve them'
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
 complete -c faasctl -n $none -a top -d 'Show what moves through each link, live, and which stage is slow'
@@ -117,6 +118,9 @@ complete -c faasctl -n '__faasctl_using stage add' -s x -l exclusive -d 'Fail if
 complete -c faasctl -n '__faasctl_using stage show' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using show' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using dump' -s H -l header -d 'Name the columns'
+complete -c faasctl -n '__faasctl_using metrics' -s f -l format -x -a 'openmetrics prometheus' -d 'Of the text'
+complete -c faasctl -n '__faasctl_using metrics' -s l -l listen -x -d 'Serve scrapes at [HOST:]PORT'
+complete -c faasctl -n '__faasctl_using metrics' -s t -l textfile -x -a '(__fish_complete_directories)' -d 'Write faasin.prom there'
 complete -c faasctl -n '__faasctl_using monitor' -s j -l json -d 'Print a JSON document a line'
 complete -c faasctl -n '__faasctl_using monitor' -s n -l count -x -d 'Exit after so many events'
 complete -c faasctl -n '__faasctl_using status' -s j -l json -d 'Print JSON'
