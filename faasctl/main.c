@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&monitor_command,
 	&status_command,
 	&top_command,
+	&usage_command,
 	&version_command,
 	&help_command,
 	NULL,

@@ -95,6 +95,7 @@ extern const struct command metrics_command;
 extern const struct command monitor_command;
 extern const struct command status_command;
 extern const struct command top_command;
+extern const struct command usage_command;
 extern const struct command version_command;
 extern const struct command help_command;
 

@@ -24,6 +24,7 @@ declare -gA _faasctl_options=(
 	[monitor]='-j --json -n --count'
 	[status]='-j --json'
 	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
+	[usage]='-j --json'
 	[version]=''
 	[help]=''
 )
@@ -53,7 +54,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump metrics monitor status top version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump metrics monitor status top usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -103,7 +104,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump metrics monitor status top version help'
+		words='link unlink workflow stage exec run show dump metrics monitor status top usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in

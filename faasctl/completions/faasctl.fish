@@ -78,11 +78,12 @@ complete -c faasctl -n $none -a metrics -d 'Print metrics for Prometheus, or ser
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
 complete -c faasctl -n $none -a top -d 'Show what moves through each link, live, and which stage is slow'
+complete -c faasctl -n $none -a usage -d 'Tell what each stage used: CPU, bytes, memory over time'
 complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink exec run show dump top
+for command in link unlink exec run show dump top usage
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -130,3 +131,4 @@ complete -c faasctl -n '__faasctl_using top' -s j -l json -d 'Print JSON, once'
 complete -c faasctl -n '__faasctl_using top' -s o -l once -d 'Print one table and exit'
 complete -c faasctl -n '__faasctl_using top' -s r -l reverse -d 'Sort the other way round'
 complete -c faasctl -n '__faasctl_using top' -s s -l sort -x -a 'link rate fill writer reader residence wakes' -d 'Sort by'
+complete -c faasctl -n '__faasctl_using usage' -s j -l json -d 'Print JSON'
