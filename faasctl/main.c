@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
 	&run_command,
 	&show_command,
 	&dump_command,
+	&graph_command,
 	&metrics_command,
 	&monitor_command,
 	&status_command,

@@ -222,6 +222,7 @@ void print_escaped(const char *s, FILE *to)
 	}
 }
 
+/* Whether the terminal, as far as the locale tells, takes more than ASCII. */
 bool utf8(void)
 {
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");

@@ -91,6 +91,7 @@ extern const struct command exec_command;
 extern const struct command run_command;
 extern const struct command show_command;
 extern const struct command dump_command;
+extern const struct command graph_command;
 extern const struct command metrics_command;
 extern const struct command monitor_command;
 extern const struct command status_command;

@@ -20,6 +20,7 @@ declare -gA _faasctl_options=(
 	[run]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -n --names -k --keep'
 	[show]='-j --json'
 	[dump]='-H --header'
+	[graph]='-f --format -i --interval -o --output -w --watch'
 	[metrics]='-f --format -l --listen -t --textfile'
 	[monitor]='-j --json -n --count'
 	[status]='-j --json'
@@ -40,9 +41,10 @@ _faasctl_takes_value()
 {
 	case $1:$2 in
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
-		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | *:-w | *:--wait | \
+		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-w | *:--wait | \
 		run:-n | *:--names | *:--count | \
-		top:-f | top:--filter | top:-i | top:--interval | top:-s | top:--sort | *:--format | \
+		top:-[fis] | *:--filter | *:--interval | *:--sort | \
+		graph:-[fio] | *:--format | *:--output | \
 		metrics:-[flt] | *:--listen | *:--textfile) return 0 ;;
 	esac
 	return 1
@@ -54,7 +56,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump metrics monitor status top usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph metrics monitor status top usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -94,7 +96,15 @@ _faasctl()
 		-s | --sort) words='link rate fill writer reader residence wakes' ;;
 		-i | --interval) words='0.5 1 2 5 10' ;;
 		-w | --wait) words='in out both' ;;
-		-f | --format) [ "$command" != metrics ] || words='openmetrics prometheus' ;;
+		-f | --format)
+			[ "$command" != graph ] || words='text dot mermaid svg'
+			[ "$command" != metrics ] || words='openmetrics prometheus'
+			;;
+		-o | --output)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
 		-g | --cgroup | -t | --textfile)
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -104,7 +114,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump metrics monitor status top usage version help'
+		words='link unlink workflow stage exec run show dump graph metrics monitor status top usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in

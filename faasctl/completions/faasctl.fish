@@ -10,7 +10,11 @@ function __faasctl_arguments
     for word in $words[2..-1]
         if test -n "$skip"
             set skip
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -l --listen -t --textfile
+        else if test "$word" = -w; and contains -- graph $words
+            continue
+        else if test "$word" = -o; and contains -- top $words
+            continue
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -74,6 +78,7 @@ complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as 
 complete -c faasctl -n $none -a run -d 'Run a whole pipeline, a stage a command'
 complete -c faasctl -n $none -a show -d 'Show workflows, stages, links and what went through them'
 complete -c faasctl -n $none -a dump -d 'Print everything, tab-separated, for scripts'
+complete -c faasctl -n $none -a graph -d 'Draw workflows: who sends to whom, how much, and where it jams'
 complete -c faasctl -n $none -a metrics -d 'Print metrics for Prometheus, or serve them'
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
@@ -83,7 +88,7 @@ complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink exec run show dump top usage
+for command in link unlink exec run show dump top graph usage
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -119,6 +124,10 @@ complete -c faasctl -n '__faasctl_using stage add' -s x -l exclusive -d 'Fail if
 complete -c faasctl -n '__faasctl_using stage show' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using show' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using dump' -s H -l header -d 'Name the columns'
+complete -c faasctl -n '__faasctl_using graph' -s f -l format -x -a 'text dot mermaid svg' -d 'How to draw'
+complete -c faasctl -n '__faasctl_using graph' -s i -l interval -x -d 'Show what goes through in that time'
+complete -c faasctl -n '__faasctl_using graph' -s o -l output -x -a '(__fish_complete_path)' -d 'Write a file'
+complete -c faasctl -n '__faasctl_using graph' -s w -l watch -d 'Again and again'
 complete -c faasctl -n '__faasctl_using metrics' -s f -l format -x -a 'openmetrics prometheus' -d 'Of the text'
 complete -c faasctl -n '__faasctl_using metrics' -s l -l listen -x -d 'Serve scrapes at [HOST:]PORT'
 complete -c faasctl -n '__faasctl_using metrics' -s t -l textfile -x -a '(__fish_complete_directories)' -d 'Write faasin.prom there'
