@@ -155,16 +155,17 @@ void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *s
 
 /*
  * The caller begins to wait for the other side. Returns whoever used that last,
- * held, or NULL if it is nobody or the caller itself.
+ * held, or NULL if it is nobody or the caller itself, and @since for wait_end().
  */
 static struct task_struct *wait_begin(struct faasin_channel *ch, struct faasin_side *side,
-				      struct faasin_side *peer)
+				      struct faasin_side *peer, u64 *since)
 {
 	struct task_struct *task;
 
 	spin_lock(&ch->lock);
 	side->waiting++;
-	side->blocked_ns -= ktime_get_ns();
+	*since = ktime_get_ns();
+	side->blocked_ns -= *since;
 	task = peer->user;
 	if (task == current)
 		task = NULL;
@@ -174,12 +175,18 @@ static struct task_struct *wait_begin(struct faasin_channel *ch, struct faasin_s
 	return task;
 }
 
-static void wait_end(struct faasin_channel *ch, struct faasin_side *side)
+static void wait_end(struct faasin_channel *ch, struct faasin_side *side, u64 since)
 {
+	u64 now;
+
 	spin_lock(&ch->lock);
 	side->waiting--;
-	side->blocked_ns += ktime_get_ns();
+	now = ktime_get_ns();
+	side->blocked_ns += now;
 	spin_unlock(&ch->lock);
+
+	trace_faasin_unblock(ch->generation, side == &ch->rd ? FAASIN_DIRECTION_IN :
+			     FAASIN_DIRECTION_OUT, now - since);
 }
 
 /* How long its users waited, up to now. */
@@ -315,6 +322,7 @@ static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
 	spin_lock(&ch->lock);
 	live = s->state == FAASIN_STREAM_LIVE;
 	if (live) {
+		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
 		if (next)
 			ring_append(ch, next, begin);
 		/* Pairs with head_seen(): the bytes and their segment are there. */
@@ -439,11 +447,12 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
+	u64 since;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
-	peer = wait_begin(ch, &ch->wr, &ch->rd);
+	peer = wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (side_spin(ch, peer, room_ready, &w))
 		goto done;
 
@@ -461,7 +470,7 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	}
 	finish_wait(&ch->writers.wait, &wait);
 done:
-	wait_end(ch, &ch->wr);
+	wait_end(ch, &ch->wr, since);
 	return err ?: side_lock(&ch->wr, false);
 }
 
@@ -727,6 +736,7 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 		faasin_session_take(ch, ss);
 
 	pos += copied;
+	trace_faasin_consume(ch->generation, s->number, pos, copied);
 	if (pos == limit) {
 		/* A block that is full may have a successor that is not known yet. */
 		if (pos == ch->head_known && pos - seg->begin == seg->block->size)
@@ -762,11 +772,12 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
+	u64 since;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
 	ch->rd.blocks++;
 	reader_unlock(ch);
-	peer = wait_begin(ch, &ch->rd, &ch->wr);
+	peer = wait_begin(ch, &ch->rd, &ch->wr, &since);
 	if (side_spin(ch, peer, data_ready, ss))
 		goto done;
 
@@ -785,7 +796,7 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	}
 	finish_wait(&ch->readers.wait, &wait);
 done:
-	wait_end(ch, &ch->rd);
+	wait_end(ch, &ch->rd, since);
 	return err ?: side_lock(&ch->rd, false);
 }
 

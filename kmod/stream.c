@@ -247,6 +247,7 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 		return ret;
 	}
 	faasin_channel_wake_readers(ch);
+	trace_faasin_stream_begin(ch->generation, fresh->number, 0);
 	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
 	return 0;
 }

@@ -4,7 +4,15 @@
  * their own, so that BPF programs could not follow a pointer.
  *
  * "link" is the link's generation, "stream" its number in the channel, "dir"
- * the direction of the port: 0 input, 1 output.
+ * the direction of the port: 0 input, 1 output. "pos" is a position in the
+ * channel, counted over all its streams.
+ *
+ * faasin_write and faasin_read tell of calls, faasin_publish and faasin_consume
+ * of the parts that they are made of: each part of a link in the order of its
+ * positions, and published before it is consumed.
+ *
+ * New arguments go to the end of an event, so that programs which were compiled
+ * for fewer still find theirs.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM faasin
@@ -72,10 +80,50 @@ DEFINE_EVENT(faasin_transfer, faasin_read,
 	TP_ARGS(link, stream, bytes)
 );
 
+/* A stream began; "bytes" is 0. */
+DEFINE_EVENT(faasin_transfer, faasin_stream_begin,
+	TP_PROTO(u64 link, u64 stream, u64 bytes),
+	TP_ARGS(link, stream, bytes)
+);
+
 /* A stream ended; "bytes" is its length. */
 DEFINE_EVENT(faasin_transfer, faasin_stream_end,
 	TP_PROTO(u64 link, u64 stream, u64 bytes),
 	TP_ARGS(link, stream, bytes)
+);
+
+DECLARE_EVENT_CLASS(faasin_part,
+	TP_PROTO(u64 link, u64 stream, u64 pos, u64 bytes),
+	TP_ARGS(link, stream, pos, bytes),
+	TP_STRUCT__entry(
+		__field(u64, link)
+		__field(u64, stream)
+		__field(u64, pos)
+		__field(u64, bytes)
+	),
+	TP_fast_assign(
+		__entry->link = link;
+		__entry->stream = stream;
+		__entry->pos = pos;
+		__entry->bytes = bytes;
+	),
+	TP_printk("link=%llu stream=%llu pos=%llu bytes=%llu", __entry->link,
+		  __entry->stream, __entry->pos, __entry->bytes)
+);
+
+/*
+ * The consumer is about to see "bytes" more, which end at "pos". Under the
+ * channel's spin lock.
+ */
+DEFINE_EVENT(faasin_part, faasin_publish,
+	TP_PROTO(u64 link, u64 stream, u64 pos, u64 bytes),
+	TP_ARGS(link, stream, pos, bytes)
+);
+
+/* "bytes" that end at "pos" were copied to a reader. */
+DEFINE_EVENT(faasin_part, faasin_consume,
+	TP_PROTO(u64 link, u64 stream, u64 pos, u64 bytes),
+	TP_ARGS(link, stream, pos, bytes)
 );
 
 DECLARE_EVENT_CLASS(faasin_side,
@@ -96,6 +144,23 @@ DECLARE_EVENT_CLASS(faasin_side,
 DEFINE_EVENT(faasin_side, faasin_block,
 	TP_PROTO(u64 link, int dir),
 	TP_ARGS(link, dir)
+);
+
+/* That is over: "ns" is what the link's statistics count it as. */
+TRACE_EVENT(faasin_unblock,
+	TP_PROTO(u64 link, int dir, u64 ns),
+	TP_ARGS(link, dir, ns),
+	TP_STRUCT__entry(
+		__field(u64, link)
+		__field(u64, ns)
+		__field(int, dir)
+	),
+	TP_fast_assign(
+		__entry->link = link;
+		__entry->ns = ns;
+		__entry->dir = dir;
+	),
+	TP_printk("link=%llu dir=%d ns=%llu", __entry->link, __entry->dir, __entry->ns)
 );
 
 /* The side with this direction is woken by the other. */
