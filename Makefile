@@ -49,6 +49,15 @@ NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
 tool_packages := jansson libmicrohttpd ncursesw
 TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages))
 TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
+# What BPF programs take is optional: without it the tool says that it lacks them.
+BPF_CC ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+HAVE_BPF := $(shell pkg-config --exists libbpf && command -v $(BPF_CC) >/dev/null && \
+	$(BPFTOOL) version >/dev/null 2>&1 && echo yes)
+ifeq ($(HAVE_BPF),yes)
+BPF_CFLAGS = -DFAASIN_BPF -I$(B)/bpf $(shell pkg-config --cflags libbpf)
+BPF_LIBS = $(shell pkg-config --libs libbpf)
+endif
 COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -MMD -MP \
 	-Ilibfaasctl -I$(B)/include
 
@@ -56,6 +65,8 @@ lib_sources := $(wildcard libfaasctl/*.c)
 lib_objects := $(lib_sources:%.c=$(B)/obj/%.o)
 tool_sources := $(wildcard faasctl/*.c)
 tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
+bpf_sources := $(wildcard faasctl/bpf/*.bpf.c)
+bpf_skeletons := $(if $(HAVE_BPF),$(bpf_sources:faasctl/bpf/%.bpf.c=$(B)/bpf/%.skel.h))
 test_sources := $(wildcard selftests/*_test.c)
 test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
 test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
@@ -152,9 +163,19 @@ $(B)/obj/libfaasctl/%.o: libfaasctl/%.c VERSION Makefile | $(B)/include/linux/fa
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) $(NL_CFLAGS) $(HARDENING) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
-$(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h
+# Objects without debugging data but for BTF, one for all kernels, carried by the tool.
+$(B)/bpf/%.bpf.o: faasctl/bpf/%.bpf.c $(wildcard faasctl/bpf/*.h) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(NL_CFLAGS) $(TOOL_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
+	$(BPF_CC) -target bpf -g -O2 $(WARNINGS) -Wno-missing-prototypes -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@.debug $<
+	$(BPFTOOL) gen object $@ $@.debug
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+.SECONDARY: $(bpf_skeletons) $(bpf_skeletons:.skel.h=.bpf.o)
+
+$(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h $(bpf_skeletons)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(NL_CFLAGS) $(TOOL_CFLAGS) $(BPF_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
 
 $(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
 	@mkdir -p $(@D)
@@ -176,7 +197,7 @@ $(B)/lib/libfaasctl.pc: libfaasctl/libfaasctl.pc.in VERSION Makefile
 # The tool carries the library: it works from the build tree, under sudo too.
 $(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasctl.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS)
+	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(BPF_LIBS)
 
 define man_rule
 $(B)/man/$(notdir $(1:.scd=)): $(1)

@@ -39,7 +39,7 @@ static void number(json_t *json, const char *key, uint64_t value)
 	json_object_set_new(json, key, json_integer((json_int_t)value));
 }
 
-static json_t *stats(const struct faasctl_stats *stats)
+json_t *json_stats(const struct faasctl_stats *stats)
 {
 	json_t *json = json_object();
 
@@ -76,8 +76,8 @@ json_t *json_workflow(const struct faasctl_workflow *workflow)
 		"cgroup", cgroup(workflow->cgroup_id, workflow->cgroup_path,
 			workflow->flags & FAASIN_WORKFLOW_F_CGROUP_GONE),
 		"uncharged", !!(workflow->flags & FAASIN_WORKFLOW_F_UNCHARGED),
-		"stats", stats(&workflow->stats),
-		"gone", stats(&workflow->gone));
+		"stats", json_stats(&workflow->stats),
+		"gone", json_stats(&workflow->gone));
 }
 
 static json_t *peer(const struct faasctl_port *port)
@@ -116,8 +116,8 @@ json_t *json_stage(const struct faasctl_stage *stage)
 		"gid", (json_int_t)stage->gid,
 		"mode", mode,
 		"ports", ports,
-		"sent", stats(&stage->sent),
-		"received", stats(&stage->received));
+		"sent", json_stats(&stage->sent),
+		"received", json_stats(&stage->received));
 }
 
 static json_t *cause(const struct faasctl_cause *cause)
@@ -151,7 +151,7 @@ json_t *json_link(const struct faasctl_link *link)
 		"capacity", (json_int_t)link->capacity,
 		"abort_on", faasctl_abort_on_name(link->abort_on),
 		"on_early_close", faasctl_early_close_name(link->early_close),
-		"stats", stats(&link->stats),
+		"stats", json_stats(&link->stats),
 		"last_failure", cause(&link->last));
 }
 

@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 	&show_command,
 	&dump_command,
 	&graph_command,
+	&latency_command,
 	&metrics_command,
 	&monitor_command,
 	&status_command,

@@ -23,6 +23,7 @@ declare -gA _faasctl_options=(
 	[graph]='-f --format -i --interval -o --output -w --watch'
 	[metrics]='-f --format -l --listen -t --textfile'
 	[monitor]='-j --json -n --count'
+	[latency]='-d --duration -j --json -s --sum'
 	[status]='-j --json'
 	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
 	[usage]='-j --json'
@@ -45,7 +46,8 @@ _faasctl_takes_value()
 		run:-n | *:--names | *:--count | \
 		top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
-		metrics:-[flt] | *:--listen | *:--textfile) return 0 ;;
+		metrics:-[flt] | *:--listen | *:--textfile | \
+		latency:-d | *:--duration) return 0 ;;
 	esac
 	return 1
 }
@@ -56,7 +58,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph metrics monitor status top usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor status top usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -114,7 +116,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump graph metrics monitor status top usage version help'
+		words='link unlink workflow stage exec run show dump graph latency metrics monitor status top usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Distributions of times and sizes, by link. Memory is taken before it starts and
+ * never grows. Every argument of the tracepoints is a scalar, so that this needs
+ * no description of the kernel's types.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "latency.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A raw tracepoint's arguments. */
+#define ARG(n)	(ctx->args[n])
+
+/**
+ * struct part - bytes that were published together
+ * @begin: position of the first
+ * @end: position behind the last
+ * @time: when
+ */
+struct part {
+	__u64 begin;
+	__u64 end;
+	__u64 time;
+};
+
+/**
+ * struct queue - parts that are published and not consumed, of one link
+ * @published: parts ever put in; the producer's
+ * @consumed: parts ever taken out; the consumer's
+ * @woken: when a side was last woken, by direction
+ * @parts: by number, modulo their number
+ *
+ * The module tells of publishing under a lock and of consuming under another, and
+ * of each byte's publishing before its consuming: one producer, one consumer. The
+ * newest part may still grow, so the consumer leaves it there.
+ */
+struct queue {
+	__u64 published;
+	__u64 consumed;
+	__u64 woken[2];
+	struct part parts[QUEUE_PARTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, struct latency_filter);
+	__uint(max_entries, 1);		/* as all that follow: set before loading */
+} links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct latency_link);
+	__uint(max_entries, 1);
+} results SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct queue);
+	__uint(max_entries, 1);
+} queues SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct latency_waiter);
+	__uint(max_entries, 8192);
+} waiters SEC(".maps");
+
+/* Waits that found no room in @waiters. */
+__u64 waiters_lost;
+
+static __always_inline struct latency_filter *wanted(__u64 link)
+{
+	return bpf_map_lookup_elem(&links, &link);
+}
+
+static __always_inline __u32 logarithm(__u64 v)
+{
+	__u32 n = 0;
+
+	if (v >> 32) {
+		v >>= 32;
+		n += 32;
+	}
+	if (v >> 16) {
+		v >>= 16;
+		n += 16;
+	}
+	if (v >> 8) {
+		v >>= 8;
+		n += 8;
+	}
+	if (v >> 4) {
+		v >>= 4;
+		n += 4;
+	}
+	if (v >> 2) {
+		v >>= 2;
+		n += 2;
+	}
+	if (v >> 1)
+		n++;
+	return n;
+}
+
+/*
+ * An index below @n, a power of two. The verifier of 6.1 sees no bounds that were
+ * checked on a copy; it does see a mask, if the compiler does not see through it.
+ */
+static __always_inline __u64 bounded(__u64 index, __u64 n)
+{
+	barrier_var(index);
+	index &= n - 1;
+	barrier_var(index);
+	return index;
+}
+
+/* Readers of a link may be on several CPUs, and so may its writers. */
+static __always_inline void note(struct histogram *h, __u64 value, __u64 weight)
+{
+	__u64 slot = bounded(logarithm(value), HISTOGRAM_SLOTS);
+
+	__sync_fetch_and_add(&h->slots[slot], weight);
+	__sync_fetch_and_add(&h->count, weight);
+	__sync_fetch_and_add(&h->sum, value * weight);
+}
+
+/* faasin_publish(link, stream, pos, bytes) */
+SEC("raw_tp/faasin_publish")
+int published(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct latency_filter *filter = wanted(ARG(0));
+	__u64 end = ARG(2), begin = end - ARG(3), now, waiting;
+	struct part *part;
+	struct queue *q;
+	__u32 slot;
+
+	if (!filter)
+		return 0;
+	slot = filter->slot;
+	q = bpf_map_lookup_elem(&queues, &slot);
+	if (!q)
+		return 0;
+	now = bpf_ktime_get_ns();
+	waiting = q->published - q->consumed;
+	if (waiting > QUEUE_PARTS / 2) {
+		part = &q->parts[(q->published - 1) % QUEUE_PARTS];
+		if (part->end == begin && end - part->begin <= filter->grain) {
+			part->end = end;
+			return 0;
+		}
+	}
+	/* What is not noted here is unmatched when it is consumed. */
+	if (waiting >= QUEUE_PARTS)
+		return 0;
+	part = &q->parts[q->published % QUEUE_PARTS];
+	part->begin = begin;
+	part->end = end;
+	part->time = now;
+	q->published++;
+	return 0;
+}
+
+/**
+ * struct consuming - what the loop over parts needs
+ * @q: the link's queue
+ * @h: the link's residence
+ * @from: position of the first byte read
+ * @to: position behind the last
+ * @now: when
+ * @matched: bytes whose writing was seen
+ */
+struct consuming {
+	struct queue *q;
+	struct histogram *h;
+	__u64 from;
+	__u64 to;
+	__u64 now;
+	__u64 matched;
+};
+
+static long consume_part(__u32 i, void *arg)
+{
+	struct consuming *c = arg;
+	struct queue *q = c->q;
+	__u64 begin, end;
+	struct part *part;
+
+	if (q->consumed == q->published)
+		return 1;
+	part = &q->parts[q->consumed % QUEUE_PARTS];
+	begin = part->begin > c->from ? part->begin : c->from;
+	end = part->end < c->to ? part->end : c->to;
+	if (begin < end) {
+		note(c->h, c->now > part->time ? (c->now - part->time) / 1000 : 0,
+		     end - begin);
+		c->matched += end - begin;
+	}
+	if (part->end > c->to || q->consumed + 1 == q->published)
+		return 1;
+	q->consumed++;
+	return 0;
+}
+
+/* faasin_consume(link, stream, pos, bytes) */
+SEC("raw_tp/faasin_consume")
+int consumed(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct latency_filter *filter = wanted(ARG(0));
+	struct latency_link *result;
+	struct consuming c = { 0 };
+	__u32 slot;
+
+	if (!filter)
+		return 0;
+	slot = filter->slot;
+	result = bpf_map_lookup_elem(&results, &slot);
+	c.q = bpf_map_lookup_elem(&queues, &slot);
+	if (!result || !c.q)
+		return 0;
+	c.h = &result->kinds[LATENCY_RESIDENCE];
+	c.to = ARG(2);
+	c.from = c.to - ARG(3);
+	c.now = bpf_ktime_get_ns();
+	bpf_loop(QUEUE_PARTS, consume_part, &c, 0);
+	if (c.matched < c.to - c.from)
+		__sync_fetch_and_add(&result->unmatched, c.to - c.from - c.matched);
+	return 0;
+}
+
+static __always_inline int transferred(__u64 link, __u64 bytes, enum latency_kind kind)
+{
+	struct latency_filter *filter = wanted(link);
+	struct latency_link *result;
+	__u32 slot;
+
+	if (!filter)
+		return 0;
+	slot = filter->slot;
+	result = bpf_map_lookup_elem(&results, &slot);
+	if (result)
+		note(&result->kinds[kind], bytes, 1);
+	return 0;
+}
+
+/* faasin_write(link, stream, bytes) */
+SEC("raw_tp/faasin_write")
+int written(struct bpf_raw_tracepoint_args *ctx)
+{
+	return transferred(ARG(0), ARG(2), LATENCY_WRITE);
+}
+
+/* faasin_read(link, stream, bytes) */
+SEC("raw_tp/faasin_read")
+int was_read(struct bpf_raw_tracepoint_args *ctx)
+{
+	return transferred(ARG(0), ARG(2), LATENCY_READ);
+}
+
+/* faasin_block(link, dir) */
+SEC("raw_tp/faasin_block")
+int blocked(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct latency_filter *filter = wanted(ARG(0));
+	struct latency_waiter waiter = { 0 };
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (!filter)
+		return 0;
+	waiter.since = bpf_ktime_get_ns();
+	waiter.slot = filter->slot;
+	waiter.dir = ARG(1);
+	if (bpf_map_update_elem(&waiters, &tid, &waiter, BPF_ANY))
+		__sync_fetch_and_add(&waiters_lost, 1);
+	return 0;
+}
+
+/* faasin_unblock(link, dir, ns) */
+SEC("raw_tp/faasin_unblock")
+int unblocked(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct latency_filter *filter = wanted(ARG(0));
+	__u64 dir = bounded(ARG(1), 2), ns = ARG(2), now, woken;
+	__u32 slot, tid;
+	struct latency_link *result;
+	struct queue *q;
+
+	if (!filter)
+		return 0;
+	slot = filter->slot;
+	result = bpf_map_lookup_elem(&results, &slot);
+	q = bpf_map_lookup_elem(&queues, &slot);
+	if (!result || !q)
+		return 0;
+	tid = bpf_get_current_pid_tgid();
+	bpf_map_delete_elem(&waiters, &tid);
+	now = bpf_ktime_get_ns();
+	woken = q->woken[dir];
+	__sync_fetch_and_add(&result->blocked_ns[dir], ns);
+	note(&result->kinds[dir ? LATENCY_BLOCKED_OUT : LATENCY_BLOCKED_IN], ns / 1000, 1);
+	/* A wake-up from before it waited was another's; who spun had none. */
+	if (woken < now && now - woken <= ns)
+		note(&result->kinds[dir ? LATENCY_WAKE_OUT : LATENCY_WAKE_IN],
+		     (now - woken) / 1000, 1);
+	return 0;
+}
+
+/* faasin_wake(link, dir) */
+SEC("raw_tp/faasin_wake")
+int woke(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct latency_filter *filter = wanted(ARG(0));
+	__u64 dir = bounded(ARG(1), 2);
+	struct queue *q;
+	__u32 slot;
+
+	if (!filter)
+		return 0;
+	slot = filter->slot;
+	q = bpf_map_lookup_elem(&queues, &slot);
+	if (q)
+		q->woken[dir] = bpf_ktime_get_ns();
+	return 0;
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* faasctl latency */
+#include <jansson.h>
+#include <signal.h>
+
+#include "histogram.h"
+#include "probes.h"
+
+#ifdef FAASIN_BPF
+#include <bpf/bpf.h>
+
+#include "latency.skel.h"
+#endif
+
+static const struct option_row options[] = {
+	{ 'd', "duration", "SECONDS", "end after so long; default: Ctrl-C" },
+	{ 'j', "json", NULL, "print JSON" },
+	{ 's', "sum", NULL, "add up the links of each workflow" },
+	{ 0 },
+};
+
+static const char *const kind_units[LATENCY_KINDS] = {
+	[LATENCY_RESIDENCE] = "us", [LATENCY_BLOCKED_OUT] = "us",
+	[LATENCY_BLOCKED_IN] = "us", [LATENCY_WAKE_OUT] = "us",
+	[LATENCY_WAKE_IN] = "us", [LATENCY_WRITE] = "bytes",
+	[LATENCY_READ] = "bytes",
+};
+
+static const char *const kind_counts[LATENCY_KINDS] = {
+	[LATENCY_RESIDENCE] = "bytes", [LATENCY_BLOCKED_OUT] = "waits",
+	[LATENCY_BLOCKED_IN] = "waits", [LATENCY_WAKE_OUT] = "wake-ups",
+	[LATENCY_WAKE_IN] = "wake-ups", [LATENCY_WRITE] = "writes",
+	[LATENCY_READ] = "reads",
+};
+
+static const char *const kind_titles[LATENCY_KINDS] = {
+	[LATENCY_RESIDENCE] = "bytes were in the channel for",
+	[LATENCY_BLOCKED_OUT] = "writers were blocked on a full channel for",
+	[LATENCY_BLOCKED_IN] = "readers were blocked on an empty channel for",
+	[LATENCY_WAKE_OUT] = "writers ran after a wake-up within",
+	[LATENCY_WAKE_IN] = "readers ran after a wake-up within",
+	[LATENCY_WRITE] = "sizes of writes",
+	[LATENCY_READ] = "sizes of reads",
+};
+
+static const char *const kind_keys[LATENCY_KINDS] = {
+	[LATENCY_RESIDENCE] = "residence",
+	[LATENCY_BLOCKED_OUT] = "writer_blocked",
+	[LATENCY_BLOCKED_IN] = "reader_blocked",
+	[LATENCY_WAKE_OUT] = "writer_wake", [LATENCY_WAKE_IN] = "reader_wake",
+	[LATENCY_WRITE] = "write_size", [LATENCY_READ] = "read_size",
+};
+
+/**
+ * struct measured - what came of a link, or of all links of a workflow
+ * @link: the link; of several, the first
+ * @links: how many
+ * @bpf: what the BPF programs saw
+ * @waiting_ns: how long those have waited that still do, by direction
+ */
+struct measured {
+	const struct probed *link;
+	unsigned int links;
+	struct latency_link bpf;
+	uint64_t waiting_ns[2];
+};
+
+/**
+ * struct latency - a run of this command
+ * @probes: the links
+ * @skel: the BPF programs
+ * @seconds: how long it is to run, or 0
+ * @json: print JSON
+ * @sum: by workflow
+ * @started: when, CLOCK_MONOTONIC
+ * @ran_ns: for how long
+ * @measured: what came of it
+ * @n: how many
+ * @lost: waits that could not be followed
+ */
+struct latency {
+	struct probes probes;
+	struct latency_bpf *skel;
+	uint32_t seconds;
+	bool json;
+	bool sum;
+	uint64_t started;
+	uint64_t ran_ns;
+	struct measured *measured;
+	size_t n;
+	uint64_t lost;
+};
+
+#ifdef FAASIN_BPF
+static int add_link(void *arg, const struct probed *link, uint32_t slot)
+{
+	struct latency *latency = arg;
+	struct latency_filter filter = {
+		.slot = slot,
+		/* Such parts of a full channel fit into half of a queue. */
+		.grain = link->capacity / (QUEUE_PARTS / 4),
+	};
+
+	return bpf_map__update_elem(latency->skel->maps.links, &link->generation,
+				    sizeof(link->generation), &filter, sizeof(filter), BPF_ANY);
+}
+
+/* Loads and attaches; a negative errno if that cannot be. */
+static int attach(struct latency *latency)
+{
+	struct probes *probes = &latency->probes;
+	struct latency_bpf *skel;
+	/* As many again for links that are made while it runs. */
+	size_t room = 2 * probes->n + 64, i;
+	int ret = 0;
+
+	bpf_quiet();
+	skel = latency_bpf__open();
+	if (!skel)
+		return -errno;
+	latency->skel = skel;
+	if (room > PROBES_MAX)
+		room = PROBES_MAX;
+	probes->room = room;
+	bpf_map__set_max_entries(skel->maps.links, room);
+	bpf_map__set_max_entries(skel->maps.results, room);
+	bpf_map__set_max_entries(skel->maps.queues, room);
+	ret = latency_bpf__load(skel);
+	for (i = 0; !ret && i < probes->n; i++)
+		ret = add_link(latency, &probes->links[i], i);
+	probes->add = add_link;
+	probes->arg = latency;
+	return ret ? ret : latency_bpf__attach(skel);
+}
+
+static void collect_waiters(struct latency *latency)
+{
+	struct bpf_map *map = latency->skel->maps.waiters;
+	uint64_t now = monotonic_ns();
+	struct latency_waiter waiter;
+	uint32_t tid, *last = NULL;
+
+	while (!bpf_map__get_next_key(map, last, &tid, sizeof(tid))) {
+		last = &tid;
+		if (bpf_map__lookup_elem(map, &tid, sizeof(tid), &waiter, sizeof(waiter), 0) ||
+		    waiter.slot >= latency->n || waiter.since >= now)
+			continue;
+		latency->measured[waiter.slot].waiting_ns[waiter.dir & 1] += now - waiter.since;
+	}
+	latency->lost = latency->skel->bss->waiters_lost;
+}
+
+static int collect(struct latency *latency)
+{
+	uint32_t slot;
+	int ret;
+
+	for (slot = 0; slot < latency->n; slot++) {
+		ret = bpf_map__lookup_elem(latency->skel->maps.results, &slot, sizeof(slot),
+					   &latency->measured[slot].bpf,
+					   sizeof(latency->measured[slot].bpf), 0);
+		if (ret)
+			return ret;
+	}
+	collect_waiters(latency);
+	return 0;
+}
+
+static void detach(struct latency *latency)
+{
+	latency_bpf__destroy(latency->skel);
+}
+#else
+static int attach(struct latency *latency)
+{
+	return -ENOSYS;
+}
+
+static int collect(struct latency *latency)
+{
+	return -ENOSYS;
+}
+
+static void detach(struct latency *latency)
+{
+}
+#endif
+
+/* Where there is no BPF: what the module counted since the links were made. */
+static void take_counters(struct latency *latency)
+{
+	size_t i;
+
+	for (i = 0; i < latency->n; i++) {
+		const struct faasctl_stats *stats = &latency->probes.links[i].stats;
+		struct latency_link *bpf = &latency->measured[i].bpf;
+
+		bpf->blocked_ns[FAASIN_DIRECTION_OUT] = stats->writer_blocked_ns;
+		bpf->blocked_ns[FAASIN_DIRECTION_IN] = stats->reader_blocked_ns;
+	}
+}
+
+static const char *slowest(const struct latency *latency, const char *workflow)
+{
+	struct blocking *links = calloc(latency->n + 1, sizeof(*links));
+	const char *stage;
+	size_t i;
+
+	if (!links)
+		return NULL;
+	for (i = 0; i < latency->n; i++) {
+		const struct measured *m = &latency->measured[i];
+
+		links[i].link = m->link;
+		links[i].writers_ns = m->bpf.blocked_ns[FAASIN_DIRECTION_OUT] +
+				      m->waiting_ns[FAASIN_DIRECTION_OUT];
+		links[i].readers_ns = m->bpf.blocked_ns[FAASIN_DIRECTION_IN] +
+				      m->waiting_ns[FAASIN_DIRECTION_IN];
+	}
+	stage = bottleneck(links, latency->n, workflow);
+	free(links);
+	return stage;
+}
+
+/* Whether this is the first link of its workflow. */
+static bool first_of_workflow(const struct latency *latency, size_t i)
+{
+	size_t j;
+
+	for (j = 0; j < i; j++)
+		if (!strcmp(latency->measured[j].link->workflow,
+			    latency->measured[i].link->workflow))
+			return false;
+	return true;
+}
+
+static void add_up(struct measured *to, const struct measured *from)
+{
+	int i;
+
+	for (i = 0; i < LATENCY_KINDS; i++)
+		histogram_add(&to->bpf.kinds[i], &from->bpf.kinds[i]);
+	for (i = 0; i < 2; i++) {
+		to->bpf.blocked_ns[i] += from->bpf.blocked_ns[i];
+		to->waiting_ns[i] += from->waiting_ns[i];
+	}
+	to->bpf.unmatched += from->bpf.unmatched;
+	to->links += from->links;
+}
+
+/* The link in this place; with --sum all of its workflow. */
+static struct measured result(const struct latency *latency, size_t i)
+{
+	struct measured m = latency->measured[i];
+	size_t j;
+
+	for (j = i + 1; latency->sum && j < latency->n; j++)
+		if (!strcmp(latency->measured[j].link->workflow, m.link->workflow))
+			add_up(&m, &latency->measured[j]);
+	return m;
+}
+
+static void print_sums(const struct measured *m)
+{
+	static const char *const who[] = { "reader", "writer" };
+	int dir;
+
+	for (dir = 1; dir >= 0; dir--) {
+		printf("  %ss blocked %s in all", who[dir],
+		       text_time(m->bpf.blocked_ns[dir]).s);
+		if (m->waiting_ns[dir])
+			printf(", and for %s now", text_time(m->waiting_ns[dir]).s);
+		putchar('\n');
+	}
+	if (m->bpf.unmatched)
+		printf("  %llu bytes read whose writing was not seen\n",
+		       (unsigned long long)m->bpf.unmatched);
+}
+
+static void print_measured(const struct measured *m, bool bpf)
+{
+	int i;
+
+	if (m->links > 1)
+		printf("%s: %u links together\n", m->link->workflow, m->links);
+	else
+		printf("%s: %s:%s to %s:%s\n", m->link->workflow, m->link->src_stage,
+		       m->link->src_port, m->link->dst_stage, m->link->dst_port);
+	print_sums(m);
+	for (i = 0; bpf && i < LATENCY_KINDS; i++) {
+		if (!m->bpf.kinds[i].count)
+			continue;
+		printf("\n  %s\n", kind_titles[i]);
+		histogram_print(&m->bpf.kinds[i], kind_units[i], kind_counts[i]);
+	}
+	putchar('\n');
+}
+
+static int print_text(const struct latency *latency, bool bpf)
+{
+	const char *stage;
+	size_t i;
+
+	for (i = 0; i < latency->n; i++) {
+		struct measured m = result(latency, i);
+
+		if (latency->sum && !first_of_workflow(latency, i))
+			continue;
+		print_measured(&m, bpf);
+	}
+	for (i = 0; i < latency->n; i++) {
+		if (!first_of_workflow(latency, i))
+			continue;
+		stage = slowest(latency, latency->measured[i].link->workflow);
+		if (stage)
+			printf("%s: the others wait for stage %s%s%s\n",
+			       latency->measured[i].link->workflow, bold(), stage, plain());
+		else
+			printf("%s: no stage waits for another\n",
+			       latency->measured[i].link->workflow);
+	}
+	if (!latency->n)
+		puts("no links");
+	return finish_output();
+}
+
+static json_t *end_json(const struct measured *m, const char *stage, const char *port)
+{
+	if (m->links > 1)
+		return json_null();
+	return json_pack("{s:s, s:s}", "stage", stage, "port", port);
+}
+
+static json_t *measured_json(const struct measured *m, bool bpf)
+{
+	const struct probed *link = m->link;
+	json_t *json;
+	int i;
+
+	json = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}",
+			 "workflow", link->workflow,
+			 "source", end_json(m, link->src_stage, link->src_port),
+			 "destination", end_json(m, link->dst_stage, link->dst_port),
+			 "writer_blocked_ns", (json_int_t)m->bpf.blocked_ns[FAASIN_DIRECTION_OUT],
+			 "reader_blocked_ns", (json_int_t)m->bpf.blocked_ns[FAASIN_DIRECTION_IN],
+			 "writer_waiting_ns", (json_int_t)m->waiting_ns[FAASIN_DIRECTION_OUT],
+			 "reader_waiting_ns", (json_int_t)m->waiting_ns[FAASIN_DIRECTION_IN],
+			 "unmatched_bytes", (json_int_t)m->bpf.unmatched);
+	for (i = 0; i < LATENCY_KINDS; i++)
+		json_object_set_new(json, kind_keys[i], bpf ?
+				    histogram_json(&m->bpf.kinds[i], kind_units[i]) :
+				    json_null());
+	json_object_set_new(json, "stats", m->links > 1 ? json_null() :
+			    json_stats(&link->stats));
+	return json;
+}
+
+static int print_json(const struct latency *latency, const char *missing)
+{
+	json_t *links = json_array(), *slow = json_object();
+	const char *stage;
+	size_t i;
+
+	for (i = 0; i < latency->n; i++) {
+		struct measured m = result(latency, i);
+		bool first = first_of_workflow(latency, i);
+
+		if (!latency->sum || first)
+			json_array_append_new(links, measured_json(&m, !missing));
+		if (!first)
+			continue;
+		stage = slowest(latency, m.link->workflow);
+		json_object_set_new(slow, m.link->workflow,
+				    stage ? json_string(stage) : json_null());
+	}
+	return json_print(json_pack("{s:I, s:s?, s:o, s:o, s:I, s:b}",
+		"duration_ns", (json_int_t)latency->ran_ns,
+		"missing", missing, "links", links, "bottlenecks", slow,
+		"lost", (json_int_t)latency->lost,
+		"left_out", latency->probes.left_out));
+}
+
+/* Waits until it is over. Links that are made meanwhile are looked at too. */
+static int watch(struct latency *latency)
+{
+	struct faasctl_error err;
+	struct run_time time;
+	int ret = 0;
+
+	run_time_start(&time, latency->seconds);
+	latency->started = monotonic_ns();
+	fprintf(stderr, "faasctl: looking at %zu links%s\n", latency->probes.n,
+		latency->seconds ? "" : "; Ctrl-C ends it");
+	while (!ret && run_time_wait(&time, 1000))
+		ret = probes_refresh(&latency->probes, &err);
+	if (!ret)
+		ret = probes_refresh(&latency->probes, &err);
+	latency->ran_ns = monotonic_ns() - latency->started;
+	/* A workflow that is gone ends it: what was seen of it is shown. */
+	return ret && ret != -ENOENT ? fail(&err) : STATUS_OK;
+}
+
+static int measure(struct latency *latency)
+{
+	const char *missing = NULL;
+	int ret, status = STATUS_OK;
+	size_t i;
+
+	ret = attach(latency);
+	if (ret) {
+		missing = bpf_missing(-ret, false);
+		warning("%s; these are the counters since the links were made", missing);
+	} else {
+		status = watch(latency);
+	}
+	latency->n = latency->probes.n;
+	latency->measured = calloc(latency->n + 1, sizeof(*latency->measured));
+	if (status || !latency->measured)
+		return STATUS_REFUSED;
+	for (i = 0; i < latency->n; i++) {
+		latency->measured[i].link = &latency->probes.links[i];
+		latency->measured[i].links = 1;
+	}
+	if (missing) {
+		take_counters(latency);
+	} else if (collect(latency)) {
+		fputs("faasctl: cannot read what the BPF programs saw\n", stderr);
+		return STATUS_REFUSED;
+	}
+	if (latency->lost)
+		warning("%llu waits were not followed: too many at once",
+			(unsigned long long)latency->lost);
+	if (latency->probes.left_out)
+		warning("only the first %zu links were looked at", latency->n);
+	return latency->json ? print_json(latency, missing) :
+			       print_text(latency, !missing);
+}
+
+static int run(struct args *args)
+{
+	struct latency latency = { 0 };
+	struct faasctl_error err;
+	int id, status;
+
+	while ((id = args_next(args)) != -1) {
+		if (id == 'd')
+			latency.seconds = parse_duration(args);
+		else if (id == 'j')
+			latency.json = true;
+		else if (id == 's')
+			latency.sum = true;
+	}
+	args_rest(args, 0, 1);
+	if (probes_open(&latency.probes, args->argv[0], &err))
+		status = fail_hint(&err, latency.probes.ctl ? ENOENT : 0,
+				   "see: faasctl show");
+	else
+		status = measure(&latency);
+	detach(&latency);
+	free(latency.measured);
+	probes_close(&latency.probes);
+	return status;
+}
+
+const struct command latency_command = {
+	.name = "latency",
+	.run = run,
+	.args = "[OPTION]... [WORKFLOW]",
+	.help = "Show how long bytes, writers and readers wait, as histograms",
+	.example = "faasctl latency --duration 10 wf1",
+	.options = options,
+};

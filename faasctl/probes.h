@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What latency and trace share: the links that BPF programs look at. */
+#ifndef FAASCTL_PROBES_H
+#define FAASCTL_PROBES_H
+
+#include <signal.h>
+#include <time.h>
+
+#include "tool.h"
+
+#define PROBES_MAX	1024
+
+/**
+ * struct probed - a link that is looked at; its index is its slot in BPF maps
+ * @workflow: its workflow
+ * @src_stage: the stage that writes
+ * @src_port: its port
+ * @dst_stage: the stage that reads
+ * @dst_port: its port
+ * @generation: which incarnation of the link; what tracepoints call it by
+ * @capacity: bytes
+ * @stats: its counters, when they were last asked for
+ */
+struct probed {
+	char workflow[FAASIN_NAME_MAX + 1];
+	char src_stage[FAASIN_NAME_MAX + 1];
+	char src_port[FAASIN_NAME_MAX + 1];
+	char dst_stage[FAASIN_NAME_MAX + 1];
+	char dst_port[FAASIN_NAME_MAX + 1];
+	uint64_t generation;
+	uint64_t capacity;
+	struct faasctl_stats stats;
+};
+
+/**
+ * struct probes - the links that are looked at
+ * @ctl: the handle
+ * @workflow: whose, or NULL for all
+ * @links: the links, deleted ones too
+ * @n: how many
+ * @room: how many there can be; PROBES_MAX before the maps are made
+ * @left_out: there were more
+ * @add: tells BPF programs of the link in a slot; NULL before there are any
+ * @arg: for @add
+ */
+struct probes {
+	struct faasctl *ctl;
+	const char *workflow;
+	struct probed *links;
+	size_t n;
+	size_t room;
+	bool left_out;
+	int (*add)(void *arg, const struct probed *link, uint32_t slot);
+	void *arg;
+};
+
+int probes_open(struct probes *probes, const char *workflow,
+		struct faasctl_error *err);
+int probes_refresh(struct probes *probes, struct faasctl_error *err);
+void probes_close(struct probes *probes);
+
+/**
+ * struct run_time - how long a command runs
+ * @end: when it ends, CLOCK_MONOTONIC; 0 for a signal only
+ * @stopping: the signals that end it
+ */
+struct run_time {
+	uint64_t end;
+	sigset_t stopping;
+};
+
+uint64_t monotonic_ns(void);
+void run_time_start(struct run_time *time, uint32_t seconds);
+bool run_time_wait(const struct run_time *time, unsigned int ms);
+uint32_t parse_duration(const struct args *args);
+
+void bpf_quiet(void);
+const char *bpf_missing(int code, bool needs_btf);
+
+/**
+ * struct blocking - what the search for a bottleneck knows of a link
+ * @link: the link
+ * @writers_ns: time that its writers were blocked
+ * @readers_ns: likewise
+ */
+struct blocking {
+	const struct probed *link;
+	uint64_t writers_ns;
+	uint64_t readers_ns;
+};
+
+const char *bottleneck(const struct blocking *links, size_t n,
+		       const char *workflow);
+
+#endif /* FAASCTL_PROBES_H */

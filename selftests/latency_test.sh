@@ -1,0 +1,245 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# faasctl latency: what it measures is what the module counts, it names the stage that
+# the others wait for, and without BPF it says so and shows the counters.
+
+# What check and its like are given is called.
+# shellcheck disable=SC2317
+# shellcheck source-path=SCRIPTDIR
+
+set -uo pipefail
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/tap.sh"
+
+[ "$(id -u)" = 0 ] || skip_all 'needs root'
+[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
+[ -e /sys/fs/cgroup/cgroup.controllers ] || skip_all 'cgroup v2 is not mounted'
+for tool in jq python3 strace; do
+	command -v "$tool" >/dev/null || skip_all "no $tool"
+done
+
+readonly wf=latency-$$ cgroups=/sys/fs/cgroup/faasin
+work=$(mktemp -d)
+watcher=''
+
+cleanup()
+{
+	[ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	rmdir "$cgroups/$wf"/* "$cgroups/$wf" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+# watch OPTION...: starts it, and returns when it looks
+watch()
+{
+	local tries
+	faasctl latency -j "$@" "$wf" >"$work/json" 2>"$work/said" &
+	watcher=$!
+	for tries in {1..300}; do
+		! grep -q '^faasctl: looking at' "$work/said" || return 0
+		kill -0 "$watcher" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$work/said"
+	echo "never looked, $tries times"
+	return 1
+}
+
+# watched: ends it with Ctrl-C
+watched()
+{
+	local status=0
+	kill -INT "$watcher"
+	wait "$watcher" || status=$?
+	watcher=''
+	cat "$work/said"
+	return "$status"
+}
+
+# is FILTER: of what it printed, this is true
+is()
+{
+	jq -e "$1" <"$work/json" >/dev/null || {
+		jq -c 'del(.links[] | .residence, .write_size, .read_size)' <"$work/json"
+		return 1
+	}
+}
+
+# stage NAME CHUNKS DELAY
+stage()
+{
+	timeout 120 faasctl exec "$wf" "$1" -- python3 "$here/delays.py" "$work/flow" "$@"
+}
+
+# flow DELAY-OF-A -OF-B -OF-C: 2.5 MiB from a through b to c
+flow()
+{
+	local pids=() pid status=0
+	rm -rf "$work/flow"
+	mkdir "$work/flow"
+	stage a 40 "$1" &
+	pids+=($!)
+	stage b 0 "$2" &
+	pids+=($!)
+	stage c 0 "$3" >/dev/null &
+	pids+=($!)
+	until [ -e "$work/flow/a" ] && [ -e "$work/flow/b" ] && [ -e "$work/flow/c" ]; do
+		sleep 0.05
+	done
+	: >"$work/flow/go"
+	for pid in "${pids[@]}"; do
+		wait "$pid" || status=$?
+	done
+	return "$status"
+}
+
+# measured DELAYS: on a workflow that is new, so that its counters start from 0
+measured()
+{
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	faasctl link --capacity 256K "$wf" a b c && watch && flow "$@" && watched
+}
+
+faasctl link --capacity 256K "$wf" a b c || skip_all 'no workflow can be made'
+if ! watch || ! watched >/dev/null || ! is '.missing == null'; then
+	case $(jq -r .missing "$work/json") in
+	*'built without'*) skip_all 'built without BPF' ;;
+	esac
+	# On Debian's kernels there is BPF; that is not a reason to skip.
+	[ ! -e /sys/kernel/btf/vmlinux ] || check 'BPF can be had' false
+	skip_all "no BPF here: $(cat "$work/said")"
+fi
+
+for slow in a b c; do
+	delays=(0 0 0)
+	case $slow in a) delays[0]=0.05 ;; b) delays[1]=0.05 ;; c) delays[2]=0.05 ;; esac
+	check "$slow is slow: measured" measured "${delays[@]}"
+	check "$slow is slow: named" is ".bottlenecks[\"$wf\"] == \"$slow\""
+	check "$slow is slow: blocked as long as the module counts" is \
+		'all(.links[]; .writer_blocked_ns == .stats.writer_blocked_ns and .reader_blocked_ns == .stats.reader_blocked_ns)'
+	check "$slow is slow: as often" is \
+		'all(.links[]; .writer_blocked.count == .stats.writer_blocks and .reader_blocked.count == .stats.reader_blocks)'
+	check "$slow is slow: each byte's time is known" is \
+		'all(.links[]; .residence.count == .stats.bytes_out and .unmatched_bytes == 0 and .stats.bytes_out == 40 * 65536)'
+	check "$slow is slow: sizes are those of the calls" is \
+		'all(.links[]; .write_size.sum == .stats.bytes_in and .read_size.sum == .stats.bytes_out and
+			.write_size.count == .stats.writes and .read_size.count == .stats.reads)'
+	check "$slow is slow: buckets add up" is \
+		'all(.links[] | .residence, .writer_blocked, .reader_blocked, .write_size, .read_size, .writer_wake, .reader_wake;
+			([.buckets[].count] | add // 0) == .count)'
+	check "$slow is slow: wake-ups are at most those sent" is \
+		'all(.links[]; .reader_wake.count <= .reader_blocked.count and .writer_wake.count <= .writer_blocked.count) and
+			([.links[] | .reader_wake.count + .writer_wake.count] | add) > 0'
+done
+
+# What was sized is told apart: 8 bytes are in the bucket from 8 to 15.
+sizes()
+{
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	faasctl link "$wf" a b && watch || return
+	timeout 60 faasctl exec "$wf" a -- python3 -c 'import os
+for i in range(3000): os.write(1, b"8 bytes\n")
+os.write(1, b"4" * 4)' && timeout 60 faasctl exec "$wf" b -- cat >/dev/null && watched &&
+		is '.links[0].write_size.buckets == [{"from": 4, "to": 7, "count": 1}, {"from": 8, "to": 15, "count": 3000}] and
+			.links[0].residence.count == 24004 and .links[0].unmatched_bytes == 0'
+}
+check 'sizes are in the right buckets; thousands of waiting writes are all matched' sizes
+
+before()
+{
+	faasctl exec "$wf" a -- echo early && watch || return
+	faasctl exec "$wf" b -- cat >/dev/null
+	watched && is '.links[0].unmatched_bytes == 6 and .links[0].residence.count == 0'
+}
+check 'what was written before is counted as unmatched' before
+
+waiting()
+{
+	local pid
+	watch || return
+	timeout 60 faasctl exec "$wf" b -- cat >/dev/null &
+	pid=$!
+	until [ "$(faasctl show -j "$wf" | jq '.workflows[0].links[0].stats.reader_blocks')" -gt "$(jq '.links[0].stats.reader_blocks' <"$work/last")" ]; do
+		sleep 0.1
+	done
+	watched || return
+	faasctl exec "$wf" a -- true
+	wait "$pid"
+	is '.links[0].reader_waiting_ns > 0 and .links[0].reader_blocked.count == 0'
+}
+cp "$work/json" "$work/last"
+check 'who still waits is told of' waiting
+
+late()
+{
+	watch || return
+	faasctl link "$wf" b late && sleep 2 &&
+		faasctl exec "$wf" b -- echo late && timeout 60 faasctl exec "$wf" late -- cat >/dev/null && watched &&
+		is '[.links[] | select(.destination.stage == "late") | .residence.count] == [5]'
+}
+check 'a link that is made meanwhile is looked at' late
+
+summed()
+{
+	watch --sum || return
+	faasctl exec "$wf" a -- echo one && timeout 60 faasctl exec "$wf" b -- cat >/dev/null &&
+		watched && is '(.links | length) == 1 and .links[0].source == null and .links[0].residence.count == 4'
+}
+check 'links are added up' summed
+
+check 'ends by itself' faasctl latency --duration 1 "$wf"
+# shellcheck disable=SC2016
+says 'text has bars' '^ +[0-9]+ -> [0-9]+ +: [0-9]+ +\|\*+ *\|$' sh -c '
+	faasctl latency --duration 3 '"$wf"' & sleep 1
+	faasctl exec '"$wf"' a -- echo text; faasctl exec '"$wf"' b -- cat >/dev/null; wait'
+
+vanishes()
+{
+	faasctl link "$wf-2" x y && faasctl latency --duration 60 "$wf-2" >"$work/text" 2>&1 &
+	local pid=$!
+	until grep -q 'looking at' "$work/text" 2>/dev/null; do sleep 0.1; done
+	faasctl workflow del "$wf-2" && wait "$pid" && grep "^$wf-2: x:faasout to y:faasin" "$work/text"
+	local status=$?
+	rmdir "$cgroups/$wf-2"/* "$cgroups/$wf-2" 2>/dev/null
+	return "$status"
+}
+check 'a workflow that is deleted meanwhile ends it' vanishes
+
+# ------------------------------------------------------------------------ without BPF
+
+without()
+{
+	timeout 60 strace -f -qq -o "$work/strace" -e trace=bpf -e "inject=bpf:error=$1" "${@:2}"
+}
+says 'without permission, it says what is missing' 'warning: not permitted to use BPF: CAP_BPF' \
+	without EPERM faasctl latency "$wf"
+says 'in a kernel without BPF, too' 'warning: this kernel has no BPF' without ENOSYS faasctl latency "$wf"
+says 'and shows what the module counted' '^  readers blocked [1-9][0-9.]* [a-z]+ in all$' \
+	without EPERM faasctl latency "$wf"
+no_bpf_json()
+{
+	without EPERM faasctl latency -j "$wf" >"$work/json" 2>/dev/null &&
+		is '(.missing | startswith("not permitted")) and
+			all(.links[]; .residence == null and .reader_blocked_ns == .stats.reader_blocked_ns)'
+}
+check 'in JSON, too' no_bpf_json
+
+refused()
+{
+	local want=$1 pattern=$2 got=0 said
+	shift 2
+	said=$(timeout 30 faasctl latency "$@" 2>&1) || got=$?
+	echo "status $got: $said"
+	[ "$got" = "$want" ] && [ "$(wc -l <<<"$said")" = 1 ] && grep -Eq -- "$pattern" <<<"$said"
+}
+check 'an unknown workflow' refused 2 'no such workflow.*see: faasctl show' no-such-workflow
+check 'no name' refused 2 'a/b' a/b
+check 'no duration' refused 1 'shows nothing' --duration 0
+check 'a duration that is none' refused 1 '"soon" is not a number' --duration soon
+check 'two workflows' refused 1 'unexpected argument' "$wf" "$wf"
+
+finish
