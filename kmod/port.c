@@ -210,6 +210,30 @@ static long port_abort(struct faasin_handle *h, const struct faasin_abort __user
 	return 0;
 }
 
+static long port_set_context(struct faasin_handle *h, const struct faasin_context __user *arg)
+{
+	struct faasin_context c;
+
+	if (h->direction != FAASIN_DIRECTION_OUT)
+		return -EBADF;
+	if (copy_from_user(&c, arg, sizeof(c)))
+		return -EFAULT;
+	if (c.reserved || !c.length || c.length > FAASIN_CONTEXT_MAX)
+		return -EINVAL;
+	memset(c.data + c.length, 0, sizeof(c.data) - c.length);
+	return faasin_stream_set_context(h, &c);
+}
+
+static long port_get_context(struct faasin_handle *h, struct faasin_context __user *arg)
+{
+	struct faasin_context c;
+	int err = faasin_stream_get_context(h, &c);
+
+	if (err)
+		return err;
+	return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : 0;
+}
+
 static long port_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct faasin_handle *h = file->private_data;
@@ -230,6 +254,10 @@ static long port_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FAASIN_IOC_INFO:
 		faasin_stream_info(h, &info);
 		return copy_to_user(p, &info, sizeof(info)) ? -EFAULT : 0;
+	case FAASIN_IOC_SET_CONTEXT:
+		return port_set_context(h, p);
+	case FAASIN_IOC_GET_CONTEXT:
+		return port_get_context(h, p);
 	default:
 		return -ENOTTY;
 	}

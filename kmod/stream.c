@@ -659,6 +659,55 @@ u64 faasin_stream_unread(struct faasin_handle *h)
 }
 
 /**
+ * faasin_stream_set_context() - FAASIN_IOC_SET_CONTEXT
+ * @h: an output's open file
+ * @c: the context, zero behind its length
+ *
+ * Return: 0, -EEXIST if the stream has one, or -EPIPE if it is over.
+ */
+int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_context *c)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s = h->stream;
+	int err = 0;
+
+	spin_lock(&ch->lock);
+	if (s->state != FAASIN_STREAM_LIVE)
+		err = -EPIPE;
+	else if (s->context.length)
+		err = -EEXIST;
+	else
+		s->context = *c;
+	spin_unlock(&ch->lock);
+	if (!err)
+		trace_faasin_stream_context(ch->generation, s->number, (const char *)c->data);
+	return err;
+}
+
+/**
+ * faasin_stream_get_context() - FAASIN_IOC_GET_CONTEXT
+ * @h: open file
+ * @c: to be filled
+ *
+ * Return: 0, or -ENODATA if no context was set or no stream has begun.
+ */
+int faasin_stream_get_context(struct faasin_handle *h, struct faasin_context *c)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_stream *s;
+	int err = -ENODATA;
+
+	spin_lock(&ch->lock);
+	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
+	if (s && s->context.length) {
+		*c = s->context;
+		err = 0;
+	}
+	spin_unlock(&ch->lock);
+	return err;
+}
+
+/**
  * faasin_stream_info() - FAASIN_IOC_INFO
  * @h: open file
  * @info: to be filled

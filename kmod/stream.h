@@ -89,6 +89,7 @@ struct faasin_writer {
  *	that does not matter unless it was the last holder
  * @cause: of an abort or early close
  * @code: of the cause
+ * @context: FAASIN_IOC_SET_CONTEXT; set once
  */
 struct faasin_stream {
 	refcount_t ref;
@@ -104,6 +105,7 @@ struct faasin_stream {
 	struct faasin_cause_info leaver;
 	u32 cause;
 	u32 code;
+	struct faasin_context context;
 };
 
 /**
@@ -179,6 +181,8 @@ void faasin_streams_free(struct faasin_channel *ch);
 
 __poll_t faasin_stream_poll(struct faasin_handle *h);
 u64 faasin_stream_unread(struct faasin_handle *h);
+int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_context *c);
+int faasin_stream_get_context(struct faasin_handle *h, struct faasin_context *c);
 void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info);
 
 #endif /* _FAASIN_STREAM_H */

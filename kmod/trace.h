@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints. Arguments are scalars: kernels before 6.2 give modules no BTF of
- * their own, so that BPF programs could not follow a pointer.
+ * Tracepoints. Arguments are scalars but where it is said: kernels before 6.2
+ * give modules no BTF of their own, so that BPF programs could not follow a pointer.
  *
  * "link" is the link's generation, "stream" its number in the channel, "dir"
  * the direction of the port: 0 input, 1 output. "pos" is a position in the
@@ -21,6 +21,8 @@
 #define _FAASIN_TRACE_H
 
 #include <linux/tracepoint.h>
+
+#include "uapi/faasin.h"
 
 DECLARE_EVENT_CLASS(faasin_port,
 	TP_PROTO(u64 link, int dir, u64 stream),
@@ -90,6 +92,27 @@ DEFINE_EVENT(faasin_transfer, faasin_stream_begin,
 DEFINE_EVENT(faasin_transfer, faasin_stream_end,
 	TP_PROTO(u64 link, u64 stream, u64 bytes),
 	TP_ARGS(link, stream, bytes)
+);
+
+/*
+ * FAASIN_IOC_SET_CONTEXT of a stream; "context" is a string of at most
+ * FAASIN_CONTEXT_MAX characters, the only argument that is not a scalar.
+ */
+TRACE_EVENT(faasin_stream_context,
+	TP_PROTO(u64 link, u64 stream, const char *context),
+	TP_ARGS(link, stream, context),
+	TP_STRUCT__entry(
+		__field(u64, link)
+		__field(u64, stream)
+		__array(char, context, FAASIN_CONTEXT_MAX + 1)
+	),
+	TP_fast_assign(
+		__entry->link = link;
+		__entry->stream = stream;
+		strscpy(__entry->context, context, sizeof(__entry->context));
+	),
+	TP_printk("link=%llu stream=%llu context=%s", __entry->link, __entry->stream,
+		  __entry->context)
 );
 
 DECLARE_EVENT_CLASS(faasin_part,

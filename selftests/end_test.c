@@ -475,6 +475,100 @@ TEST_F(bad_abort, is_refused_and_changes_nothing)
 	EXPECT_EQ(0, flow_stats(&self->flow).streams_aborted);
 }
 
+/* ------------------------------------------------------------------ context */
+
+static long set_context(int fd, const char *text)
+{
+	struct faasin_context c = { .length = strlen(text) };
+
+	memcpy(c.data, text, c.length < sizeof(c.data) ? c.length : sizeof(c.data));
+	return sys(ioctl(fd, FAASIN_IOC_SET_CONTEXT, &c));
+}
+
+/* What GET_CONTEXT says, or the errno's name. */
+static const char *context(int fd)
+{
+	static struct faasin_context c;
+	size_t i;
+
+	memset(&c, 0xff, sizeof(c));
+	if (ioctl(fd, FAASIN_IOC_GET_CONTEXT, &c))
+		return strerrorname_np(errno);
+	if (c.reserved || c.length > FAASIN_CONTEXT_MAX)
+		return "malformed";
+	for (i = c.length; i < sizeof(c.data); i++)
+		if (c.data[i])
+			return "not zero behind it";
+	return (const char *)c.data;
+}
+
+TEST_F(ended, context_reaches_the_reader_of_its_stream_only)
+{
+	const char *longest = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+	struct flow *f = &self->flow;
+
+	EXPECT_STREQ("ENODATA", context(self->w));
+	EXPECT_STREQ("ENODATA", context(self->r));
+	EXPECT_EQ(0, set_context(self->w, longest));
+	EXPECT_STREQ(longest, context(self->w));
+	EXPECT_STREQ(longest, context(self->r));
+	EXPECT_EQ(-EEXIST, set_context(self->w, "another"));
+	EXPECT_STREQ(longest, context(self->r));
+	EXPECT_WRITE(self->w, "x");
+	EXPECT_READ(self->r, "x");
+	close(self->w);
+	EXPECT_OVER(self->r, 0);
+	EXPECT_STREQ(longest, context(self->r));
+	close(self->r);
+
+	self->r = flow_reader(f, 0);
+	EXPECT_STREQ("ENODATA", context(self->r));
+	self->w = flow_writer(f, 0);
+	EXPECT_STREQ("ENODATA", context(self->r));
+	EXPECT_EQ(0, set_context(self->w, "2"));
+	EXPECT_STREQ("2", context(self->r));
+}
+
+TEST_F(ended, context_waits_in_the_queue_with_its_stream)
+{
+	struct flow *f = &self->flow;
+
+	EXPECT_EQ(0, set_context(self->w, "first"));
+	close(self->w);
+	self->w = flow_writer(f, 0);
+	EXPECT_EQ(0, set_context(self->w, "second"));
+	EXPECT_STREQ("first", context(self->r));
+	EXPECT_OVER(self->r, 0);
+	close(self->r);
+	self->r = flow_reader(f, 0);
+	EXPECT_STREQ("second", context(self->r));
+}
+
+TEST_F(ended, context_that_is_refused_changes_nothing)
+{
+	struct faasin_context c = { .length = FAASIN_CONTEXT_MAX + 1 };
+
+	EXPECT_EQ(-EINVAL, sys(ioctl(self->w, FAASIN_IOC_SET_CONTEXT, &c)));
+	EXPECT_EQ(-EINVAL, set_context(self->w, ""));
+	c.length = 1;
+	c.reserved = 1;
+	EXPECT_EQ(-EINVAL, sys(ioctl(self->w, FAASIN_IOC_SET_CONTEXT, &c)));
+	EXPECT_EQ(-EFAULT, sys(ioctl(self->w, FAASIN_IOC_SET_CONTEXT, NULL)));
+	EXPECT_EQ(-EBADF, set_context(self->r, "x"));
+	EXPECT_STREQ("ENODATA", context(self->w));
+	EXPECT_EQ(0, set_context(self->w, "x"));
+	EXPECT_EQ(-EFAULT, sys(ioctl(self->r, FAASIN_IOC_GET_CONTEXT, NULL)));
+}
+
+TEST_F(ended, context_of_a_stream_that_is_over_stays)
+{
+	struct faasin_abort abort_it = { .cause = FAASIN_CAUSE_REQUEST };
+
+	EXPECT_EQ(0, sys(ioctl(self->w, FAASIN_IOC_ABORT, &abort_it)));
+	EXPECT_EQ(-EPIPE, set_context(self->w, "late"));
+	EXPECT_STREQ("ENODATA", context(self->w));
+}
+
 /* --------------------------------------------------------------------- INFO */
 
 TEST_F(ended, info_of_a_live_stream)

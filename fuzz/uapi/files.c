@@ -211,7 +211,7 @@ long call_ioctl(struct thread *t, const struct call *c)
 {
 	static const unsigned long numbers[] = {
 		FAASIN_IOC_END, FAASIN_IOC_ABORT, FAASIN_IOC_INFO, FIONREAD, FIONBIO, FIOASYNC,
-		TCGETS, FIOCLEX,
+		TCGETS, FIOCLEX, FAASIN_IOC_SET_CONTEXT, FAASIN_IOC_GET_CONTEXT,
 	};
 	unsigned long number = c->arg[1] < ARRAY_SIZE(numbers) ? numbers[c->arg[1]] :
 		_IO(FAASIN_IOC_MAGIC, c->arg[3]);

@@ -204,6 +204,42 @@ struct faasin_port_info {
  */
 #define FAASIN_IOC_INFO		_IOR(FAASIN_IOC_MAGIC, 3, struct faasin_port_info)
 
+#define FAASIN_CONTEXT_MAX	55		/* bytes; that of W3C traceparent */
+
+/**
+ * struct faasin_context - argument of FAASIN_IOC_SET_CONTEXT and _GET_CONTEXT
+ * @length: bytes of @data that count, 1 to FAASIN_CONTEXT_MAX
+ * @reserved: must be zero
+ * @data: the context; get: zero behind @length
+ */
+struct faasin_context {
+	__u32 length;
+	__u32 reserved;
+	__u8 data[56];
+};
+
+/**
+ * FAASIN_IOC_SET_CONTEXT - tells the stream's readers what it belongs to
+ *
+ * Of an output port. The module does not look at it: it is between writers and
+ * readers, which trust each other no more for it. The first one counts.
+ *
+ * Errors: EFAULT, EINVAL (length or reserved), EEXIST (the stream has one), EPIPE
+ * (the stream is over), ENOTTY (not a port), EBADF (an input port).
+ */
+#define FAASIN_IOC_SET_CONTEXT	_IOW(FAASIN_IOC_MAGIC, 4, struct faasin_context)
+
+/**
+ * FAASIN_IOC_GET_CONTEXT - what the descriptor's stream belongs to
+ *
+ * Of either port. As reading and polling do, it binds an input's session to the
+ * stream that it is to read.
+ *
+ * Errors: EFAULT, ENODATA (no context was set, or input: no stream has begun),
+ * ENOTTY (not a port).
+ */
+#define FAASIN_IOC_GET_CONTEXT	_IOR(FAASIN_IOC_MAGIC, 5, struct faasin_context)
+
 /* ----------------------------------------------------------------- netlink */
 
 #define FAASIN_GENL_NAME	"faasin"
