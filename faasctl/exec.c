@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* faasctl exec */
 #include "process.h"
+#include "traceparent.h"
 
 static const struct option_row options[] = {
+	{ 't', "traceparent", NULL, "wait for the input's stream and take over its traceparent" },
 	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both" },
 	{ 0 },
 };
@@ -53,7 +55,8 @@ static int open_ports(struct process *process, struct faasctl *ctl,
 	return ret && ret != -ENOENT ? wrapper_fail(&err) : 0;
 }
 
-static int exec_stage(struct process *process, const struct waits *waits)
+static int exec_stage(struct process *process, const struct waits *waits,
+		      bool take_traceparent)
 {
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
@@ -68,6 +71,8 @@ static int exec_stage(struct process *process, const struct waits *waits)
 		status = open_ports(process, ctl, waits);
 	if (status)
 		return status;
+	if (take_traceparent && process->in >= 0)
+		traceparent_take(process->in);
 	/* Not before: an open that waits must be possible to interrupt. */
 	processes_hold_signals();
 	status = processes_start(process, 1);
@@ -81,11 +86,14 @@ static int run(struct args *args)
 {
 	struct process process = PROCESS_INIT;
 	struct waits waits = { 0 };
+	bool traceparent = false;
 	int id, status;
 
 	while ((id = args_next(args)) != -1)
 		if (id == 'w')
 			waits = parse_waits(args);
+		else if (id == 't')
+			traceparent = true;
 	args_rest(args, 2, -1);
 	process.workflow = args->argv[0];
 	process.stage = args->argv[1];
@@ -94,7 +102,7 @@ static int run(struct args *args)
 		process.argv++;
 	if (!process.argv[0])
 		usage_error(args->command, "the command to run is missing");
-	status = exec_stage(&process, &waits);
+	status = exec_stage(&process, &waits, traceparent);
 	process_close(&process);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "process.h"
+#include "traceparent.h"
 
 /* What it takes to give a child back what the wrapper changed for itself. */
 static sigset_t held, old_mask;
@@ -402,9 +403,14 @@ int processes_start(struct process *processes, size_t n)
 		.all = processes, .n = n,
 		.gate = { -1, -1 }, .errors = { -1, -1 },
 	};
-	int status = start_all(&start);
 	size_t i;
+	int status;
 
+	/* Before a consumer can find anything to read. */
+	for (i = 0; i < n; i++)
+		if (processes[i].out >= 0)
+			traceparent_give(processes[i].out);
+	status = start_all(&start);
 	close_pipe(start.gate);
 	close_pipe(start.errors);
 	if (!status) {

@@ -332,6 +332,36 @@ elsewhere()
 }
 says 'a stage'\''s own cgroup is used' "^0::/faasin/$wf/x\$" elsewhere
 
+# ------------------------------------------------------------------------ traceparent
+
+readonly parent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+
+# hears VALUE-OF-PRODUCER OPTION...: what the consumer has, or "none"
+hears()
+{
+	local value=$1
+	shift
+	TRACEPARENT=$value as a echo x
+	env -u TRACEPARENT timeout 30 faasctl exec "$@" "$wf" b -- sh -c 'cat >/dev/null; printenv TRACEPARENT || echo none'
+}
+says 'a traceparent goes with the stream' "^$parent\$" hears "$parent" --traceparent
+says 'but only to who asks' '^none$' hears "$parent"
+says 'what is malformed does not' '^none$' hears "${parent^^}" -t
+says 'nor does one of zeroes' '^none$' hears 00-00000000000000000000000000000000-b7ad6b7169203331-01 -t
+waits_for_it()
+{
+	env -u TRACEPARENT timeout 30 faasctl exec -t "$wf" b -- sh -c 'cat >/dev/null; printenv TRACEPARENT' &
+	soon opened b faasin && TRACEPARENT=$parent as a echo x && wait $!
+}
+says 'a consumer that is early waits for it' "^$parent\$" waits_for_it
+through()
+{
+	faasctl link "$wf" p q r && TRACEPARENT=$parent as p echo x || return
+	env -u TRACEPARENT timeout 30 faasctl exec -t "$wf" q -- cat &&
+		env -u TRACEPARENT timeout 30 faasctl exec -t "$wf" r -- sh -c 'cat >/dev/null; printenv TRACEPARENT'
+}
+says 'and from stage to stage' "^$parent\$" through
+
 # ---------------------------------------------------------------------------- waiting
 
 waits()
