@@ -19,6 +19,7 @@ static const struct command *const commands[] = {
 	&monitor_command,
 	&status_command,
 	&top_command,
+	&trace_command,
 	&usage_command,
 	&version_command,
 	&help_command,

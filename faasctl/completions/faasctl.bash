@@ -24,6 +24,7 @@ declare -gA _faasctl_options=(
 	[metrics]='-f --format -l --listen -t --textfile'
 	[monitor]='-j --json -n --count'
 	[latency]='-d --duration -j --json -s --sum'
+	[trace]='-o --output -O --otlp -d --duration -n --count'
 	[status]='-j --json'
 	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
 	[usage]='-j --json'
@@ -47,7 +48,7 @@ _faasctl_takes_value()
 		top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
 		metrics:-[flt] | *:--listen | *:--textfile | \
-		latency:-d | *:--duration) return 0 ;;
+		latency:-d | trace:-[dnoO] | *:--duration | *:--otlp) return 0 ;;
 	esac
 	return 1
 }
@@ -58,7 +59,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor status top usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor status top trace usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -102,7 +103,7 @@ _faasctl()
 			[ "$command" != graph ] || words='text dot mermaid svg'
 			[ "$command" != metrics ] || words='openmetrics prometheus'
 			;;
-		-o | --output)
+		-o | --output | -O | --otlp)
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
@@ -116,7 +117,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump graph latency metrics monitor status top usage version help'
+		words='link unlink workflow stage exec run show dump graph latency metrics monitor status top trace usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in

@@ -16,7 +16,7 @@ function __faasctl_arguments
             continue
         else if test "$word" = -s; and contains -- latency $words
             continue
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -84,6 +84,7 @@ complete -c faasctl -n $none -a graph -d 'Draw workflows: who sends to whom, how
 complete -c faasctl -n $none -a metrics -d 'Print metrics for Prometheus, or serve them'
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a latency -d 'Show how long bytes, writers and readers wait, as histograms'
+complete -c faasctl -n $none -a trace -d 'Record what the stages of a workflow do when, for Perfetto'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
 complete -c faasctl -n $none -a top -d 'Show what moves through each link, live, and which stage is slow'
 complete -c faasctl -n $none -a usage -d 'Tell what each stage used: CPU, bytes, memory over time'
@@ -91,7 +92,7 @@ complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink exec run show dump top graph usage latency
+for command in link unlink exec run show dump top graph usage latency trace
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -140,6 +141,10 @@ complete -c faasctl -n '__faasctl_using monitor' -s n -l count -x -d 'Exit after
 complete -c faasctl -n '__faasctl_using latency' -s d -l duration -x -d 'End after so long, in seconds'
 complete -c faasctl -n '__faasctl_using latency' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using latency' -s s -l sum -d 'Add up the links of each workflow'
+complete -c faasctl -n '__faasctl_using trace' -s o -l output -x -a '(__fish_complete_path (commandline -ct))' -d 'Where to write the trace'
+complete -c faasctl -n '__faasctl_using trace' -s O -l otlp -x -a '(__fish_complete_path (commandline -ct))' -d 'Where to write the streams as spans'
+complete -c faasctl -n '__faasctl_using trace' -s d -l duration -x -d 'End after so long, in seconds'
+complete -c faasctl -n '__faasctl_using trace' -s n -l count -x -d 'End after so many marks'
 complete -c faasctl -n '__faasctl_using status' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using top' -s f -l filter -x -d 'Only links with this in the name of workflow or stage'
 complete -c faasctl -n '__faasctl_using top' -s i -l interval -x -a '0.5 1 2 5 10' -d 'Seconds between two readings'

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens on links, as a stream of events. Hand-offs are sampled here, so that
+ * a fast pipeline costs no more events than a slow one.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "trace.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A raw tracepoint's arguments. */
+#define ARG(n)	(ctx->args[n])
+
+enum { DIRECTION_IN, DIRECTION_OUT };
+
+/* All that is used of it; where it lies is found out when this is loaded. */
+struct task_struct {
+	__u64 start_time;
+} __attribute__((preserve_access_index));
+
+/**
+ * struct handoffs - published bytes whose consuming is waited for, of one link
+ * @begun: hand-offs ever begun; the producer's
+ * @done: hand-offs ever done; the consumer's
+ * @last: when one was last begun
+ * @ends: positions behind their last bytes, by number, modulo their number
+ *
+ * The module tells of publishing and of consuming under one lock each: one
+ * producer, one consumer.
+ */
+struct handoffs {
+	__u64 begun;
+	__u64 done;
+	__u64 last;
+	__u64 ends[HANDOFFS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, __u32);
+	__uint(max_entries, 1);		/* set before loading */
+} links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct handoffs);
+	__uint(max_entries, 1);		/* likewise */
+} flows SEC(".maps");
+
+/* Tasks that were told of. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, 8192);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} events SEC(".maps");
+
+/* Events that found no room in @events. */
+__u64 lost;
+
+/* The user's side looks at it often enough by itself. */
+static __always_inline void submit(void *event)
+{
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void fill(struct trace_event *event, enum trace_type type, __u32 slot,
+				 __u32 dir, __u64 v)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	event->time = bpf_ktime_get_ns();
+	event->v = v;
+	event->stream = 0;
+	event->type = type;
+	event->slot = slot;
+	event->dir = dir;
+	event->tid = id;
+	event->pid = id >> 32;
+	event->cause = 0;
+	event->code = 0;
+	event->culprit = 0;
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+}
+
+static __always_inline struct trace_event *event_new(enum trace_type type, __u32 slot,
+						     __u32 dir, __u64 v)
+{
+	struct trace_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (event)
+		fill(event, type, slot, dir, v);
+	else
+		__sync_fetch_and_add(&lost, 1);
+	return event;
+}
+
+static __always_inline void tell(enum trace_type type, __u32 slot, __u32 dir, __u64 v)
+{
+	struct trace_event *event = event_new(type, slot, dir, v);
+
+	if (event)
+		submit(event);
+}
+
+static __always_inline void seen(__u32 slot, __u32 dir)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), one = 1;
+	struct task_struct *task;
+
+	if (bpf_map_lookup_elem(&tasks, &tid))
+		return;
+	bpf_map_update_elem(&tasks, &tid, &one, BPF_ANY);
+	task = (struct task_struct *)bpf_get_current_task();
+	tell(TRACE_SEEN, slot, dir, BPF_CORE_READ(task, start_time));
+}
+
+/* faasin_publish(link, stream, pos, bytes) */
+SEC("raw_tp/faasin_publish")
+int published(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0), now;
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct handoffs *flow;
+
+	if (!slot)
+		return 0;
+	flow = bpf_map_lookup_elem(&flows, slot);
+	if (!flow)
+		return 0;
+	seen(*slot, DIRECTION_OUT);
+	now = bpf_ktime_get_ns();
+	if (flow->begun - flow->done >= HANDOFFS || now - flow->last < HANDOFF_GAP_NS)
+		return 0;
+	flow->last = now;
+	flow->ends[flow->begun % HANDOFFS] = ARG(2);
+	flow->begun++;
+	tell(TRACE_HAND, *slot, DIRECTION_OUT, ARG(2));
+	return 0;
+}
+
+/* faasin_consume(link, stream, pos, bytes) */
+SEC("raw_tp/faasin_consume")
+int consumed(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0), end;
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct handoffs *flow;
+	int i;
+
+	if (!slot)
+		return 0;
+	flow = bpf_map_lookup_elem(&flows, slot);
+	if (!flow)
+		return 0;
+	seen(*slot, DIRECTION_IN);
+	for (i = 0; i < HANDOFFS && flow->done != flow->begun; i++) {
+		end = flow->ends[flow->done % HANDOFFS];
+		if (end > ARG(2))
+			break;
+		flow->done++;
+		/* What was dropped unread is passed over. */
+		if (end > ARG(2) - ARG(3))
+			tell(TRACE_TAKE, *slot, DIRECTION_IN, end);
+	}
+	return 0;
+}
+
+/* faasin_block(link, dir) */
+SEC("raw_tp/faasin_block")
+int blocked(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0);
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+
+	if (!slot)
+		return 0;
+	seen(*slot, ARG(1));
+	tell(TRACE_BLOCK, *slot, ARG(1), 0);
+	return 0;
+}
+
+/* faasin_unblock(link, dir, ns) */
+SEC("raw_tp/faasin_unblock")
+int unblocked(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0);
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+
+	if (!slot)
+		return 0;
+	seen(*slot, ARG(1));
+	tell(TRACE_UNBLOCK, *slot, ARG(1), ARG(2));
+	return 0;
+}
+
+static __always_inline int stream(__u64 link, __u64 number, __u64 bytes, enum trace_type type)
+{
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct trace_event *event;
+
+	if (!slot)
+		return 0;
+	event = event_new(type, *slot, DIRECTION_OUT, bytes);
+	if (!event)
+		return 0;
+	event->stream = number;
+	submit(event);
+	return 0;
+}
+
+/* faasin_stream_begin(link, stream, bytes) */
+SEC("raw_tp/faasin_stream_begin")
+int began(struct bpf_raw_tracepoint_args *ctx)
+{
+	return stream(ARG(0), ARG(1), 0, TRACE_BEGIN);
+}
+
+/* faasin_stream_end(link, stream, bytes) */
+SEC("raw_tp/faasin_stream_end")
+int ended(struct bpf_raw_tracepoint_args *ctx)
+{
+	return stream(ARG(0), ARG(1), ARG(2), TRACE_END);
+}
+
+/* faasin_stream_abort(link, stream, bytes, cause, code, pid) */
+SEC("raw_tp/faasin_stream_abort")
+int aborted(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0);
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct trace_event *event;
+
+	if (!slot)
+		return 0;
+	event = event_new(TRACE_ABORT, *slot, DIRECTION_OUT, ARG(2));
+	if (!event)
+		return 0;
+	event->stream = ARG(1);
+	event->cause = ARG(3);
+	event->code = ARG(4);
+	event->culprit = ARG(5);
+	submit(event);
+	return 0;
+}
+
+/* faasin_stream_context(link, stream, context) */
+SEC("raw_tp/faasin_stream_context")
+int context_set(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 link = ARG(0);
+	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct trace_context *context;
+
+	if (!slot)
+		return 0;
+	context = bpf_ringbuf_reserve(&events, sizeof(*context), 0);
+	if (!context) {
+		__sync_fetch_and_add(&lost, 1);
+		return 0;
+	}
+	fill(&context->event, TRACE_CONTEXT, *slot, DIRECTION_OUT, 0);
+	context->event.stream = ARG(1);
+	context->context[0] = '\0';
+	bpf_probe_read_kernel_str(context->context, sizeof(context->context), (void *)ARG(2));
+	submit(context);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int gone(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (!bpf_map_delete_elem(&tasks, &tid))
+		tell(TRACE_GONE, 0, 0, 0);
+	return 0;
+}
