@@ -5,8 +5,8 @@
  */
 #include <time.h>
 
+#include "harness.h"
 #include "world.h"
-#include "kselftest_harness.h"
 
 #define PEERS_MAX	8	/* inputs that an output remembers */
 
