@@ -207,6 +207,8 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		ch->producing = s;
 		h->stream = s;
 		ch->opens[FAASIN_DIRECTION_OUT]++;
+		/* Here, so that nothing is told of the stream before. */
+		trace_faasin_stream_begin(ch->generation, s->number, 0);
 		ret = 1;
 	}
 	spin_unlock(&ch->lock);
@@ -247,7 +249,6 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 		return ret;
 	}
 	faasin_channel_wake_readers(ch);
-	trace_faasin_stream_begin(ch->generation, fresh->number, 0);
 	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
 	return 0;
 }

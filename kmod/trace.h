@@ -82,7 +82,10 @@ DEFINE_EVENT(faasin_transfer, faasin_read,
 	TP_ARGS(link, stream, bytes)
 );
 
-/* A stream began; "bytes" is 0. */
+/*
+ * A stream began; "bytes" is 0. Before all that is told of the stream. Under the
+ * channel's spin lock.
+ */
 DEFINE_EVENT(faasin_transfer, faasin_stream_begin,
 	TP_PROTO(u64 link, u64 stream, u64 bytes),
 	TP_ARGS(link, stream, bytes)

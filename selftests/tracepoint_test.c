@@ -9,7 +9,7 @@
 FIXTURE(trace) {
 	struct flow flow;
 	char dir[80];
-	char text[1 << 16];
+	char text[1 << 18];
 };
 
 static int put(const char *dir, const char *file, const char *text)
@@ -72,6 +72,7 @@ do {										\
 
 TEST_F(trace, tells_of_a_links_life)
 {
+	struct faasin_context context = { .length = strlen("of a"), .data = "of a" };
 	struct faasin_abort request = { .cause = FAASIN_CAUSE_REQUEST };
 	int w = flow_writer(&self->flow, 0), r = flow_reader(&self->flow, 0);
 	unsigned long long link = port_info(w).link_generation;
@@ -80,6 +81,7 @@ TEST_F(trace, tells_of_a_links_life)
 
 	EXPECT_TRACED("faasin_link: link=%llu ", link);
 	EXPECT_TRACED(" capacity=%d\n", FAASIN_CAPACITY_MIN);
+	EXPECT_TRACED("faasin_stream_begin: link=%llu stream=1 bytes=0\n", link);
 	EXPECT_TRACED("faasin_open: link=%llu dir=1 stream=1\n", link);
 	EXPECT_TRACED("faasin_open: link=%llu dir=0 stream=0\n", link);
 
@@ -92,6 +94,11 @@ TEST_F(trace, tells_of_a_links_life)
 	EXPECT_EQ(FAASIN_CAPACITY_MIN, write(w, page, sizeof(page)));
 	EXPECT_EQ(0, child_end(reader));
 	EXPECT_TRACED("faasin_wake: link=%llu dir=0\n", link);
+	EXPECT_TRACED("faasin_unblock: link=%llu dir=0 ns=", link);
+	EXPECT_TRACED("faasin_publish: link=%llu stream=1 pos=%d bytes=%d\n", link,
+		      FAASIN_CAPACITY_MIN, FAASIN_CAPACITY_MIN);
+	EXPECT_TRACED("faasin_consume: link=%llu stream=1 pos=%d bytes=%d\n", link,
+		      FAASIN_CAPACITY_MIN, FAASIN_CAPACITY_MIN);
 	EXPECT_TRACED("faasin_write: link=%llu stream=1 bytes=%d\n", link, FAASIN_CAPACITY_MIN);
 	EXPECT_TRACED("faasin_read: link=%llu stream=1 bytes=%d\n", link, FAASIN_CAPACITY_MIN);
 	writer = child();
@@ -104,7 +111,10 @@ TEST_F(trace, tells_of_a_links_life)
 					   read_full(r, page, sizeof(page)));
 	EXPECT_EQ(0, child_end(writer));
 	EXPECT_TRACED("faasin_wake: link=%llu dir=1\n", link);
+	EXPECT_TRACED("faasin_unblock: link=%llu dir=1 ns=", link);
 
+	EXPECT_EQ(0, ioctl(w, FAASIN_IOC_SET_CONTEXT, &context));
+	EXPECT_TRACED("faasin_stream_context: link=%llu stream=1 context=of a\n", link);
 	EXPECT_EQ(0, ioctl(w, FAASIN_IOC_END));
 	EXPECT_TRACED("faasin_stream_end: link=%llu stream=1 bytes=%d\n", link,
 		      3 * FAASIN_CAPACITY_MIN);
@@ -118,6 +128,66 @@ TEST_F(trace, tells_of_a_links_life)
 	EXPECT_TRACED("faasin_unlink: link=%llu ", link);
 	close(w);
 	close(r);
+}
+
+#define STREAMS	400
+
+/* Closes each stream as soon as there is one. */
+static void close_early(struct flow *flow)
+{
+	int i, r;
+
+	for (i = 0; i < STREAMS; i++) {
+		r = flow_reader(flow, O_NONBLOCK);
+		while (ioctl(r, FAASIN_IOC_END) && errno == ENODATA)
+			;
+		close(r);
+	}
+}
+
+/* Whoever follows streams by number is told of nothing before their beginnings. */
+TEST_F(trace, tells_of_a_beginning_first)
+{
+	unsigned int early = 0, begun = 0, over = 0;
+	unsigned long long stream, newest = 0;
+	pid_t reader = child();
+	char *line;
+	int i;
+
+	if (!reader) {
+		close_early(&self->flow);
+		_exit(0);
+	}
+	/* One order for all CPUs; little enough for all of it to be kept. */
+	ASSERT_EQ(0, put(self->dir, "events/faasin/enable", "0"));
+	ASSERT_EQ(0, put(self->dir, "trace_clock", "counter"));
+	ASSERT_EQ(0, put(self->dir, "events/faasin/faasin_stream_begin/enable", "1"));
+	ASSERT_EQ(0, put(self->dir, "events/faasin/faasin_stream_abort/enable", "1"));
+	for (i = 0; i < STREAMS; i++) {
+		struct pollfd w = { .fd = flow_writer(&self->flow, 0) };
+
+		EXPECT_EQ(1, poll(&w, 1, -1));
+		EXPECT_EQ(POLLERR, w.revents);
+		close(w.fd);
+	}
+	EXPECT_EQ(0, child_end(reader));
+	traced(self);
+	for (line = strtok(self->text, "\n"); line; line = strtok(NULL, "\n")) {
+		char *at = strstr(line, " stream=");
+
+		if (!at || sscanf(at, " stream=%llu", &stream) != 1)
+			continue;
+		if (strstr(line, "faasin_stream_begin:")) {
+			begun++;
+			newest = stream;
+		} else {
+			over++;
+			early += stream > newest;
+		}
+	}
+	EXPECT_EQ(STREAMS, begun);
+	EXPECT_EQ(STREAMS, over);
+	EXPECT_EQ(0, early);
 }
 
 TEST_HARNESS_MAIN
