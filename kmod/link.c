@@ -250,7 +250,6 @@ static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack
 	struct faasin_port *src = ch->src, *dst = ch->dst;
 	struct faasin_workflow *wf = src->stage->workflow;
 	struct faasin_link *link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
-	int err;
 
 	if (!link)
 		goto nomem;
@@ -261,11 +260,11 @@ static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack
 	link->generation = faasin_generation();
 	ch->generation = link->generation;
 	ch->linked_at = ktime_get_ns();
+	if (xa_err(xa_store(&wf->links, link->generation, link, GFP_KERNEL)))
+		goto free;
+	/* Last: it may displace another peer's account, for good. */
 	if (faasin_account_open(ch))
-		goto free;
-	err = xa_err(xa_store(&wf->links, link->generation, link, GFP_KERNEL));
-	if (err)
-		goto free;
+		goto erase;
 	wf->nr_links++;
 	src->link = link;
 	dst->link = link;
@@ -277,6 +276,8 @@ static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack
 	wake_up_all(&dst->linked);
 	return 0;
 
+erase:
+	xa_erase(&wf->links, link->generation);
 free:
 	kfree(link);
 nomem:

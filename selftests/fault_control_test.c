@@ -513,4 +513,71 @@ TEST_F(tables, that_cannot_grow)
 	EXPECT_TRUE(variant->holds(&self->w));
 }
 
+#define PEERS_MAX	8	/* inputs that an output remembers */
+
+/* Links a to a peer, writes a byte, and unlinks it again. */
+static int write_to(struct world *w, const char *peer)
+{
+	int error = world_stage(w, peer, NULL) ?: world_link(w, "a", peer), out;
+
+	if (error)
+		return error;
+	out = world_open(w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	error = write(out, "x", 1) == 1 ? 0 : EIO;
+	close(out);
+	return world_unlink(w, "a") ?: error;
+}
+
+static int note_bytes(const struct faasctl_link *link, void *arg)
+{
+	*(uint64_t *)arg = link->stats.bytes_in;
+	return 0;
+}
+
+FIXTURE(peers) {
+	struct world w;
+	bool can;
+};
+
+FIXTURE_SETUP(peers)
+{
+	self->can = !access(TABLES, W_OK);
+	if (!self->can)
+		SKIP(return, "this kernel cannot let tables alone fail (" TABLES ")");
+	WORLD_SETUP(&self->w, world_new);
+}
+
+FIXTURE_TEARDOWN(peers)
+{
+	if (!self->can)
+		return;
+	tables_fail(false);
+	WORLD_TEARDOWN(&self->w);
+}
+
+/* An output forgets its oldest peer for a newer one, not for a link that failed. */
+TEST_F(peers, are_not_forgotten_for_a_link_that_fails)
+{
+	struct world *w = &self->w;
+	uint64_t written = ~0ull;
+	struct faasctl *ctl;
+	char peer[8];
+	int i, error;
+
+	ASSERT_EQ(0, two_stages(w));
+	for (i = 0; i < PEERS_MAX; i++) {
+		snprintf(peer, sizeof(peer), "p%d", i);
+		ASSERT_EQ(0, write_to(w, peer));
+	}
+	ASSERT_TRUE(tables_fail(true));
+	error = ask_link(w);
+	ASSERT_TRUE(tables_fail(false));
+	ASSERT_EQ(ENOMEM, error);
+	ASSERT_EQ(0, world_link(w, "a", "p0"));
+	ASSERT_EQ(0, faasctl_open(&ctl, NULL));
+	EXPECT_EQ(0, faasctl_link_each(ctl, w->wf, "a", note_bytes, &written, NULL));
+	EXPECT_EQ(1, written);
+	faasctl_close(ctl);
+}
+
 FAULT_MAIN
