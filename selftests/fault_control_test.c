@@ -194,6 +194,12 @@ static long link_new(struct try *t)
 	return -world_link(&t->w, "a", "b");
 }
 
+/* The two were linked before, and what came of that is still being read. */
+static bool was_linked(struct try *t)
+{
+	return fault_filled(t) && !world_unlink(&t->w, "a");
+}
+
 static bool link_is_new(struct try *t, long result)
 {
 	return world_link_generation(&t->w, "a");
@@ -374,6 +380,7 @@ OPERATION(link_get, fault_filled, link_get, answered, REQUEST);
 OPERATION(link_dump, fault_filled, link_dump, fault_one, REQUEST);
 OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
 OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
+OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
 OPERATION(link_del, fault_filled, link_del, link_is_gone, REQUEST);
 OPERATION(subscribe, deaf, subscribe, hears, NOMEM | FAULT);
 OPERATION(mount, has_directory, mount_all, is_mounted, NOMEM | FAULT);

@@ -199,6 +199,35 @@ static bool info_told(struct try *t, long result)
 	return info.abi == FAASIN_ABI_VERSION && info.stream == 1 && info.unread == SMALL;
 }
 
+static long set_context(struct try *t)
+{
+	struct faasin_context c = { .length = 2, .data = "of" };
+
+	return sys(ioctl(t->out, FAASIN_IOC_SET_CONTEXT, &c));
+}
+
+static bool has_context(struct try *t)
+{
+	return fault_filled(t) && !set_context(t);
+}
+
+static struct faasin_context context;
+
+static long get_context(struct try *t)
+{
+	return sys(ioctl(t->in, FAASIN_IOC_GET_CONTEXT, &context));
+}
+
+static bool context_told(struct try *t, long result)
+{
+	return context.length == 2 && !strcmp((const char *)context.data, "of");
+}
+
+static bool context_set(struct try *t, long result)
+{
+	return !get_context(t) && context_told(t, result);
+}
+
 static long ask_unread(struct try *t)
 {
 	return unread(t->in);
@@ -299,6 +328,8 @@ OPERATION(end_stream, fault_filled, end_stream, stream_ended, 0);
 OPERATION(end_session, fault_filled, end_session, session_ended, 0);
 OPERATION(abort, fault_filled, abort_stream, stream_aborted, FAULT);
 OPERATION(info, fault_filled, ask_info, info_told, FAULT);
+OPERATION(set_context, fault_filled, set_context, context_set, FAULT);
+OPERATION(get_context, has_context, get_context, context_told, FAULT);
 OPERATION(fionread, fault_filled, ask_unread, all_of_it, FAULT);
 OPERATION(poll, fault_filled, poll_both, fault_two, NOMEM | FAULT);
 OPERATION(select, fault_filled, select_both, fault_two, NOMEM | FAULT);
