@@ -33,6 +33,10 @@ static const size_t stats_offset[FAASIN_A_STATS_MAX + 1] = {
 #undef STAT
 };
 
+static const struct nla_policy stats_policy[FAASIN_A_STATS_MAX + 1] = {
+	[FAASIN_A_STATS_BYTES_IN ... FAASIN_A_STATS_MAX] = { .type = NLA_U64 },
+};
+
 /* The attributes from BYTES_IN to the last are the members in order. */
 static_assert(sizeof(struct faasctl_stats) ==
 	      (FAASIN_A_STATS_MAX - FAASIN_A_STATS_BYTES_IN + 1) *
@@ -47,15 +51,13 @@ int faasctl__decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
 	memset(stats, 0, sizeof(*stats));
 	if (!nest)
 		return 0;
-	if (nla_parse_nested(tb, FAASIN_A_STATS_MAX, nest, NULL))
+	if (nla_parse_nested(tb, FAASIN_A_STATS_MAX, nest,
+			     (struct nla_policy *)stats_policy))
 		return faasctl__fail(err, EBADMSG,
 				     "the kernel's answer is malformed");
 	for (i = FAASIN_A_STATS_BYTES_IN; i <= FAASIN_A_STATS_MAX; i++) {
-		uint64_t value;
+		uint64_t value = faasctl__u64(tb[i]);
 
-		if (!tb[i] || nla_len(tb[i]) < (int)sizeof(value))
-			continue;
-		value = nla_get_u64(tb[i]);
 		memcpy((char *)stats + stats_offset[i], &value, sizeof(value));
 	}
 	return 0;
