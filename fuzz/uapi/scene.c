@@ -155,6 +155,25 @@ static uint64_t mixed(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
+/* But for statistics: clocks run in them, and what went by stays in them. */
+static uint64_t mixed_attrs(uint64_t hash, const void *attrs, size_t len,
+			    uint16_t stats, uint16_t more_stats)
+{
+	const char *at = attrs, *end = at + len;
+
+	while (at + NLA_HDRLEN <= end) {
+		const struct nlattr *attr = (const void *)at;
+		uint16_t type = attr->nla_type & NLA_TYPE_MASK;
+
+		if (attr->nla_len < NLA_HDRLEN || attr->nla_len > end - at)
+			break;
+		if (type != stats && type != more_stats)
+			hash = mixed(hash, attr, attr->nla_len);
+		at += NLA_ALIGN(attr->nla_len);
+	}
+	return hash;
+}
+
 static int which_workflow(const char *name)
 {
 	size_t i;
@@ -172,7 +191,9 @@ static bool see_workflow(void *arg, const void *attrs, size_t len)
 	struct look *look = arg;
 
 	if (which >= 0)
-		look->signature[which] = mixed(look->signature[which] ?: 1, attrs, len);
+		look->signature[which] = mixed_attrs(look->signature[which] ?: 1, attrs, len,
+						     FAASIN_A_WORKFLOW_STATS,
+						     FAASIN_A_WORKFLOW_GONE);
 	else if (look->nothers < OTHERS_MAX)
 		snprintf(look->other[look->nothers++], sizeof(look->other[0]), "%s", name);
 	return false;
@@ -184,11 +205,16 @@ static bool see_stage(void *arg, const void *attrs, size_t len)
 	struct look *look = arg;
 
 	if (which >= 0)
-		look->signature[which] = mixed(look->signature[which] ?: 1, attrs, len);
+		look->signature[which] = mixed_attrs(look->signature[which] ?: 1, attrs, len,
+						     FAASIN_A_STAGE_SENT,
+						     FAASIN_A_STAGE_RECEIVED);
 	return false;
 }
 
-/* What a link counts is true at any time. */
+/*
+ * What a link counts is true at any time. @capacity: no more waits, and there is no more
+ * memory; what links between the same ports left before may come on top.
+ */
 static void check_link(const char *name, const void *stats, size_t size, uint64_t capacity)
 {
 	uint64_t in = nl_u64(stats, size, FAASIN_A_STATS_BYTES_IN);
@@ -211,6 +237,7 @@ static bool see_link(void *arg, const void *attrs, size_t len)
 	const char *workflow = nl_str(attrs, len, FAASIN_A_LINK_WORKFLOW);
 	const char *src = nl_str(attrs, len, FAASIN_A_LINK_SRC_STAGE);
 	int which = which_workflow(workflow);
+	uint64_t capacity = UINT64_MAX;
 	struct look *look = arg;
 	size_t i;
 
@@ -218,8 +245,6 @@ static bool see_link(void *arg, const void *attrs, size_t len)
 		snprintf(wrong, sizeof(wrong), "a link of %s without statistics", workflow);
 		return true;
 	}
-	check_link(workflow, nl_data(nest), nl_len(nest),
-		   nl_u64(attrs, len, FAASIN_A_LINK_CAPACITY));
 	for (i = 0; i < ARRAY_SIZE(flows); i++) {
 		if (strcmp(flows[i].workflow, workflow) || strcmp(flows[i].src, src) ||
 		    strcmp(nl_str(attrs, len, FAASIN_A_LINK_SRC_PORT), FAASIN_PORT_OUT))
@@ -229,9 +254,13 @@ static bool see_link(void *arg, const void *attrs, size_t len)
 		look->out[i] = nl_u64(nl_data(nest), nl_len(nest), FAASIN_A_STATS_BYTES_OUT);
 		look->queued[i] = nl_u64(nl_data(nest), nl_len(nest),
 					 FAASIN_A_STATS_STREAMS_QUEUED);
+		if (look->generation[i] == flows[i].generation)
+			capacity = nl_u64(attrs, len, FAASIN_A_LINK_CAPACITY);
+		check_link(workflow, nl_data(nest), nl_len(nest), capacity);
 		return false;
 	}
 	/* One that a program made. */
+	check_link(workflow, nl_data(nest), nl_len(nest), capacity);
 	if (which >= 0)
 		look->signature[which] = 0;
 	return false;
