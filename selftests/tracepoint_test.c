@@ -130,7 +130,7 @@ TEST_F(trace, tells_of_a_links_life)
 	close(r);
 }
 
-#define STREAMS	400
+#define STREAMS	200
 
 /* Closes each stream as soon as there is one. */
 static void close_early(struct flow *flow)
@@ -146,7 +146,7 @@ static void close_early(struct flow *flow)
 }
 
 /* Whoever follows streams by number is told of nothing before their beginnings. */
-TEST_F(trace, tells_of_a_beginning_first)
+TEST_F_TIMEOUT(trace, tells_of_a_beginning_first, 200)
 {
 	unsigned int early = 0, begun = 0, over = 0;
 	unsigned long long stream, newest = 0;
