@@ -343,12 +343,8 @@ pid_t child(void)
 	return 0;
 }
 
-int child_end(pid_t pid)
-{
-	return child_end_within(pid, DEADLINE / slower());
-}
-
-int child_end_within(pid_t pid, int seconds)
+/* @seconds: of this kernel, however slow it is */
+static int end_of(pid_t pid, int seconds)
 {
 	struct pollfd end = { .events = POLLIN };
 	int status, got;
@@ -358,7 +354,7 @@ int child_end_within(pid_t pid, int seconds)
 	end.fd = syscall(SYS_pidfd_open, pid, 0);
 	if (end.fd >= 0) {
 		do {
-			got = poll(&end, 1, seconds * slower() * 1000);
+			got = poll(&end, 1, seconds * 1000);
 		} while (got < 0 && errno == EINTR);
 		close(end.fd);
 		if (!got) {
@@ -370,6 +366,16 @@ int child_end_within(pid_t pid, int seconds)
 		if (errno != EINTR)
 			return HUNG;
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int child_end(pid_t pid)
+{
+	return end_of(pid, DEADLINE);
+}
+
+int child_end_within(pid_t pid, int seconds)
+{
+	return end_of(pid, seconds * slower());
 }
 
 void child_kill(pid_t pid, int signal)
