@@ -3,46 +3,10 @@
  * Capacity: an empty channel takes all of it at once or in pieces, whatever was in
  * it before, and never more; from a page to the most that there may be.
  */
-#include "common.h"
-
+#include "capacities.h"
 #include "harness.h"
 
-FIXTURE(capacity)
-{
-	struct flow flow;
-	int w, r;
-	uint8_t *buf;		/* capacity + MIB bytes */
-};
-
-FIXTURE_VARIANT(capacity)
-{
-	size_t capacity;
-};
-
-FIXTURE_VARIANT_ADD(capacity, page) { .capacity = FAASIN_CAPACITY_MIN };
-FIXTURE_VARIANT_ADD(capacity, odd) { .capacity = 7 * PAGE };
-FIXTURE_VARIANT_ADD(capacity, usual) { .capacity = FAASIN_CAPACITY_DEFAULT };
-
-FIXTURE_SETUP(capacity)
-{
-	const struct flow_options options = { .capacity = variant->capacity };
-
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_NONBLOCK);
-	self->r = flow_reader(&self->flow, 0);
-	self->buf = malloc(variant->capacity + MIB);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
-	ASSERT_NE(NULL, self->buf);
-	pattern_fill(self->buf, variant->capacity + MIB, 1, 0);
-}
-
-FIXTURE_TEARDOWN(capacity)
-{
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
-}
+FIXTURE_OF_CAPACITIES(capacity, O_NONBLOCK)
 
 TEST_F(capacity, empty_channel_takes_its_capacity_at_once)
 {

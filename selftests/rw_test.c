@@ -4,48 +4,11 @@
  * runs at several capacities. What a channel holds: capacity_test.c; several
  * writers: writers_test.c.
  */
-#include "common.h"
-
 #include <pthread.h>
 
-#include "harness.h"
+#include "capacities.h"
 
-FIXTURE(rw)
-{
-	struct flow flow;
-	int w, r;
-	uint8_t *buf;		/* capacity + MIB bytes */
-};
-
-FIXTURE_VARIANT(rw)
-{
-	size_t capacity;
-};
-
-FIXTURE_VARIANT_ADD(rw, page) { .capacity = FAASIN_CAPACITY_MIN };
-FIXTURE_VARIANT_ADD(rw, odd) { .capacity = 7 * PAGE };
-FIXTURE_VARIANT_ADD(rw, usual) { .capacity = FAASIN_CAPACITY_DEFAULT };
-
-FIXTURE_SETUP(rw)
-{
-	const struct flow_options options = { .capacity = variant->capacity };
-
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	self->buf = malloc(variant->capacity + MIB);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
-	ASSERT_NE(NULL, self->buf);
-	pattern_fill(self->buf, variant->capacity + MIB, 1, 0);
-}
-
-FIXTURE_TEARDOWN(rw)
-{
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
-}
+FIXTURE_OF_CAPACITIES(rw, 0)
 
 static void nonblock(int fd, bool on)
 {
