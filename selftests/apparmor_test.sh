@@ -19,7 +19,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] ||
 	skip_all 'this kernel runs without AppArmor'
 [ -d /sys/kernel/security/apparmor ] || skip_all 'securityfs is not mounted'
-command -v apparmor_parser >/dev/null || skip_all 'apparmor_parser is not installed'
+needs_tools apparmor_parser
 crun --version | grep -q APPARMOR || crun --version | grep -q apparmor ||
 	skip_all 'crun was built without AppArmor'
 containers_need

@@ -13,10 +13,7 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-# Elsewhere than in a guest somebody may be using the module, and it is unloaded here.
-[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
-module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
+needs_guest
 
 export LC_ALL=C
 unset NO_COLOR

@@ -7,9 +7,8 @@
 # containers_need: skips everything when something is missing
 containers_need()
 {
-	[ "$(id -u)" = 0 ] || skip_all 'needs root'
-	[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
-	command -v crun >/dev/null || skip_all 'crun is not installed'
+	needs_module
+	needs_tools crun
 	busybox=$(command -v busybox) || skip_all 'busybox-static is not installed'
 	containers=$(mktemp -d)
 	chmod 755 "$containers"

@@ -16,9 +16,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 . "$here/container.sh"
 
-[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
-module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
-[ -e "$module" ] || skip_all "no module to load again: $module does not exist"
+needs_guest
 containers_need
 readonly wf=test-$$ victim=test-$$-victim point=/sys/fs/faasin
 

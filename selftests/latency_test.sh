@@ -13,12 +13,9 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-[ "$(id -u)" = 0 ] || skip_all 'needs root'
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
-[ -e /sys/fs/cgroup/cgroup.controllers ] || skip_all 'cgroup v2 is not mounted'
-for tool in jq python3 strace; do
-	command -v "$tool" >/dev/null || skip_all "no $tool"
-done
+needs_module
+needs_cgroups
+needs_tools jq python3 strace
 
 readonly wf=latency-$$ cgroups=/sys/fs/cgroup/faasin
 work=$(mktemp -d)

@@ -13,9 +13,7 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
-module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
+needs_guest
 
 export LC_ALL=C
 readonly point=/sys/fs/faasin wf=metrics-$$ tools=${FAASIN_CACHE:-${HOME:-}/.cache/faasin}/tools/prometheus/usr/bin

@@ -13,11 +13,7 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-# Elsewhere than in a guest somebody may be using it.
-[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
-module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
-[ -e "$module" ] || skip_all "no module to load again: $module does not exist"
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
+needs_guest
 
 readonly point=/sys/fs/faasin wf=test-$$
 work=$(mktemp -d)

@@ -14,9 +14,8 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-[ "$(id -u)" = 0 ] || skip_all 'needs root'
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
-[ -e /sys/fs/cgroup/cgroup.controllers ] || skip_all 'cgroup v2 is not mounted'
+needs_module
+needs_cgroups
 
 readonly wf=test-$$ point=/sys/fs/faasin cgroups=/sys/fs/cgroup/faasin
 work=$(mktemp -d)

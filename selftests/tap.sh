@@ -9,6 +9,13 @@
 #	says 'what it says' PATTERN COMMAND...	passes if COMMAND's output, errors included,
 #						has a line that matches PATTERN
 #	skip 'what is not tested' REASON
+#	skip_all REASON				nothing of this can be tested here; exits
+#	needs_module, needs_cgroups		skip all without root and the module, or without
+#						cgroup v2
+#	needs_tools TOOL...			skips all without one of them
+#	needs_guest				skips all elsewhere: for tests that unload the
+#						module, which somebody may be using. Sets
+#						$module: the file to load again
 #	finish					prints the plan; exits
 #
 # Whatever a command printed is shown when it did not do what it should.
@@ -71,9 +78,37 @@ finish()
 	exit
 }
 
-# skip_all REASON: nothing of this can be tested here
 skip_all()
 {
 	echo "1..0 # SKIP $1"
 	exit 4
+}
+
+needs_module()
+{
+	[ "$(id -u)" = 0 ] || skip_all 'needs root'
+	[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
+}
+
+needs_cgroups()
+{
+	[ -e /sys/fs/cgroup/cgroup.controllers ] || skip_all 'cgroup v2 is not mounted'
+}
+
+needs_tools()
+{
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+	done
+}
+
+needs_guest()
+{
+	local tree
+	[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
+	needs_module
+	tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+	module=${FAASIN_MODULE:-$tree/build/kmod-$FAASIN_GUEST/faasin.ko}
+	[ -e "$module" ] || skip_all "no module to load again: $module does not exist"
 }

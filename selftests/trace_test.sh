@@ -13,16 +13,11 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-# Elsewhere than in a guest somebody may be using the module, and it is unloaded here.
-[ -n "${FAASIN_GUEST:-}" ] || skip_all 'runs in guests only: it unloads the module'
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
-[ -e /sys/fs/cgroup/cgroup.controllers ] || skip_all 'cgroup v2 is not mounted'
-for tool in jq python3 strace unshare; do
-	command -v "$tool" >/dev/null || skip_all "no $tool"
-done
+needs_guest
+needs_cgroups
+needs_tools jq python3 strace unshare
 
 readonly wf=trace-$$ cgroups=/sys/fs/cgroup/faasin point=/sys/fs/faasin
-module=${FAASIN_MODULE:-$(dirname "$here")/build/kmod-$FAASIN_GUEST/faasin.ko}
 work=$(mktemp -d)
 tracer=''
 

@@ -12,8 +12,7 @@ set -uo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
 
-[ "$(id -u)" = 0 ] || skip_all 'needs root'
-[ -d /sys/module/faasin ] || skip_all 'the module is not loaded'
+needs_module
 
 export LC_ALL=C
 readonly point=/sys/fs/faasin wf=usage-$$
