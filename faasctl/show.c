@@ -82,12 +82,15 @@ static int run(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	struct view view = { .err = &err };
+	bool json = false;
 	int id, ret;
 
 	while ((id = args_next(args)) != -1)
-		if (id == 'j' && !view.list)
-			view.list = json_array();
+		if (id == 'j')
+			json = true;
 	args_rest(args, 0, 1);
+	if (json)
+		view.list = json_array();
 	ret = faasctl_open(&ctl, &err);
 	view.ctl = ctl;
 	if (!ret)

@@ -157,12 +157,15 @@ static int show(struct args *args)
 	char workflow[FAASIN_NAME_MAX + 1] = "";
 	struct faasctl_error err;
 	json_t *list = NULL;
+	bool json = false;
 	int id, n, ret;
 
 	while ((id = args_next(args)) != -1)
-		if (id == 'j' && !list)
-			list = json_array();
+		if (id == 'j')
+			json = true;
 	n = args_rest(args, 0, 2);
+	if (json)
+		list = json_array();
 	ret = faasctl_open(&ctl, &err);
 	/* A filter that matches nothing is not an error to the kernel. */
 	if (!ret && n)

@@ -140,12 +140,15 @@ static int show(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	json_t *list = NULL;
+	bool json = false;
 	int id, ret;
 
 	while ((id = args_next(args)) != -1)
-		if (id == 'j' && !list)
-			list = json_array();
+		if (id == 'j')
+			json = true;
 	args_rest(args, 0, 1);
+	if (json)
+		list = json_array();
 	ret = faasctl_open(&ctl, &err);
 	if (!ret)
 		ret = faasctl_workflow_each(ctl, args->argv[0],
