@@ -10,7 +10,7 @@
  *       workflow->accounts_mutex	(account.h)
  *         channel->lock	(channel.h)
  * Nothing waits for a user while it holds one of these, nor for memory on the bill
- * of anybody but who asked for the change (see fs.c).
+ * of anybody but who asked for the change (see inode.h).
  *
  * Removal has two phases. First, under faasin_tree_sem: the object leaves the
  * tree and is marked dead, its links are cut, and whoever sleeps on it is
