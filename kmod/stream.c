@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How streams begin, end, abort and are closed early, and which sessions read
- * them. A crash must not look like an end of file: see faasin_handle_flush().
+ * How streams begin, end, abort and are closed early, and what can be asked of them.
  */
 #include <linux/fs.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "channel.h"
@@ -59,16 +56,6 @@ void faasin_stream_put(struct faasin_stream *s)
 		return;
 	WARN_ON_ONCE(!list_empty(&s->processes));
 	kfree(s);
-}
-
-static void writers_free(struct list_head *gone)
-{
-	struct faasin_writer *w, *next;
-
-	list_for_each_entry_safe(w, next, gone, entry) {
-		put_pid(w->pid);
-		kfree(w);
-	}
 }
 
 /**
@@ -253,79 +240,6 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	return 0;
 }
 
-/* @h: through this open file; NULL for any. */
-static struct faasin_writer *writer_find(struct faasin_stream *s, struct pid *pid,
-					 const struct faasin_handle *h)
-{
-	struct faasin_writer *w;
-
-	list_for_each_entry(w, &s->processes, entry)
-		if (w->pid == pid && (!h || w->handle == h))
-			return w;
-	return NULL;
-}
-
-/* Nothing more can come of a process that is gone and whose end was seen. */
-static void writers_prune(struct faasin_stream *s, struct list_head *gone)
-{
-	struct faasin_writer *w, *next;
-
-	rcu_read_lock();
-	list_for_each_entry_safe(w, next, &s->processes, entry) {
-		if (!w->seen || pid_task(w->pid, PIDTYPE_TGID))
-			continue;
-		list_move(&w->entry, gone);
-		s->nr_processes--;
-	}
-	rcu_read_unlock();
-}
-
-/**
- * faasin_stream_note_writer() - remember that the calling process writes
- * @h: an output's open file
- *
- * Return: 0, or -EUSERS if FAASIN_WRITERS_MAX living processes do, or -ENOMEM.
- */
-int faasin_stream_note_writer(struct faasin_handle *h)
-{
-	struct pid *pid = task_tgid(current), *old = NULL;
-	struct faasin_channel *ch = h->channel;
-	struct faasin_stream *s = h->stream;
-	struct faasin_writer *w, *fresh;
-	LIST_HEAD(gone);
-	int err = 0;
-
-	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
-	if (!fresh)
-		return -ENOMEM;
-
-	spin_lock(&ch->lock);
-	w = writer_find(s, pid, h);
-	if (!w) {
-		if (s->nr_processes >= FAASIN_WRITERS_MAX)
-			writers_prune(s, &gone);
-		if (s->nr_processes >= FAASIN_WRITERS_MAX) {
-			err = -EUSERS;
-			goto unlock;
-		}
-		w = fresh;
-		fresh = NULL;
-		w->pid = get_pid(pid);
-		w->handle = h;
-		list_add(&w->entry, &s->processes);
-		s->nr_processes++;
-	}
-	w->seen = false;
-	old = h->wrote;
-	WRITE_ONCE(h->wrote, get_pid(pid));
-unlock:
-	spin_unlock(&ch->lock);
-	put_pid(old);
-	kfree(fresh);
-	writers_free(&gone);
-	return err;
-}
-
 /**
  * faasin_stream_swallow() - take bytes that nobody will read
  * @ch: channel
@@ -376,169 +290,6 @@ void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 c
 	stream_abort(h->channel, h->stream, cause, code, pid);
 }
 
-/* ------------------------------------------------------------ their deaths */
-
-static int exit_code_of(struct task_struct *task)
-{
-	return task->signal->flags & SIGNAL_GROUP_EXIT ? task->signal->group_exit_code :
-							 task->exit_code;
-}
-
-/*
- * Is the current process being swept away because the init of its pid
- * namespace, or of one above, exited in good order? Such an init waits for all
- * of them in its own exit, so it is there to be looked at.
- */
-static bool swept_in_good_order(void)
-{
-	struct pid_namespace *ns = task_active_pid_ns(current);
-	bool good = false;
-
-	rcu_read_lock();
-	for (; ns && ns != &init_pid_ns; ns = ns->parent) {
-		struct task_struct *init = READ_ONCE(ns->child_reaper);
-
-		/* Cleared when the init starts to sweep. */
-		if (READ_ONCE(ns->pid_allocated) & PIDNS_ADDING)
-			continue;
-		if (init && init != current && !(exit_code_of(init) & 0x7f)) {
-			good = true;
-			break;
-		}
-	}
-	rcu_read_unlock();
-	return good;
-}
-
-static bool signal_dumps_core(int sig)
-{
-	return siginmask(sig, SIG_KERNEL_COREDUMP_MASK);
-}
-
-/*
- * A process exits that holds a writing end: is that the stream's end, and why?
- * If not, @sig is set to the signal that killed it, should it turn out to have
- * been the last holder.
- */
-static enum faasin_cause holder_exits(struct faasin_channel *ch, bool wrote, u32 *code, int *sig)
-{
-	int exit = exit_code_of(current);
-	int status = (exit >> 8) & 0xff;
-
-	*sig = exit & 0x7f;
-	if (ch->abort_on == FAASIN_ABORT_ON_NEVER) {
-		*sig = 0;
-		return FAASIN_CAUSE_NONE;
-	}
-	if (!*sig) {
-		*code = status;
-		if (status >= 128 || (status && ch->abort_on == FAASIN_ABORT_ON_NONZERO))
-			return FAASIN_CAUSE_STATUS;
-		return FAASIN_CAUSE_NONE;
-	}
-	*code = *sig;
-	if (wrote)
-		return FAASIN_CAUSE_SIGNAL;
-	if (*sig == SIGKILL && swept_in_good_order()) {
-		*sig = 0;
-		return FAASIN_CAUSE_NONE;
-	}
-	if (*sig == SIGKILL || signal_dumps_core(*sig))
-		return FAASIN_CAUSE_SIGNAL;
-	return FAASIN_CAUSE_NONE;
-}
-
-/**
- * faasin_handle_flush() - a process closes a descriptor
- * @h: open file
- *
- * Runs for every close, by the closing process, and so tells how a process that
- * held the writing end died, whoever else holds it. Death by SIGPIPE after the
- * reader closed changes nothing: the stream is not live any more.
- */
-void faasin_handle_flush(struct faasin_handle *h)
-{
-	struct faasin_channel *ch = h->channel;
-	struct pid *pid = task_tgid(current), *old = NULL;
-	enum faasin_cause cause = FAASIN_CAUSE_NONE;
-	struct faasin_stream *s = h->stream;
-	struct faasin_writer *w;
-	int sig = 0;
-	bool wrote;
-	u32 code;
-
-	if (h->direction != FAASIN_DIRECTION_OUT || current->flags & PF_KTHREAD)
-		return;
-	spin_lock(&ch->lock);
-	wrote = writer_find(s, pid, NULL);
-	w = writer_find(s, pid, h);
-	if (w)
-		w->seen = true;
-	if (h->wrote == pid) {
-		old = h->wrote;
-		WRITE_ONCE(h->wrote, NULL);
-	}
-	if (current->flags & PF_EXITING)
-		cause = holder_exits(ch, wrote, &code, &sig);
-	if (sig && !cause)
-		faasin_cause_set(&s->leaver, s, FAASIN_CAUSE_SIGNAL, sig, NULL, false);
-	else
-		s->leaver.cause = FAASIN_CAUSE_NONE;
-	spin_unlock(&ch->lock);
-	put_pid(old);
-	if (cause)
-		stream_abort(ch, s, cause, code, NULL);
-}
-
-/* Dead, or dying in a way that no flush will tell of. */
-static bool process_gone(struct pid *pid)
-	__must_hold(RCU)
-{
-	struct task_struct *task = pid_task(pid, PIDTYPE_TGID);
-
-	return !task || !atomic_read(&task->signal->live) ||
-	       task->signal->flags & SIGNAL_GROUP_EXIT;
-}
-
-/*
- * An open file goes. Whoever wrote through it and lives can close it no more;
- * whoever is gone unseen stays on the list for the stream's last release.
- */
-static void writers_leave(struct faasin_stream *s, const struct faasin_handle *h)
-{
-	struct faasin_writer *w;
-
-	rcu_read_lock();
-	list_for_each_entry(w, &s->processes, entry) {
-		if (w->handle != h)
-			continue;
-		w->handle = NULL;
-		if (!w->seen && !process_gone(w->pid))
-			w->seen = true;
-	}
-	rcu_read_unlock();
-}
-
-/* How a stream ends whose last writing open file goes. */
-static bool last_cause(struct faasin_channel *ch, struct faasin_stream *s,
-		       struct faasin_cause_info *ci)
-	__must_hold(&ch->lock)
-{
-	struct faasin_writer *w;
-
-	lockdep_assert_held(&ch->lock);
-	if (ch->abort_on == FAASIN_ABORT_ON_NEVER)
-		return false;
-	list_for_each_entry(w, &s->processes, entry) {
-		if (w->seen)
-			continue;
-		faasin_cause_set(ci, s, FAASIN_CAUSE_LOST, 0, w->pid, false);
-		return true;
-	}
-	*ci = s->leaver;
-	return ci->cause;
-}
-
 static void output_release(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
@@ -549,9 +300,9 @@ static void output_release(struct faasin_handle *h)
 
 	spin_lock(&ch->lock);
 	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
-	writers_leave(s, h);
+	faasin_writers_leave(s, h);
 	if (!--s->writers) {
-		bad = last_cause(ch, s, &ci);
+		bad = faasin_writers_cause(ch, s, &ci);
 		first = faasin_stream_finish(ch, s, bad ? FAASIN_STREAM_ABORTED :
 							  FAASIN_STREAM_ENDED, bad ? &ci : NULL);
 		/* Nobody asks any more, and the stream may be queued for long. */
@@ -559,7 +310,7 @@ static void output_release(struct faasin_handle *h)
 	}
 	spin_unlock(&ch->lock);
 
-	writers_free(&gone);
+	faasin_writers_free(&gone);
 	if (first)
 		stream_said(ch, s, bad ? &ci : NULL);
 	put_pid(h->wrote);

@@ -155,6 +155,11 @@ void faasin_handle_flush(struct faasin_handle *h);
 void faasin_handle_release(struct faasin_handle *h);
 
 int faasin_stream_note_writer(struct faasin_handle *h);
+void faasin_writers_leave(struct faasin_stream *s, const struct faasin_handle *h);
+bool faasin_writers_cause(struct faasin_channel *ch, struct faasin_stream *s,
+			  struct faasin_cause_info *ci);
+void faasin_writers_free(struct list_head *gone);
+
 bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n);
 
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,
