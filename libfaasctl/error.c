@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Error texts, and the checks of names whose texts are their point. */
+#include <limits.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,11 +52,11 @@ int faasctl__fail_errno(struct faasctl_error *err, int code, const char *format,
 	return -code;
 }
 
-static bool name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
+/* Listings have thousands of names, each of which is checked. */
+static const bool name_char[UCHAR_MAX + 1] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
+	['.'] = true, ['_'] = true, ['-'] = true,
+};
 
 FAASCTL_API int faasctl_name_check(const char *what, const char *name,
 				   struct faasctl_error *err)
@@ -68,7 +69,7 @@ FAASCTL_API int faasctl_name_check(const char *what, const char *name,
 			"a %s name is empty: give it 1 to %d characters",
 			what, FAASIN_NAME_MAX);
 	for (p = name; *p; p++)
-		if (!name_char(*p))
+		if (!name_char[(unsigned char)*p])
 			return faasctl__fail(err, EINVAL,
 				"%s name \"%.80s\" contains \"%.*s\": use letters, digits, '.', '_' and '-'",
 				what, name, (*p & 0x80) ? 4 : 1, p);

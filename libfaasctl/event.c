@@ -127,7 +127,7 @@ FAASCTL_API int faasctl_events_next(struct faasctl_events *events,
 
 	for (;;) {
 		while (!events->next || !nlmsg_ok(events->next, events->left)) {
-			ret = faasctl__recv(ctl, &len, MSG_DONTWAIT);
+			ret = faasctl__recv(ctl, ctl->buf, &len, MSG_DONTWAIT);
 			if (ret == -EAGAIN)
 				return 0;
 			if (ret == -ENOBUFS)

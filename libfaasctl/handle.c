@@ -15,7 +15,7 @@ static const struct nla_policy info_policy[FAASIN_A_INFO_MAX + 1] = {
 static int info_get(struct faasctl *ctl, struct faasctl_info *info,
 		    struct faasctl_error *err)
 {
-	_cleanup_(faasctl__replies_free) struct faasctl__reply *reply = NULL;
+	_cleanup_(faasctl__replies_free) struct faasctl__replies replies = { 0 };
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	struct nlattr *tb[FAASIN_A_INFO_MAX + 1];
 	const char *version;
@@ -24,10 +24,10 @@ static int info_get(struct faasctl *ctl, struct faasctl_info *info,
 	msg = faasctl__request(ctl, FAASIN_CMD_INFO_GET, 0);
 	if (!msg)
 		return faasctl__fail(err, ENOMEM, "out of memory");
-	ret = faasctl__call(ctl, msg, &reply, err);
+	ret = faasctl__call(ctl, msg, &replies, err);
 	if (ret)
 		return ret;
-	ret = faasctl__parse(reply->hdr, tb, FAASIN_A_INFO_MAX, info_policy, 0,
+	ret = faasctl__parse(replies.buf, tb, FAASIN_A_INFO_MAX, info_policy, 0,
 			     err);
 	if (ret)
 		return ret;

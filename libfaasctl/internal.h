@@ -44,14 +44,21 @@ int faasctl__end_parse(const char *text, struct faasctl__end *end,
 
 /* socket.c */
 
+/* The kernel builds dumps in pieces of up to 32 KiB. */
+#define FAASCTL__BUFFER	65536
+
 /**
- * struct faasctl__reply - one message of the kernel's answer
- * @next: the next one
- * @hdr: a copy of the message
+ * struct faasctl__replies - the messages of the kernel's answer
+ * @ctl: whose memory that is, when it is not needed any more
+ * @buf: the messages, one behind the other
+ * @len: their bytes
+ * @room: bytes of @buf
  */
-struct faasctl__reply {
-	struct faasctl__reply *next;
-	struct nlmsghdr hdr[];
+struct faasctl__replies {
+	struct faasctl *ctl;
+	void *buf;
+	size_t len;
+	size_t room;
 };
 
 /**
@@ -60,30 +67,32 @@ struct faasctl__reply {
  * @family: the id of the family "faasin"
  * @seq: number of the last request
  * @buf: receive buffer of FAASCTL__BUFFER bytes
+ * @spare: room for the next answer: who asks every second does not want new memory
+ *	for it each time
  */
 struct faasctl {
 	struct nl_sock *sock;
 	int family;
 	uint32_t seq;
 	void *buf;
+	struct faasctl__replies spare;
 };
-
-/* The kernel builds dumps in pieces of up to 32 KiB. */
-#define FAASCTL__BUFFER	65536
 
 int faasctl__connect(struct faasctl *ctl, struct faasctl_error *err);
 void faasctl__disconnect(struct faasctl *ctl);
-int faasctl__recv(struct faasctl *ctl, size_t *len, int flags);
+int faasctl__recv(struct faasctl *ctl, void *buf, size_t *len, int flags);
 
 struct nl_msg *faasctl__request(struct faasctl *ctl, int cmd, int flags);
 int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
-		  struct faasctl__reply **replies, struct faasctl_error *err);
+		  struct faasctl__replies *replies, struct faasctl_error *err);
 int faasctl__parse(const struct nlmsghdr *hdr, struct nlattr **tb, int max,
 		   const struct nla_policy *policy, uint32_t names,
 		   struct faasctl_error *err);
 int faasctl__check_names(struct nlattr **tb, uint32_t names,
 			 struct faasctl_error *err);
-void faasctl__replies_free(struct faasctl__reply **replies);
+int faasctl__parse_nested(const struct nlattr *nest, struct nlattr **tb, int max,
+			  const struct nla_policy *policy, struct faasctl_error *err);
+void faasctl__replies_free(struct faasctl__replies *replies);
 
 static inline void faasctl__msg_freep(struct nl_msg **msg)
 {
@@ -101,19 +110,61 @@ static inline void faasctl__freep(void *p)
 	free(*(void **)p);
 }
 
-static inline uint32_t faasctl__u32(struct nlattr *attr)
+/*
+ * Attributes. libnl has all of this as functions, which take most of the time that a
+ * listing of thousands of links does.
+ */
+static inline int faasctl__type(const struct nlattr *attr)
 {
-	return attr ? nla_get_u32(attr) : 0;
+	return attr->nla_type & NLA_TYPE_MASK;
 }
 
-static inline uint64_t faasctl__u64(struct nlattr *attr)
+static inline void *faasctl__data(const struct nlattr *attr)
 {
-	return attr ? nla_get_u64(attr) : 0;
+	return (char *)attr + NLA_HDRLEN;
 }
 
-static inline const char *faasctl__string(struct nlattr *attr)
+static inline int faasctl__len(const struct nlattr *attr)
 {
-	return attr ? nla_get_string(attr) : NULL;
+	return attr->nla_len - NLA_HDRLEN;
+}
+
+static inline bool faasctl__attr_ok(const struct nlattr *attr, int left)
+{
+	return left >= (int)NLA_HDRLEN && attr->nla_len >= NLA_HDRLEN &&
+	       attr->nla_len <= left;
+}
+
+static inline struct nlattr *faasctl__attr_next(const struct nlattr *attr, int *left)
+{
+	int step = NLA_ALIGN(attr->nla_len);
+
+	*left -= step;
+	return (struct nlattr *)((char *)attr + step);
+}
+
+/* Of what was parsed with a policy, so that they are long enough. */
+static inline uint32_t faasctl__u32(const struct nlattr *attr)
+{
+	uint32_t value = 0;
+
+	if (attr)
+		memcpy(&value, faasctl__data(attr), sizeof(value));
+	return value;
+}
+
+static inline uint64_t faasctl__u64(const struct nlattr *attr)
+{
+	uint64_t value = 0;
+
+	if (attr)
+		memcpy(&value, faasctl__data(attr), sizeof(value));
+	return value;
+}
+
+static inline const char *faasctl__string(const struct nlattr *attr)
+{
+	return attr ? faasctl__data(attr) : NULL;
 }
 
 /* The message that could not be built: only its size can be the reason. */
@@ -129,7 +180,7 @@ static inline int faasctl__no_workflow(struct faasctl_error *err)
 }
 
 /* stats.c */
-int faasctl__decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
+int faasctl__decode_stats(const struct nlattr *nest, struct faasctl_stats *stats,
 			  struct faasctl_error *err);
 
 /* cgroup.c */

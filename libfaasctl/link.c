@@ -76,12 +76,12 @@ FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 				  const char *src, faasctl_link_fn fn,
 				  void *arg, struct faasctl_error *err)
 {
-	_cleanup_(faasctl__replies_free) struct faasctl__reply *replies = NULL;
+	_cleanup_(faasctl__replies_free) struct faasctl__replies replies = { 0 };
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
-	struct faasctl__reply *reply;
+	struct nlmsghdr *hdr;
 	struct faasctl__end end;
 	struct faasctl_link link;
-	int ret = 0;
+	int ret = 0, left;
 
 	if (src && !workflow)
 		return faasctl__fail(err, EINVAL,
@@ -103,8 +103,10 @@ FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 	ret = faasctl__call(ctl, msg, &replies, err);
 	if (ret == -ENOENT && workflow && !src)
 		return faasctl__no_workflow(err);
-	for (reply = replies; reply && !ret && fn; reply = reply->next) {
-		ret = decode(reply->hdr, &link, err);
+	left = replies.len;
+	for (hdr = replies.buf; !ret && fn && nlmsg_ok(hdr, left);
+	     hdr = nlmsg_next(hdr, &left)) {
+		ret = decode(hdr, &link, err);
 		if (!ret)
 			ret = fn(&link, arg);
 	}

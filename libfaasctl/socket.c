@@ -64,14 +64,15 @@ int faasctl__connect(struct faasctl *ctl, struct faasctl_error *err)
 void faasctl__disconnect(struct faasctl *ctl)
 {
 	nl_socket_free(ctl->sock);
+	free(ctl->spare.buf);
 	free(ctl->buf);
 }
 
-/* Receives one datagram of the kernel's into ctl->buf. */
-int faasctl__recv(struct faasctl *ctl, size_t *len, int flags)
+/* Receives one datagram of the kernel's into @buf, of FAASCTL__BUFFER bytes. */
+int faasctl__recv(struct faasctl *ctl, void *buf, size_t *len, int flags)
 {
 	struct sockaddr_nl from;
-	struct iovec iov = { .iov_base = ctl->buf, .iov_len = FAASCTL__BUFFER };
+	struct iovec iov = { .iov_base = buf, .iov_len = FAASCTL__BUFFER };
 	struct msghdr msg;
 	ssize_t n;
 
@@ -181,18 +182,30 @@ static int result(const struct nlmsghdr *hdr, struct faasctl_error *err)
 			     strerror(-code));
 }
 
-static int keep(const struct nlmsghdr *hdr, struct faasctl__reply ***tail)
+/* Where the next datagram goes: behind those that are kept. NULL: no memory. */
+static void *room_for_next(struct faasctl__replies *replies)
 {
-	struct faasctl__reply *reply;
+	size_t room = replies->room ? 2 * replies->room : 2 * FAASCTL__BUFFER;
+	void *more;
 
-	reply = malloc(sizeof(*reply) + hdr->nlmsg_len);
-	if (!reply)
-		return -ENOMEM;
-	reply->next = NULL;
-	memcpy(reply->hdr, hdr, hdr->nlmsg_len);
-	**tail = reply;
-	*tail = &reply->next;
-	return 0;
+	if (replies->room < replies->len + FAASCTL__BUFFER) {
+		more = realloc(replies->buf, room);
+		if (!more)
+			return NULL;
+		replies->buf = more;
+		replies->room = room;
+	}
+	return (char *)replies->buf + replies->len;
+}
+
+/* Of a datagram that is there already, a message moves to those that are kept. */
+static void keep(struct faasctl__replies *replies, const struct nlmsghdr *hdr)
+{
+	char *to = (char *)replies->buf + replies->len;
+
+	if (to != (const char *)hdr)
+		memmove(to, hdr, hdr->nlmsg_len);
+	replies->len += NLMSG_ALIGN(hdr->nlmsg_len);
 }
 
 /*
@@ -200,19 +213,24 @@ static int keep(const struct nlmsghdr *hdr, struct faasctl__reply ***tail)
  * end, or the next one would be taken for it; only a socket that fails ends it
  * early. *interrupted: the list changed while it was made.
  */
-static int answer(struct faasctl *ctl, struct faasctl__reply **replies,
+static int answer(struct faasctl *ctl, struct faasctl__replies *replies,
 		  bool *interrupted, struct faasctl_error *err)
 {
-	struct faasctl__reply **tail = replies;
-	struct nlmsghdr *hdr;
+	struct nlmsghdr *hdr, *next;
 	int ret, failed = 0;
 	size_t len;
+	void *buf;
 
 	*interrupted = false;
 	for (;;) {
 		int left;
 
-		ret = faasctl__recv(ctl, &len, 0);
+		buf = replies && !failed ? room_for_next(replies) : ctl->buf;
+		if (!buf) {
+			failed = faasctl__fail(err, ENOMEM, "out of memory");
+			buf = ctl->buf;
+		}
+		ret = faasctl__recv(ctl, buf, &len, 0);
 		if (ret == -EBADMSG)
 			return faasctl__fail(err, EBADMSG,
 					     "the kernel's answer was cut short");
@@ -220,8 +238,9 @@ static int answer(struct faasctl *ctl, struct faasctl__reply **replies,
 			return faasctl__fail_errno(err, -ret,
 						   "no answer from the kernel");
 		left = len;
-		for (hdr = ctl->buf; nlmsg_ok(hdr, left);
-		     hdr = nlmsg_next(hdr, &left)) {
+		for (hdr = buf; nlmsg_ok(hdr, left); hdr = next) {
+			/* Before it moves, maybe over itself. */
+			next = nlmsg_next(hdr, &left);
 			if (hdr->nlmsg_seq != ctl->seq)
 				continue;
 			if (hdr->nlmsg_flags & NLM_F_DUMP_INTR)
@@ -229,11 +248,8 @@ static int answer(struct faasctl *ctl, struct faasctl__reply **replies,
 			if (hdr->nlmsg_type == NLMSG_ERROR ||
 			    hdr->nlmsg_type == NLMSG_DONE)
 				return failed ? failed : result(hdr, err);
-			if (!replies || hdr->nlmsg_type != ctl->family)
-				continue;
-			if (!failed && keep(hdr, &tail))
-				failed = faasctl__fail(err, ENOMEM,
-						       "out of memory");
+			if (replies && !failed && hdr->nlmsg_type == ctl->family)
+				keep(replies, hdr);
 		}
 		if (left > 0)
 			return faasctl__fail(err, EBADMSG,
@@ -247,14 +263,20 @@ static int answer(struct faasctl *ctl, struct faasctl__reply **replies,
  * it was not a listing that was asked for.
  */
 int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
-		  struct faasctl__reply **replies, struct faasctl_error *err)
+		  struct faasctl__replies *replies, struct faasctl_error *err)
 {
 	bool interrupted;
 	int ret, tries;
 
+	/* A callback may ask for something else in the middle of a listing. */
+	if (replies) {
+		*replies = ctl->spare;
+		replies->ctl = ctl;
+		ctl->spare = (struct faasctl__replies){ 0 };
+	}
 	for (tries = 0; tries < TRIES; tries++) {
 		if (replies)
-			faasctl__replies_free(replies);
+			replies->len = 0;
 		ret = send_request(ctl, msg);
 		if (ret)
 			return faasctl__fail_errno(err, -ret,
@@ -264,11 +286,9 @@ int faasctl__call(struct faasctl *ctl, struct nl_msg *msg,
 			break;
 	}
 	/* A listing may have nothing in it. */
-	if (!ret && replies && !*replies &&
+	if (!ret && replies && !replies->len &&
 	    (nlmsg_hdr(msg)->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		ret = faasctl__fail(err, EBADMSG, "the kernel's answer is empty");
-	if (ret && replies)
-		faasctl__replies_free(replies);
 	return ret;
 }
 
@@ -283,10 +303,50 @@ int faasctl__check_names(struct nlattr **tb, uint32_t names,
 
 	for (i = 0; names; i++, names >>= 1)
 		if (names & 1 && tb[i] &&
-		    faasctl_name_check("any", nla_get_string(tb[i]), NULL))
+		    faasctl_name_check("any", faasctl__string(tb[i]), NULL))
 			return faasctl__fail(err, EBADMSG,
 				"the kernel's answer has a name that is none");
 	return 0;
+}
+
+/* Whether an attribute is what @policy says, as far as replies have such. */
+static bool attr_valid(const struct nlattr *attr, const struct nla_policy *policy)
+{
+	const char *text = faasctl__data(attr);
+	int len = faasctl__len(attr);
+
+	switch (policy->type) {
+	case NLA_U32:
+		return len >= (int)sizeof(uint32_t);
+	case NLA_U64:
+		return len >= (int)sizeof(uint64_t);
+	case NLA_STRING:
+		return len > 0 && !text[len - 1];
+	default:
+		return true;
+	}
+}
+
+static int parse(struct nlattr *attr, int left, struct nlattr **tb, int max,
+		 const struct nla_policy *policy, struct faasctl_error *err)
+{
+	memset(tb, 0, (max + 1) * sizeof(*tb));
+	for (; faasctl__attr_ok(attr, left); attr = faasctl__attr_next(attr, &left)) {
+		/* What a newer module says besides is passed over. */
+		if (faasctl__type(attr) > max)
+			continue;
+		if (!attr_valid(attr, &policy[faasctl__type(attr)]))
+			return faasctl__fail(err, EBADMSG,
+					     "the kernel's answer is malformed");
+		tb[faasctl__type(attr)] = attr;
+	}
+	return 0;
+}
+
+int faasctl__parse_nested(const struct nlattr *nest, struct nlattr **tb, int max,
+			  const struct nla_policy *policy, struct faasctl_error *err)
+{
+	return parse(faasctl__data(nest), faasctl__len(nest), tb, max, policy, err);
 }
 
 /* @names: as of faasctl__check_names() */
@@ -294,20 +354,23 @@ int faasctl__parse(const struct nlmsghdr *hdr, struct nlattr **tb, int max,
 		   const struct nla_policy *policy, uint32_t names,
 		   struct faasctl_error *err)
 {
-	if (!genlmsg_valid_hdr((struct nlmsghdr *)hdr, 0) ||
-	    genlmsg_parse((struct nlmsghdr *)hdr, 0, tb, max,
-			  (struct nla_policy *)policy))
+	int left = nlmsg_datalen(hdr) - GENL_HDRLEN, ret;
+
+	if (left < 0)
 		return faasctl__fail(err, EBADMSG,
 				     "the kernel's answer is malformed");
-	return faasctl__check_names(tb, names, err);
+	ret = parse((struct nlattr *)((char *)nlmsg_data(hdr) + GENL_HDRLEN), left,
+		    tb, max, policy, err);
+	return ret ? ret : faasctl__check_names(tb, names, err);
 }
 
-void faasctl__replies_free(struct faasctl__reply **replies)
+/* Its memory serves the next call, if no other does. */
+void faasctl__replies_free(struct faasctl__replies *replies)
 {
-	struct faasctl__reply *reply;
+	struct faasctl__replies *spare = replies->ctl ? &replies->ctl->spare : NULL;
 
-	while ((reply = *replies)) {
-		*replies = reply->next;
-		free(reply);
-	}
+	if (spare && !spare->buf)
+		*spare = *replies;
+	else
+		free(replies->buf);
 }

@@ -31,9 +31,10 @@ static int decode_port(struct nlattr *attr, struct faasctl_port *port,
 	struct nlattr *tb[FAASIN_A_PORT_MAX + 1];
 	int ret;
 
-	if (nla_parse_nested(tb, FAASIN_A_PORT_MAX, attr,
-			     (struct nla_policy *)port_policy) ||
-	    !tb[FAASIN_A_PORT_NAME])
+	ret = faasctl__parse_nested(attr, tb, FAASIN_A_PORT_MAX, port_policy, err);
+	if (ret)
+		return ret;
+	if (!tb[FAASIN_A_PORT_NAME])
 		return faasctl__fail(err, EBADMSG,
 				     "the kernel's answer is malformed");
 	ret = faasctl__check_names(tb, 1u << FAASIN_A_PORT_NAME |
@@ -111,12 +112,12 @@ FAASCTL_API int faasctl_stage_each(struct faasctl *ctl, const char *workflow,
 				   const char *name, faasctl_stage_fn fn,
 				   void *arg, struct faasctl_error *err)
 {
-	_cleanup_(faasctl__replies_free) struct faasctl__reply *replies = NULL;
+	_cleanup_(faasctl__replies_free) struct faasctl__replies replies = { 0 };
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	struct faasctl_port ports[FAASIN_PORTS_MAX];
 	struct faasctl_stage stage;
-	struct faasctl__reply *reply;
-	int ret = 0;
+	struct nlmsghdr *hdr;
+	int ret = 0, left;
 
 	if (name && !workflow)
 		return faasctl__fail(err, EINVAL,
@@ -138,8 +139,10 @@ FAASCTL_API int faasctl_stage_each(struct faasctl *ctl, const char *workflow,
 	ret = faasctl__call(ctl, msg, &replies, err);
 	if (ret == -ENOENT && workflow && !name)
 		return faasctl__no_workflow(err);
-	for (reply = replies; reply && !ret && fn; reply = reply->next) {
-		ret = decode(reply->hdr, &stage, ports, err);
+	left = replies.len;
+	for (hdr = replies.buf; !ret && fn && nlmsg_ok(hdr, left);
+	     hdr = nlmsg_next(hdr, &left)) {
+		ret = decode(hdr, &stage, ports, err);
 		if (!ret)
 			ret = fn(&stage, arg);
 	}

@@ -33,32 +33,32 @@ static const size_t stats_offset[FAASIN_A_STATS_MAX + 1] = {
 #undef STAT
 };
 
-static const struct nla_policy stats_policy[FAASIN_A_STATS_MAX + 1] = {
-	[FAASIN_A_STATS_BYTES_IN ... FAASIN_A_STATS_MAX] = { .type = NLA_U64 },
-};
-
 /* The attributes from BYTES_IN to the last are the members in order. */
 static_assert(sizeof(struct faasctl_stats) ==
 	      (FAASIN_A_STATS_MAX - FAASIN_A_STATS_BYTES_IN + 1) *
 	      sizeof(uint64_t), "a statistic is missing");
 
-int faasctl__decode_stats(struct nlattr *nest, struct faasctl_stats *stats,
+int faasctl__decode_stats(const struct nlattr *nest, struct faasctl_stats *stats,
 			  struct faasctl_error *err)
 {
-	struct nlattr *tb[FAASIN_A_STATS_MAX + 1];
-	int i;
+	const struct nlattr *attr;
+	int left;
 
 	memset(stats, 0, sizeof(*stats));
 	if (!nest)
 		return 0;
-	if (nla_parse_nested(tb, FAASIN_A_STATS_MAX, nest,
-			     (struct nla_policy *)stats_policy))
-		return faasctl__fail(err, EBADMSG,
-				     "the kernel's answer is malformed");
-	for (i = FAASIN_A_STATS_BYTES_IN; i <= FAASIN_A_STATS_MAX; i++) {
-		uint64_t value = faasctl__u64(tb[i]);
-
-		memcpy((char *)stats + stats_offset[i], &value, sizeof(value));
+	attr = faasctl__data(nest);
+	left = faasctl__len(nest);
+	for (; faasctl__attr_ok(attr, left); attr = faasctl__attr_next(attr, &left)) {
+		/* What a newer module counts besides is passed over. */
+		if (faasctl__type(attr) < FAASIN_A_STATS_BYTES_IN ||
+		    faasctl__type(attr) > FAASIN_A_STATS_MAX)
+			continue;
+		if (faasctl__len(attr) < (int)sizeof(uint64_t))
+			return faasctl__fail(err, EBADMSG,
+					     "the kernel's answer is malformed");
+		memcpy((char *)stats + stats_offset[faasctl__type(attr)],
+		       faasctl__data(attr), sizeof(uint64_t));
 	}
 	return 0;
 }

@@ -36,23 +36,21 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_workflow *workflow,
 		.stages = faasctl__u32(tb[FAASIN_A_WORKFLOW_STAGES]),
 		.links = faasctl__u32(tb[FAASIN_A_WORKFLOW_LINKS]),
 	};
-	ret = faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_STATS],
-				    &workflow->stats, err);
+	ret = faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_STATS], &workflow->stats, err);
 	if (ret)
 		return ret;
-	return faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_GONE],
-				     &workflow->gone, err);
+	return faasctl__decode_stats(tb[FAASIN_A_WORKFLOW_GONE], &workflow->gone, err);
 }
 
 FAASCTL_API int faasctl_workflow_each(struct faasctl *ctl, const char *name,
 				      faasctl_workflow_fn fn, void *arg,
 				      struct faasctl_error *err)
 {
-	_cleanup_(faasctl__replies_free) struct faasctl__reply *replies = NULL;
+	_cleanup_(faasctl__replies_free) struct faasctl__replies replies = { 0 };
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	struct faasctl_workflow workflow;
-	struct faasctl__reply *reply;
-	int ret = 0;
+	struct nlmsghdr *hdr;
+	int ret = 0, left;
 
 	if (name)
 		ret = faasctl_name_check("workflow", name, err);
@@ -65,8 +63,10 @@ FAASCTL_API int faasctl_workflow_each(struct faasctl *ctl, const char *name,
 	if (name && nla_put_string(msg, FAASIN_A_WORKFLOW_NAME, name))
 		return faasctl__too_big(err);
 	ret = faasctl__call(ctl, msg, &replies, err);
-	for (reply = replies; reply && !ret && fn; reply = reply->next) {
-		ret = decode(reply->hdr, &workflow, err);
+	left = replies.len;
+	for (hdr = replies.buf; !ret && fn && nlmsg_ok(hdr, left);
+	     hdr = nlmsg_next(hdr, &left)) {
+		ret = decode(hdr, &workflow, err);
 		if (!ret)
 			ret = fn(&workflow, arg);
 	}
