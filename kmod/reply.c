@@ -88,16 +88,51 @@ static int faasin_put_path(struct faasin_reply *reply, int type, struct cgroup *
 	return nla_put_string(reply->skb, type, reply->path);
 }
 
-static int faasin_put_stats(struct sk_buff *skb, int type, const struct faasin_stats *stats)
+static int faasin_put_padded(struct sk_buff *skb, const struct faasin_stats *stats)
 {
-	struct nlattr *nest = nla_nest_start(skb, type);
 	int i;
 
-	if (!nest)
-		return -EMSGSIZE;
 	for (i = FAASIN_A_STATS_PAD + 1; i <= FAASIN_A_STATS_MAX; i++)
 		if (nla_put_u64_64bit(skb, i, stats->v[i], FAASIN_A_STATS_PAD))
 			return -EMSGSIZE;
+	return 0;
+}
+
+/* Without padding they are all of one size: room is made once for all of them. */
+static int faasin_put_packed(struct sk_buff *skb, const struct faasin_stats *stats)
+{
+	const int size = nla_total_size(sizeof(u64));
+	const int all = (FAASIN_A_STATS_MAX - FAASIN_A_STATS_PAD) * size;
+	struct nlattr *nla;
+	void *at;
+	int i;
+
+	if (skb_tailroom(skb) < all)
+		return -EMSGSIZE;
+	at = skb_put(skb, all);
+	for (i = FAASIN_A_STATS_PAD + 1; i <= FAASIN_A_STATS_MAX; i++, at += size) {
+		nla = at;
+		nla->nla_type = i;
+		nla->nla_len = nla_attr_size(sizeof(u64));
+		memcpy(nla_data(nla), &stats->v[i], sizeof(u64));
+	}
+	return 0;
+}
+
+/* A listing of thousands of links is mostly these. */
+static int faasin_put_stats(struct sk_buff *skb, int type, const struct faasin_stats *stats)
+{
+	struct nlattr *nest = nla_nest_start(skb, type);
+	int err;
+
+	if (!nest)
+		return -EMSGSIZE;
+	if (IS_ENABLED(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS))
+		err = faasin_put_packed(skb, stats);
+	else
+		err = faasin_put_padded(skb, stats);
+	if (err)
+		return err;
 	nla_nest_end(skb, nest);
 	return 0;
 }
