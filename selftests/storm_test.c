@@ -7,7 +7,10 @@
  *	- whoever sees the end of a stream got all of it. A stream says at its start
  *	  how long it is, so a death that looks like an end is found out;
  *	- no stream has bytes of another;
- *	- nothing is refused for a reason that the contract does not know.
+ *	- nothing is refused for a reason that the contract does not know;
+ *
+ *	- the counters of a link are what went through, to the byte. Only of a call that
+ *	  its caller did not survive nobody knows how much it moved: no more than it asked.
  *
  * And afterwards: everybody is gone, nobody pays for anything.
  *
@@ -42,6 +45,16 @@ struct head {
 #define MAGIC	0xfaa51001
 
 /**
+ * struct tally - what a stage moved on one side, by its own count
+ * @done: bytes, by all calls that returned
+ * @doing: how much the call under way asked for
+ */
+struct tally {
+	volatile uint64_t done;
+	volatile uint64_t doing;
+};
+
+/**
  * struct findings - what the processes found, shared with them
  * @cut: streams that ended and were not whole
  * @mixed: bytes of something else
@@ -49,6 +62,8 @@ struct head {
  * @whole: streams that were read to their end
  * @aborted: streams that were not, and said so
  * @streams: streams that were begun
+ * @sent: what each stage wrote
+ * @got: what it read
  */
 struct findings {
 	uint64_t cut;
@@ -58,6 +73,8 @@ struct findings {
 	uint64_t whole;
 	uint64_t aborted;
 	uint64_t streams;
+	struct tally sent[STAGES * CHAINS];
+	struct tally got[STAGES * CHAINS];
 };
 
 static void count(uint64_t *n)
@@ -74,6 +91,7 @@ static void odd(struct findings *found, long result)
 FIXTURE(storm)
 {
 	struct world world;
+	struct faasctl *ctl;
 	struct findings *found;
 	uint64_t seed;
 	pid_t pids[STAGES * CHAINS];
@@ -130,12 +148,79 @@ FIXTURE_SETUP(storm)
 	ASSERT_NE(MAP_FAILED, self->found);
 	self->seed = 0x5707 + variant->capacity;
 	WORLD_SETUP(&self->world, world_new_charged);
+	ASSERT_EQ(0, faasctl_open(&self->ctl, NULL));
 	ASSERT_EQ(0, build(&self->world, variant->capacity, variant->never));
 }
 
 FIXTURE_TEARDOWN(storm)
 {
+	faasctl_close(self->ctl);
 	WORLD_TEARDOWN(&self->world);
+}
+
+/* ------------------------------------------------------------------- the bytes */
+
+static void moved(struct tally *tally, long n)
+{
+	if (n > 0)
+		tally->done += n;
+	tally->doing = 0;
+}
+
+static long put(struct tally *sent, int fd, const void *buf, size_t size)
+{
+	long n;
+
+	sent->doing = size;
+	n = sys(write(fd, buf, size));
+	moved(sent, n);
+	return n;
+}
+
+static long take(struct tally *got, int fd, void *buf, size_t size)
+{
+	long n;
+
+	got->doing = size;
+	n = sys(read(fd, buf, size));
+	moved(got, n);
+	return n;
+}
+
+/* What its killed process had counted against the kernel's count, which is true from now on. */
+static bool agrees(struct tally *tally, uint64_t counted)
+{
+	bool is = counted >= tally->done && counted - tally->done <= tally->doing;
+
+	tally->done = counted;
+	tally->doing = 0;
+	return is;
+}
+
+static int copy_stats(const struct faasctl_link *link, void *arg)
+{
+	*(struct faasctl_stats *)arg = link->stats;
+	return 0;
+}
+
+/* After the process in a stage has been killed: are its links' counters right? */
+static bool counted(FIXTURE_DATA(storm) *self, size_t i)
+{
+	const char *const *chain = stages[i / STAGES];
+	size_t stage = i % STAGES;
+	struct faasctl_stats st;
+	bool right = true;
+
+	if (stage + 1 < STAGES)
+		right = !faasctl_link_each(self->ctl, self->world.wf, chain[stage], copy_stats,
+					   &st, NULL) &&
+			agrees(&self->found->sent[i], st.bytes_in) &&
+			st.bytes_in == st.bytes_out + st.bytes_dropped + st.bytes_held;
+	if (right && stage)
+		right = !faasctl_link_each(self->ctl, self->world.wf, chain[stage - 1], copy_stats,
+					   &st, NULL) &&
+			agrees(&self->found->got[i], st.bytes_out);
+	return right;
 }
 
 /* --------------------------------------------------------------- who is killed */
@@ -159,7 +244,8 @@ static int enter(struct world *w, struct findings *found, const char *path, int 
 	return -1;
 }
 
-static void produce(struct world *w, struct findings *found, const char *stage, uint64_t seed)
+static void produce(struct world *w, struct findings *found, struct tally *sent,
+		    const char *stage, uint64_t seed)
 {
 	static uint8_t buf[CHUNK + 251];
 	struct head head = { .magic = MAGIC };
@@ -175,12 +261,12 @@ static void produce(struct world *w, struct findings *found, const char *stage, 
 		head.len = random_next(&seed) % (100 * KIB);
 		pattern_fill(buf, sizeof(buf), head.tag, 0);
 		count(&found->streams);
-		n = sys(write(fd, &head, sizeof(head)));
+		n = put(sent, fd, &head, sizeof(head));
 		for (at = 0; n >= 0 && at < head.len; at += n) {
 			size = random_next(&seed) % CHUNK + 1;
 			if (size > head.len - at)
 				size = head.len - at;
-			n = sys(write(fd, buf + at % 251, size));
+			n = put(sent, fd, buf + at % 251, size);
 			if (n < 0)
 				break;
 		}
@@ -205,7 +291,8 @@ static void judge(struct findings *found, long n, const struct head *head, uint6
 		odd(found, n);
 }
 
-static void consume(struct world *w, struct findings *found, const char *stage, uint64_t seed)
+static void consume(struct world *w, struct findings *found, struct tally *got,
+		    const char *stage, uint64_t seed)
 {
 	static uint8_t buf[CHUNK];
 	struct head head;
@@ -220,7 +307,7 @@ static void consume(struct world *w, struct findings *found, const char *stage, 
 			continue;
 		early = random_next(&seed) % 8 == 0;
 		/* Together, as the writer wrote them. */
-		n = sys(read(fd, &head, sizeof(head)));
+		n = take(got, fd, &head, sizeof(head));
 		if (n == -ECONNABORTED) {
 			count(&found->aborted);
 		} else if (n != sizeof(head)) {
@@ -232,7 +319,7 @@ static void consume(struct world *w, struct findings *found, const char *stage, 
 			count(&found->mixed);
 		} else {
 			for (at = 0; !(early && at > head.len / 2); at += n) {
-				n = sys(read(fd, buf, random_next(&seed) % CHUNK + 1));
+				n = take(got, fd, buf, random_next(&seed) % CHUNK + 1);
 				if (n <= 0)
 					break;
 				if (!pattern_is(buf, n, head.tag, at) || at + n > head.len)
@@ -245,20 +332,42 @@ static void consume(struct world *w, struct findings *found, const char *stage, 
 	}
 }
 
-static long pass_by_copy(int in, int out, uint64_t *seed)
+/**
+ * struct passing - a stage in the middle
+ * @in: its input
+ * @out: its output
+ * @pipe: what splice() takes in between
+ * @got: what it read
+ * @sent: what it wrote
+ */
+struct passing {
+	int in;
+	int out;
+	int pipe[2];
+	struct tally *got;
+	struct tally *sent;
+};
+
+static long pass_by_copy(const struct passing *p, uint64_t *seed)
 {
 	static uint8_t buf[CHUNK];
-	long n = sys(read(in, buf, random_next(seed) % CHUNK + 1));
+	long n = take(p->got, p->in, buf, random_next(seed) % CHUNK + 1);
 
-	return n <= 0 ? n : sys(write(out, buf, n));
+	return n <= 0 ? n : put(p->sent, p->out, buf, n);
 }
 
-static long pass_by_splice(int in, int out, const int *pipe, uint64_t *seed)
+static long pass_by_splice(const struct passing *p, uint64_t *seed)
 {
-	long n = sys(splice(in, NULL, pipe[1], NULL, random_next(seed) % CHUNK + 1, 0)), left, m;
+	size_t size = random_next(seed) % CHUNK + 1;
+	long n, left, m;
 
+	p->got->doing = size;
+	n = sys(splice(p->in, NULL, p->pipe[1], NULL, size, 0));
+	moved(p->got, n);
 	for (left = n; left > 0; left -= m) {
-		m = sys(splice(pipe[0], NULL, out, NULL, left, 0));
+		p->sent->doing = left;
+		m = sys(splice(p->pipe[0], NULL, p->out, NULL, left, 0));
+		moved(p->sent, m);
 		if (m <= 0)
 			return m ?: -EIO;
 	}
@@ -266,47 +375,45 @@ static long pass_by_splice(int in, int out, const int *pipe, uint64_t *seed)
 }
 
 /* One stream in, one stream out; what is not whole is aborted. */
-static void pass_on(struct world *w, struct findings *found, const char *stage, uint64_t seed,
-		    bool splices)
+static void pass_on(struct world *w, struct findings *found, struct passing p,
+		    const char *stage, uint64_t seed, bool splices)
 {
 	uint8_t first[sizeof(struct head)];
-	int in, out, pipes[2];
 	long n;
 
 	signal(SIGPIPE, SIG_IGN);
 	for (;;) {
-		in = enter(w, found, world_in(w, stage), O_RDONLY, &seed);
-		if (in < 0)
+		p.in = enter(w, found, world_in(w, stage), O_RDONLY, &seed);
+		if (p.in < 0)
 			continue;
 		/* Who opened no output has none to end. */
-		n = sys(read(in, first, sizeof(first)));
-		out = n > 0 ? enter(w, found, world_out(w, stage), O_WRONLY, &seed) : -1;
-		if (out < 0) {
+		n = take(p.got, p.in, first, sizeof(first));
+		p.out = n > 0 ? enter(w, found, world_out(w, stage), O_WRONLY, &seed) : -1;
+		if (p.out < 0) {
 			if (n < 0 && n != -ECONNABORTED)
 				odd(found, n);
 			if (!n)
 				count(&found->cut);
-			close(in);
+			close(p.in);
 			continue;
 		}
-		if (pipe(pipes))
+		if (pipe(p.pipe))
 			_exit(99);
-		n = sys(write(out, first, n));
+		n = put(p.sent, p.out, first, n);
 		while (n > 0)
-			n = splices ? pass_by_splice(in, out, pipes, &seed) :
-				      pass_by_copy(in, out, &seed);
+			n = splices ? pass_by_splice(&p, &seed) : pass_by_copy(&p, &seed);
 		if (n < 0) {
 			struct faasin_abort why = { .cause = FAASIN_CAUSE_REQUEST };
 
 			if (n != -EPIPE && n != -ECONNABORTED)
 				odd(found, n);
-			if (ioctl(out, FAASIN_IOC_ABORT, &why))
+			if (ioctl(p.out, FAASIN_IOC_ABORT, &why))
 				odd(found, -errno);
 		}
-		close(pipes[0]);
-		close(pipes[1]);
-		close(out);
-		close(in);
+		close(p.pipe[0]);
+		close(p.pipe[1]);
+		close(p.out);
+		close(p.in);
 	}
 }
 
@@ -321,13 +428,15 @@ static pid_t spawn(FIXTURE_DATA(storm) *self, const FIXTURE_VARIANT(storm) *vari
 	alarm(0);
 	switch (i % STAGES) {
 	case 0:
-		produce(&self->world, self->found, stage, seed);
+		produce(&self->world, self->found, &self->found->sent[i], stage, seed);
 		break;
 	case 1:
-		pass_on(&self->world, self->found, stage, seed, variant->splices);
+		pass_on(&self->world, self->found,
+			(struct passing){ .got = &self->found->got[i], .sent = &self->found->sent[i] },
+			stage, seed, variant->splices);
 		break;
 	default:
-		consume(&self->world, self->found, stage, seed);
+		consume(&self->world, self->found, &self->found->got[i], stage, seed);
 		break;
 	}
 	_exit(98);
@@ -457,6 +566,11 @@ TEST_F_TIMEOUT(storm, leaves_nothing_behind, 3600)
 		EXPECT_GT(0, status)
 			TH_LOG("process %d ended by itself", i);
 		self->kills++;
+		/* Where workflows go, their counters go, too. */
+		if (!variant->cuts) {
+			EXPECT_TRUE(counted(self, i))
+				TH_LOG("the counters of stage %s are wrong", stages[i / STAGES][i % STAGES]);
+		}
 		self->pids[i] = spawn(self, variant, i);
 
 		if (self->kills % 32 == 0) {
