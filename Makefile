@@ -225,7 +225,7 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	$(PROGRAM) -luring -lpthread
 
 # What the tool makes of recorded counters needs no module.
-$(B)/selftests/rates_test: $(B)/obj/faasctl/rates.o
+$(B)/selftests/rates_test: $(B)/obj/faasctl/rates.o $(B)/obj/faasctl/bottleneck.o
 
 $(uapi_objects): $(B)/obj/%.o: %.c Makefile | $(B)/include/linux/faasin.h
 	@mkdir -p $(@D)

@@ -159,6 +159,21 @@ uint64_t parse_size(const struct args *args)
 	return value << shift;
 }
 
+/* The option's value, a time in seconds of at most @max, in milliseconds. */
+uint32_t parse_seconds(const struct args *args, double min, uint32_t max)
+{
+	double seconds;
+	char *end;
+
+	seconds = strtod(args->value, &end);
+	/* Written so that what is no number at all fails too. */
+	if (*end || end == args->value || !(seconds >= min && seconds <= max))
+		usage_error(args->command,
+			    "\"%s\" is not a number of seconds from %g to %u",
+			    args->value, min, max);
+	return seconds * 1000;
+}
+
 /* The option's value as a number that @name gives a word for. */
 uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t))
 {

@@ -45,14 +45,6 @@ int column_width(enum column column)
 	return columns[column].width;
 }
 
-struct text text_percent(double share)
-{
-	struct text text;
-
-	snprintf(text.s, sizeof(text.s), "%.0f%%", share * 100);
-	return text;
-}
-
 static struct text text_bar(double share)
 {
 	int full = share * BAR + 0.5;
@@ -82,9 +74,9 @@ struct text column_text(enum column column, const struct rates_link *link)
 			 text_bytes(link->bytes_out).s);
 		break;
 	case COLUMN_WRITER:
-		return text_percent(link->writer_blocked);
+		return text_percent(link->waits.writers);
 	case COLUMN_READER:
-		return text_percent(link->reader_blocked);
+		return text_percent(link->waits.readers);
 	case COLUMN_RESIDENCE:
 		if (link->residence_ns >= 0)
 			return text_time(link->residence_ns);
@@ -106,9 +98,9 @@ bool column_is_bad(enum column column, const struct rates_link *link)
 	case COLUMN_LINK:
 		return link->src->bottleneck > 0 || link->dst->bottleneck > 0;
 	case COLUMN_WRITER:
-		return link->writer_blocked >= BLOCKED_BAD;
+		return link->waits.writers >= BLOCKED_BAD;
 	case COLUMN_READER:
-		return link->reader_blocked >= BLOCKED_BAD;
+		return link->waits.readers >= BLOCKED_BAD;
 	default:
 		return false;
 	}
@@ -207,9 +199,9 @@ static double number(enum column column, const struct rates_link *link)
 	case COLUMN_FILL:
 		return link->fill;
 	case COLUMN_WRITER:
-		return link->writer_blocked;
+		return link->waits.writers;
 	case COLUMN_READER:
-		return link->reader_blocked;
+		return link->waits.readers;
 	case COLUMN_RESIDENCE:
 		return link->residence_ns;
 	case COLUMN_WAKES:

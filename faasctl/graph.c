@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* faasctl graph */
-#include <signal.h>
-#include <time.h>
-
 #include "graph.h"
+#include "stop.h"
+#include "whole_file.h"
 
 static const struct option_row options[] = {
 	{ 'f', "format", "FORMAT", "text, dot, mermaid or svg" },
@@ -13,28 +12,27 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-static const struct {
-	const char *name;
-	int (*draw)(FILE *to, struct graph *graphs, size_t n);
-} formats[] = {
-	{ "text", graph_text },
-	{ "dot", graph_dot },
-	{ "mermaid", graph_mermaid },
-	{ "svg", graph_svg },
+enum format { TEXT, DOT, MERMAID, SVG };
+
+static int (*const drawers[])(FILE *to, struct graph *graphs, size_t n) = {
+	[TEXT] = graph_text, [DOT] = graph_dot,
+	[MERMAID] = graph_mermaid, [SVG] = graph_svg,
 };
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int sig)
+static const char *format_name(uint32_t format)
 {
-	stopped = 1;
+	static const char *const names[] = {
+		[TEXT] = "text", [DOT] = "dot", [MERMAID] = "mermaid", [SVG] = "svg",
+	};
+
+	return format < ARRAY_SIZE(names) ? names[format] : "unknown";
 }
 
 /**
  * struct view - a run of this command
  * @workflow: of which; NULL: all
- * @format: index of formats[]
- * @seconds: between two readings; 0: one will do
+ * @format: how it is drawn
+ * @interval_ms: between two readings; 0: one will do
  * @output: file, or NULL
  * @watch: go on
  * @begun: something was printed
@@ -43,25 +41,14 @@ static void stop(int sig)
  */
 struct view {
 	const char *workflow;
-	size_t format;
-	unsigned int seconds;
+	enum format format;
+	uint32_t interval_ms;
 	const char *output;
 	bool watch;
 	bool begun;
 	struct graph *graphs;
 	size_t n;
 };
-
-static size_t parse_format(const struct args *args)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(formats); i++)
-		if (!strcmp(args->value, formats[i].name))
-			return i;
-	usage_error(args->command, "\"%s\" is none of text, dot, mermaid and svg",
-		    args->value);
-}
 
 /* Anew each time: a module that was unloaded says nothing on an old connection. */
 static int take(const struct view *view, struct snapshot *snap)
@@ -77,13 +64,6 @@ static int take(const struct view *view, struct snapshot *snap)
 	return STATUS_OK;
 }
 
-static int draw(FILE *to, void *arg)
-{
-	const struct view *view = arg;
-
-	return formats[view->format].draw(to, view->graphs, view->n);
-}
-
 /* In one piece: on a terminal, where the last picture was. */
 static int print(struct view *view)
 {
@@ -92,15 +72,11 @@ static int print(struct view *view)
 	FILE *to = open_memstream(&text, &len);
 	int status;
 
-	if (!to) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
-	}
-	status = draw(to, view);
-	if (fclose(to) && status == STATUS_OK) {
-		fputs("faasctl: out of memory\n", stderr);
-		status = STATUS_REFUSED;
-	}
+	if (!to)
+		return fail_memory();
+	status = drawers[view->format](to, view->graphs, view->n);
+	if (fclose(to) && status == STATUS_OK)
+		status = fail_memory();
 	if (status != STATUS_OK)
 		return status;
 	if (view->watch && isatty(STDOUT_FILENO))
@@ -112,30 +88,33 @@ static int print(struct view *view)
 	return finish_output();
 }
 
+static int write_file(const struct view *view)
+{
+	struct whole_file file;
+	int status = whole_file_open(&file, view->output);
+
+	if (status != STATUS_OK)
+		return status;
+	status = drawers[view->format](file.f, view->graphs, view->n);
+	if (status == STATUS_OK)
+		return whole_file_commit(&file);
+	whole_file_discard(&file);
+	return status;
+}
+
 static int show(struct view *view, const struct snapshot *before,
 		const struct snapshot *now)
 {
 	int status;
 	size_t i;
 
-	if (graphs_make(before, now, view->seconds, &view->graphs, &view->n)) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
-	}
+	if (graphs_make(before, now, view->interval_ms, &view->graphs, &view->n))
+		return fail_memory();
 	for (i = 0; i < view->n; i++)
 		view->graphs[i].colour = !view->output;
-	status = view->output ? write_file(view->output, draw, view) :
-				print(view);
+	status = view->output ? write_file(view) : print(view);
 	graphs_free(view->graphs, view->n);
 	return status;
-}
-
-/* Until the next reading, or a signal. */
-static void wait_a_while(const struct view *view)
-{
-	struct timespec time = { .tv_sec = view->seconds };
-
-	nanosleep(&time, NULL);
 }
 
 static int run_view(struct view *view)
@@ -145,15 +124,12 @@ static int run_view(struct view *view)
 
 	if (status != STATUS_OK)
 		return status;
-	if (!view->seconds) {
+	if (!view->interval_ms) {
 		status = show(view, NULL, &before);
 		snapshot_free(&before);
 		return status;
 	}
-	while (status == STATUS_OK) {
-		wait_a_while(view);
-		if (stopped)
-			break;
+	while (status == STATUS_OK && stop_wait(view->interval_ms)) {
 		status = take(view, &now);
 		if (status != STATUS_OK)
 			break;
@@ -169,36 +145,28 @@ static int run_view(struct view *view)
 
 static int run(struct args *args)
 {
-	struct sigaction action = { .sa_handler = stop };
 	struct view view = { 0 };
 	int id;
 
 	while ((id = args_next(args)) != -1) {
 		if (id == 'f')
-			view.format = parse_format(args);
+			view.format = parse_word(args, format_name);
 		else if (id == 'i')
-			view.seconds = parse_u32(args, 86400, 10);
+			view.interval_ms = parse_seconds(args, 0.1, 86400);
 		else if (id == 'o')
 			view.output = args->value;
 		else if (id == 'w')
 			view.watch = true;
-		if (id == 'i' && !view.seconds)
-			usage_error(args->command,
-				    "\"%s\" is not a time: give 1 second or more",
-				    args->value);
 	}
 	args_rest(args, 0, 1);
 	view.workflow = args->argv[0];
-	if (view.watch && !view.seconds)
-		view.seconds = 1;
-	if (view.watch && !view.output && formats[view.format].draw == graph_svg)
+	if (view.watch && !view.interval_ms)
+		view.interval_ms = 1000;
+	if (view.watch && !view.output && view.format == SVG)
 		usage_error(args->command,
 			    "pictures in a row cannot be told apart: add --output FILE");
-	if (view.seconds) {
-		/* Whatever is being written is finished first. */
-		sigaction(SIGINT, &action, NULL);
-		sigaction(SIGTERM, &action, NULL);
-	}
+	if (view.interval_ms)
+		stop_begin();
 	return run_view(&view);
 }
 

@@ -3,6 +3,7 @@
 #ifndef FAASCTL_GRAPH_H
 #define FAASCTL_GRAPH_H
 
+#include "bottleneck.h"
 #include "tool.h"
 
 /* An edge whose writers waited longer than that is where it jams. */
@@ -14,6 +15,8 @@
  * @first: where its edges begin
  * @n_out: how many
  * @n_in: how many edges end here
+ * @waits: what its links tell
+ * @bottleneck: for how much of the time the others wait for it: a share, or 0
  * @drawn: for who draws: it is done
  * @follows: likewise: it will be done
  */
@@ -22,6 +25,8 @@ struct graph_node {
 	size_t first;
 	size_t n_out;
 	size_t n_in;
+	struct stage_waits waits;
+	double bottleneck;
 	bool drawn;
 	bool follows;
 };
@@ -51,7 +56,7 @@ struct graph_edge {
 /**
  * struct graph - a workflow
  * @workflow: its name
- * @seconds: time that the numbers are of; 0: since the links were made
+ * @interval_ms: time that the numbers are of; 0: since the links were made
  * @colour: it may have colours
  * @most: bytes of the widest edge
  * @n_nodes: number of @nodes
@@ -61,7 +66,7 @@ struct graph_edge {
  */
 struct graph {
 	const char *workflow;
-	unsigned int seconds;
+	uint32_t interval_ms;
 	bool colour;
 	uint64_t most;
 	size_t n_nodes;
@@ -72,7 +77,7 @@ struct graph {
 
 /* graph_model.c */
 int graphs_make(const struct snapshot *before, const struct snapshot *now,
-		unsigned int seconds, struct graph **graphs, size_t *n);
+		uint32_t interval_ms, struct graph **graphs, size_t *n);
 void graphs_free(struct graph *graphs, size_t n);
 struct text graph_period(const struct graph *graph);
 

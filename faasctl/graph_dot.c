@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Workflows for other programs to draw. Names have no character that means anything there. */
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -31,6 +30,18 @@ static void print_label(FILE *to, const struct graph_edge *edge,
 			edge->writers, edge->readers);
 }
 
+/* The bottleneck is red, as what is blocked because of it. */
+static void print_node(FILE *to, const struct graph_node *node, size_t graph, size_t i)
+{
+	fprintf(to, "\t\tw%zus%zu [label=\"%s", graph, i, node->name);
+	if (node->bottleneck > 0)
+		fprintf(to, "\\nbottleneck %s\", color=red, fontcolor=red, penwidth=2",
+			text_percent(node->bottleneck).s);
+	else
+		fputc('"', to);
+	fputs("];\n", to);
+}
+
 int graph_dot(FILE *to, struct graph *graphs, size_t n)
 {
 	size_t i, k;
@@ -46,8 +57,7 @@ int graph_dot(FILE *to, struct graph *graphs, size_t n)
 		fprintf(to, "\tsubgraph cluster%zu {\n\t\tlabel=\"%s: %s\";\n",
 			i, graph->workflow, graph_period(graph).s);
 		for (k = 0; k < graph->n_nodes; k++)
-			fprintf(to, "\t\tw%zus%zu [label=\"%s\"];\n", i, k,
-				graph->nodes[k].name);
+			print_node(to, &graph->nodes[k], i, k);
 		for (k = 0; k < graph->n_edges; k++) {
 			const struct graph_edge *edge = &graph->edges[k];
 
@@ -64,6 +74,15 @@ int graph_dot(FILE *to, struct graph *graphs, size_t n)
 	return STATUS_OK;
 }
 
+static void print_mermaid_node(FILE *to, const struct graph_node *node, size_t graph,
+			       size_t i)
+{
+	fprintf(to, "\t\tw%zus%zu[\"%s", graph, i, node->name);
+	if (node->bottleneck > 0)
+		fprintf(to, "<br>bottleneck %s", text_percent(node->bottleneck).s);
+	fputs("\"]\n", to);
+}
+
 int graph_mermaid(FILE *to, struct graph *graphs, size_t n)
 {
 	size_t i, k, number = 0;
@@ -75,8 +94,7 @@ int graph_mermaid(FILE *to, struct graph *graphs, size_t n)
 		fprintf(to, "\tsubgraph w%zu [\"%s: %s\"]\n", i, graph->workflow,
 			graph_period(graph).s);
 		for (k = 0; k < graph->n_nodes; k++)
-			fprintf(to, "\t\tw%zus%zu[\"%s\"]\n", i, k,
-				graph->nodes[k].name);
+			print_mermaid_node(to, &graph->nodes[k], i, k);
 		for (k = 0; k < graph->n_edges; k++) {
 			const struct graph_edge *edge = &graph->edges[k];
 
@@ -101,27 +119,23 @@ static int svg_fail(const char *what, int code)
 	return STATUS_REFUSED;
 }
 
-/* Starts dot with @in as its input; *@out: what it prints. Returns an errno. */
+/*
+ * Starts dot with @in as its input; *@out: what it prints. Returns an errno. Signals that
+ * this command takes only when it waits do not reach dot before, either.
+ */
 static int spawn_dot(int in, int *out, pid_t *pid)
 {
 	char *const argv[] = { (char *)"dot", (char *)"-Tsvg", NULL };
 	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
 	int fds[2], code;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return errno;
-	sigemptyset(&none);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	code = posix_spawnp(pid, "dot", &actions, &attr, argv, environ);
+	code = posix_spawnp(pid, "dot", &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
 	close(fds[1]);
 	*out = fds[0];
 	if (code)

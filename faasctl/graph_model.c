@@ -66,36 +66,26 @@ static ssize_t stage_at(const struct making *m, const char *workflow,
 	return found ? *found - m->now->stages : -1;
 }
 
-static unsigned int percent(uint64_t part, uint64_t whole)
-{
-	/* Several can wait at once. */
-	if (part >= whole)
-		return whole ? 100 : 0;
-	return (unsigned int)((double)part / whole * 100 + 0.5);
-}
-
 /* The numbers of a link, or what came to them since @before. */
-static void measure(const struct making *m, const struct snapshot_link *link,
-		    struct graph_edge *edge)
+static struct link_waits measure(const struct making *m, const struct snapshot_link *link,
+				 struct graph_edge *edge)
 {
 	const struct faasctl_stats *s = &link->stats;
 	struct faasctl_stats old = { 0 };
 	const struct snapshot_link *was = NULL;
-	uint64_t time;
+	struct link_waits waits;
 
 	if (m->before && m->before->n_links)
 		was = bsearch(link, m->before->links, m->before->n_links,
 			      sizeof(*was), by_ends);
-	/* Less than before: both stages were made anew, and so the counters. */
-	if (was && was->stats.linked_ns <= s->linked_ns)
+	if (was && !stats_restarted(&was->stats, s))
 		old = was->stats;
-	time = s->linked_ns - old.linked_ns;
+	waits = link_waits(&old, s);
 	edge->bytes = s->bytes_in - old.bytes_in;
 	edge->held = s->bytes_held;
-	edge->writers = percent(s->writer_blocked_ns - old.writer_blocked_ns,
-				time);
-	edge->readers = percent(s->reader_blocked_ns - old.reader_blocked_ns,
-				time);
+	edge->writers = waits.writers * 100 + 0.5;
+	edge->readers = waits.readers * 100 + 0.5;
+	return waits;
 }
 
 static int place_nodes(struct making *m)
@@ -160,6 +150,7 @@ static int place_edges(struct making *m)
 	for (i = 0; i < now->n_links; i++) {
 		const struct snapshot_link *link = &now->links[i];
 		struct graph_edge *edge;
+		struct link_waits waits;
 
 		graph = find_ends(m, link, &src, &dst);
 		if (!graph)
@@ -169,7 +160,8 @@ static int place_edges(struct making *m)
 		edge->dst = dst;
 		edge->src_port = link->src_port;
 		edge->dst_port = link->dst_port;
-		measure(m, link, edge);
+		waits = measure(m, link, edge);
+		stage_waits_add(&graph->nodes[src].waits, &graph->nodes[dst].waits, &waits);
 		if (edge->bytes > graph->most)
 			graph->most = edge->bytes;
 	}
@@ -182,6 +174,8 @@ static int place_edges(struct making *m)
 			graph->nodes[graph->edges[k].src].n_out++;
 			graph->nodes[graph->edges[k].dst].n_in++;
 		}
+		for (k = 0; k < graph->n_nodes; k++)
+			graph->nodes[k].bottleneck = bottleneck_share(&graph->nodes[k].waits);
 	}
 	return 0;
 }
@@ -207,10 +201,10 @@ static int prepare(struct making *m)
 
 /*
  * Makes a graph of each workflow of @now; its strings are @now's. With @before, of what
- * went through since then, @seconds ago. Returns 0 or -ENOMEM.
+ * went through since then, @interval_ms ago. Returns 0 or -ENOMEM.
  */
 int graphs_make(const struct snapshot *before, const struct snapshot *now,
-		unsigned int seconds, struct graph **graphs, size_t *n)
+		uint32_t interval_ms, struct graph **graphs, size_t *n)
 {
 	struct making m = { .now = now, .before = before };
 	int ret = prepare(&m);
@@ -218,7 +212,7 @@ int graphs_make(const struct snapshot *before, const struct snapshot *now,
 
 	for (i = 0; !ret && i < now->n_workflows; i++) {
 		m.graphs[i].workflow = now->workflows[i].name;
-		m.graphs[i].seconds = before ? seconds : 0;
+		m.graphs[i].interval_ms = before ? interval_ms : 0;
 	}
 	if (!ret)
 		ret = place_nodes(&m);
@@ -252,9 +246,9 @@ struct text graph_period(const struct graph *graph)
 {
 	struct text text;
 
-	if (graph->seconds)
-		snprintf(text.s, sizeof(text.s), "in the last %u s",
-			 graph->seconds);
+	if (graph->interval_ms)
+		snprintf(text.s, sizeof(text.s), "in the last %g s",
+			 graph->interval_ms / 1000.0);
 	else
 		strcpy(text.s, "since the links were made");
 	return text;

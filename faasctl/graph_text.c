@@ -18,6 +18,7 @@
 #define INDENT		3
 #define DEPTH_MAX	8		/* further branches are drawn below */
 #define REFERENCE	28		/* " ▶ ", a name of 16, " (above)" */
+#define SLOW		17		/* "* bottleneck 100%" */
 #define CORE		25		/* "999.9 kB", ", blocked 100 %", "├─ " less one */
 
 /**
@@ -202,6 +203,17 @@ static void draw_trunk(const struct drawing *d, const struct graph_edge *edge)
 		jam_off(d, edge));
 }
 
+static void draw_stage(const struct drawing *d, const struct graph_node *node)
+{
+	bool slow = node->bottleneck > 0;
+
+	print_name(d, node->name, COLUMNS - INDENT * d->depth - (slow ? SLOW : 0));
+	if (slow)
+		fprintf(d->to, "* %sbottleneck %s%s", d->graph->colour ? red() : "",
+			text_percent(node->bottleneck).s, d->graph->colour ? plain() : "");
+	fputc('\n', d->to);
+}
+
 /* A stage and all that follows from it. */
 static void draw_down(struct drawing *d, struct graph_node *node)
 {
@@ -211,8 +223,7 @@ static void draw_down(struct drawing *d, struct graph_node *node)
 	for (;;) {
 		edges = &d->graph->edges[node->first];
 		print_path(d);
-		print_name(d, node->name, COLUMNS - INDENT * d->depth);
-		fputc('\n', d->to);
+		draw_stage(d, node);
 		node->drawn = true;
 		node->follows = false;
 		trunk = trunk_of(d, node);

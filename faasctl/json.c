@@ -155,6 +155,13 @@ json_t *json_link(const struct faasctl_link *link)
 		"last_failure", cause(&link->last));
 }
 
+/* A stage that the others wait for. */
+json_t *json_bottleneck(const char *workflow, const char *stage, double share)
+{
+	return json_pack("{s:s, s:s, s:f}", "workflow", workflow, "stage", stage,
+			 "share", share);
+}
+
 json_t *json_event(const struct faasctl_event *event)
 {
 	return json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}",
@@ -175,10 +182,8 @@ static int print(json_t *root, size_t flags)
 {
 	int ret;
 
-	if (!root) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
-	}
+	if (!root)
+		return fail_memory();
 	ret = json_dumpf(root, stdout, flags);
 	json_decref(root);
 	putchar('\n');

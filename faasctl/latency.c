@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* faasctl latency */
 #include <jansson.h>
-#include <signal.h>
 
 #include "histogram.h"
 #include "probes.h"
@@ -69,7 +68,7 @@ struct measured {
  * struct latency - a run of this command
  * @probes: the links
  * @skel: the BPF programs
- * @seconds: how long it is to run, or 0
+ * @run_ms: how long it is to run, or 0
  * @json: print JSON
  * @sum: by workflow
  * @started: when, CLOCK_MONOTONIC
@@ -81,7 +80,7 @@ struct measured {
 struct latency {
 	struct probes probes;
 	struct latency_bpf *skel;
-	uint32_t seconds;
+	uint32_t run_ms;
 	bool json;
 	bool sum;
 	uint64_t started;
@@ -192,34 +191,14 @@ static void take_counters(struct latency *latency)
 	size_t i;
 
 	for (i = 0; i < latency->n; i++) {
-		const struct faasctl_stats *stats = &latency->probes.links[i].stats;
+		struct probed *link = &latency->probes.links[i];
+		const struct faasctl_stats *stats = &link->stats;
 		struct latency_link *bpf = &latency->measured[i].bpf;
 
+		memset(&link->first, 0, sizeof(link->first));
 		bpf->blocked_ns[FAASIN_DIRECTION_OUT] = stats->writer_blocked_ns;
 		bpf->blocked_ns[FAASIN_DIRECTION_IN] = stats->reader_blocked_ns;
 	}
-}
-
-static const char *slowest(const struct latency *latency, const char *workflow)
-{
-	struct blocking *links = calloc(latency->n + 1, sizeof(*links));
-	const char *stage;
-	size_t i;
-
-	if (!links)
-		return NULL;
-	for (i = 0; i < latency->n; i++) {
-		const struct measured *m = &latency->measured[i];
-
-		links[i].link = m->link;
-		links[i].writers_ns = m->bpf.blocked_ns[FAASIN_DIRECTION_OUT] +
-				      m->waiting_ns[FAASIN_DIRECTION_OUT];
-		links[i].readers_ns = m->bpf.blocked_ns[FAASIN_DIRECTION_IN] +
-				      m->waiting_ns[FAASIN_DIRECTION_IN];
-	}
-	stage = bottleneck(links, latency->n, workflow);
-	free(links);
-	return stage;
 }
 
 /* Whether this is the first link of its workflow. */
@@ -298,9 +277,12 @@ static void print_measured(const struct measured *m, bool bpf)
 
 static int print_text(const struct latency *latency, bool bpf)
 {
-	const char *stage;
+	_cleanup_(freep) struct probed_stage *stages = NULL;
+	ssize_t slow = probes_bottlenecks(&latency->probes, &stages), k;
 	size_t i;
 
+	if (slow < 0)
+		return fail_memory();
 	for (i = 0; i < latency->n; i++) {
 		struct measured m = result(latency, i);
 
@@ -308,17 +290,10 @@ static int print_text(const struct latency *latency, bool bpf)
 			continue;
 		print_measured(&m, bpf);
 	}
-	for (i = 0; i < latency->n; i++) {
-		if (!first_of_workflow(latency, i))
-			continue;
-		stage = slowest(latency, latency->measured[i].link->workflow);
-		if (stage)
-			printf("%s: the others wait for stage %s%s%s\n",
-			       latency->measured[i].link->workflow, bold(), stage, plain());
-		else
-			printf("%s: no stage waits for another\n",
-			       latency->measured[i].link->workflow);
-	}
+	for (k = 0; k < slow; k++)
+		print_bottleneck(stages[k].workflow, stages[k].stage, stages[k].share);
+	if (!slow && latency->n)
+		puts("no bottleneck");
 	if (!latency->n)
 		puts("no links");
 	return finish_output();
@@ -357,25 +332,23 @@ static json_t *measured_json(const struct measured *m, bool bpf)
 
 static int print_json(const struct latency *latency, const char *missing)
 {
-	json_t *links = json_array(), *slow = json_object();
-	const char *stage;
+	_cleanup_(freep) struct probed_stage *stages = NULL;
+	ssize_t slow = probes_bottlenecks(&latency->probes, &stages), k;
+	json_t *links = json_array(), *found = json_array();
 	size_t i;
 
 	for (i = 0; i < latency->n; i++) {
 		struct measured m = result(latency, i);
-		bool first = first_of_workflow(latency, i);
 
-		if (!latency->sum || first)
+		if (!latency->sum || first_of_workflow(latency, i))
 			json_array_append_new(links, measured_json(&m, !missing));
-		if (!first)
-			continue;
-		stage = slowest(latency, m.link->workflow);
-		json_object_set_new(slow, m.link->workflow,
-				    stage ? json_string(stage) : json_null());
 	}
+	for (k = 0; k < slow; k++)
+		json_array_append_new(found, json_bottleneck(stages[k].workflow, stages[k].stage,
+							     stages[k].share));
 	return json_print(json_pack("{s:I, s:s?, s:o, s:o, s:I, s:b}",
 		"duration_ns", (json_int_t)latency->ran_ns,
-		"missing", missing, "links", links, "bottlenecks", slow,
+		"missing", missing, "links", links, "bottlenecks", found,
 		"lost", (json_int_t)latency->lost,
 		"left_out", latency->probes.left_out));
 }
@@ -387,10 +360,10 @@ static int watch(struct latency *latency)
 	struct run_time time;
 	int ret = 0;
 
-	run_time_start(&time, latency->seconds);
+	run_time_start(&time, latency->run_ms);
 	latency->started = monotonic_ns();
 	fprintf(stderr, "faasctl: looking at %zu links%s\n", latency->probes.n,
-		latency->seconds ? "" : "; Ctrl-C ends it");
+		latency->run_ms ? "" : "; Ctrl-C ends it");
 	while (!ret && run_time_wait(&time, 1000))
 		ret = probes_refresh(&latency->probes, &err);
 	if (!ret)
@@ -444,7 +417,7 @@ static int run(struct args *args)
 
 	while ((id = args_next(args)) != -1) {
 		if (id == 'd')
-			latency.seconds = parse_duration(args);
+			latency.run_ms = parse_seconds(args, 0.1, 1000000);
 		else if (id == 'j')
 			latency.json = true;
 		else if (id == 's')

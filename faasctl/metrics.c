@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "metrics.h"
+#include "whole_file.h"
 
 static const struct option_row options[] = {
 	{ 'f', "format", "FORMAT", "openmetrics or prometheus (text 0.0.4)" },
@@ -280,21 +281,15 @@ int metrics_text(enum metrics_format format, char **text, size_t *len,
 	if (to && !fclose(to))
 		return 0;
 	free(*text);
-	err->code = ENOMEM;
-	strcpy(err->message, "out of memory");
-	return -ENOMEM;
+	return error_memory(err);
 }
 
-static int write_text(FILE *to, void *arg)
-{
-	fputs(arg, to);
-	return STATUS_OK;
-}
-
-static int write_textfile(char *text, const char *dir)
+static int write_textfile(const char *text, const char *dir)
 {
 	_cleanup_(freep) char *path = NULL;
+	struct whole_file file;
 	struct stat st;
+	int status;
 
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode)) {
 		fprintf(stderr, "faasctl: %s is not a directory: name the one that node_exporter's --collector.textfile.directory names\n",
@@ -303,10 +298,13 @@ static int write_textfile(char *text, const char *dir)
 	}
 	if (asprintf(&path, "%s/faasin.prom", dir) < 0) {
 		path = NULL;
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
+		return fail_memory();
 	}
-	return write_file(path, write_text, text);
+	status = whole_file_open(&file, path);
+	if (status != STATUS_OK)
+		return status;
+	fputs(text, file.f);
+	return whole_file_commit(&file);
 }
 
 static const char *format_name(uint32_t format)

@@ -2,8 +2,8 @@
 /* faasctl monitor */
 #include <jansson.h>
 #include <poll.h>
-#include <signal.h>
 
+#include "stop.h"
 #include "tool.h"
 
 static const struct option_row options[] = {
@@ -12,18 +12,12 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int sig)
-{
-	stopped = 1;
-}
-
 /**
  * struct watch - a run of this command
  * @events: the subscription
  * @json: print JSON
  * @left: events to go; 0 for no limit
+ * @done: there are none to go
  * @seq: number of the last event, or 0
  * @told: a loss was told of, and its gap in the numbers is yet to come
  * @module: which load of the module it is, or 0
@@ -32,6 +26,7 @@ struct watch {
 	struct faasctl_events *events;
 	bool json;
 	uint32_t left;
+	bool done;
 	uint64_t seq;
 	bool told;
 	uint64_t module;
@@ -110,7 +105,7 @@ static int handle(struct watch *watch, const struct faasctl_event *event)
 	if (status == STATUS_OK)
 		status = print_event(watch, event);
 	if (watch->left && !--watch->left)
-		stopped = 1;
+		watch->done = true;
 	return status;
 }
 
@@ -121,7 +116,7 @@ static int drain(struct watch *watch)
 	struct faasctl_error err;
 	int ret, status = STATUS_OK;
 
-	while (!stopped && status == STATUS_OK) {
+	while (!watch->done && !stop_asked() && status == STATUS_OK) {
 		ret = faasctl_events_next(watch->events, &event, &err);
 		if (!ret)
 			break;
@@ -137,8 +132,7 @@ static int drain(struct watch *watch)
 	return status;
 }
 
-/* Signals are let in only while it waits: none can come just before that. */
-static int watch_events(struct watch *watch, const sigset_t *waiting)
+static int watch_events(struct watch *watch)
 {
 	/* A module that goes away says nothing to those who listen to it. */
 	const struct timespec second = { .tv_sec = 1 };
@@ -149,8 +143,8 @@ static int watch_events(struct watch *watch, const sigset_t *waiting)
 	};
 	int status = STATUS_OK;
 
-	while (!stopped && status == STATUS_OK) {
-		int n = ppoll(fds, ARRAY_SIZE(fds), &second, waiting);
+	while (!watch->done && !stop_asked() && status == STATUS_OK) {
+		int n = ppoll(fds, ARRAY_SIZE(fds), &second, stop_mask());
 
 		if (n < 0 && errno != EINTR) {
 			fprintf(stderr, "faasctl: cannot wait for events: %s\n",
@@ -173,10 +167,8 @@ static int watch_events(struct watch *watch, const sigset_t *waiting)
 
 static int run(struct args *args)
 {
-	struct sigaction action = { .sa_handler = stop };
 	struct watch watch = { 0 };
 	struct faasctl_error err;
-	sigset_t blocked, waiting;
 	int id, status;
 
 	while ((id = args_next(args)) != -1) {
@@ -191,19 +183,11 @@ static int run(struct args *args)
 	}
 	args_rest(args, 0, 0);
 
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &waiting);
-	sigdelset(&waiting, SIGINT);
-	sigdelset(&waiting, SIGTERM);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-
+	stop_begin();
 	watch.module = module_load();
 	if (faasctl_events_open(&watch.events, &err))
 		return fail(&err);
-	status = watch_events(&watch, &waiting);
+	status = watch_events(&watch);
 	faasctl_events_close(watch.events);
 	return status;
 }

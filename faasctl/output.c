@@ -52,6 +52,21 @@ int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	return STATUS_REFUSED;
 }
 
+int fail_memory(void)
+{
+	struct faasctl_error err;
+
+	error_memory(&err);
+	return fail(&err);
+}
+
+int error_memory(struct faasctl_error *err)
+{
+	err->code = ENOMEM;
+	snprintf(err->message, sizeof(err->message), "out of memory");
+	return -ENOMEM;
+}
+
 /*
  * Tells one load of the module from the next: the inode of its directory in sysfs; 0 if
  * it is not loaded. Nobody says so when it goes away.
@@ -234,6 +249,21 @@ static void print_end(const char *stage, const char *port, const char *usual,
 	fprintf(to, "%s%s%s", bold(), stage, plain());
 	if (strcmp(port, usual))
 		fprintf(to, ":%s", port);
+}
+
+struct text text_percent(double share)
+{
+	struct text text;
+
+	snprintf(text.s, sizeof(text.s), "%.0f%%", share * 100);
+	return text;
+}
+
+/* The line that all commands have for it. */
+void print_bottleneck(const char *workflow, const char *stage, double share)
+{
+	printf("* bottleneck of %s: %s%s%s, %s of the time\n", workflow, bold(),
+	       stage, plain(), text_percent(share).s);
 }
 
 /* grep --49.5 MB--> wc */

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The links that BPF programs look at; why there may be no such programs. */
-#include <signal.h>
-
 #include "probes.h"
+#include "stop.h"
 
 #ifdef FAASIN_BPF
 #include <bpf/libbpf.h>
@@ -16,6 +15,28 @@ static struct probed *find(const struct probes *probes, uint64_t generation)
 		if (probes->links[i].generation == generation)
 			return &probes->links[i];
 	return NULL;
+}
+
+/* Counters go on where a link is made again: so does what was first seen of them. */
+static void look_back(struct probes *probes, struct probed *link)
+{
+	size_t i;
+
+	link->first = link->stats;
+	for (i = 0; i < probes->n; i++) {
+		struct probed *old = &probes->links[i];
+
+		if (old->again || strcmp(old->src_stage, link->src_stage) ||
+		    strcmp(old->dst_stage, link->dst_stage) ||
+		    strcmp(old->src_port, link->src_port) ||
+		    strcmp(old->dst_port, link->dst_port) ||
+		    strcmp(old->workflow, link->workflow))
+			continue;
+		old->again = true;
+		if (!stats_restarted(&old->stats, &link->stats))
+			link->first = old->first;
+		return;
+	}
 }
 
 static int note_link(const struct faasctl_link *link, void *arg)
@@ -35,6 +56,7 @@ static int note_link(const struct faasctl_link *link, void *arg)
 		return 0;
 	}
 	probed = &probes->links[probes->n];
+	probed->again = false;
 	snprintf(probed->workflow, sizeof(probed->workflow), "%s", link->workflow);
 	snprintf(probed->src_stage, sizeof(probed->src_stage), "%s", link->src_stage);
 	snprintf(probed->src_port, sizeof(probed->src_port), "%s",
@@ -45,10 +67,12 @@ static int note_link(const struct faasctl_link *link, void *arg)
 	probed->generation = link->generation;
 	probed->capacity = link->capacity;
 	probed->stats = link->stats;
-	if (probes->add && probes->add(probes->arg, probed, probes->n))
+	if (probes->add && probes->add(probes->arg, probed, probes->n)) {
 		probes->left_out = true;
-	else
-		probes->n++;
+		return 0;
+	}
+	look_back(probes, probed);
+	probes->n++;
 	return 0;
 }
 
@@ -68,11 +92,8 @@ int probes_open(struct probes *probes, const char *workflow,
 	probes->workflow = workflow;
 	probes->room = PROBES_MAX;
 	probes->links = calloc(PROBES_MAX, sizeof(*probes->links));
-	if (!probes->links) {
-		err->code = ENOMEM;
-		strcpy(err->message, "out of memory");
-		return -ENOMEM;
-	}
+	if (!probes->links)
+		return error_memory(err);
 	ret = faasctl_open(&probes->ctl, err);
 	/* Before 6.2, a listing that is refused does not say why. */
 	if (!ret && workflow)
@@ -86,46 +107,23 @@ void probes_close(struct probes *probes)
 	free(probes->links);
 }
 
-uint64_t monotonic_ns(void)
+/* @ms: 0 for no limit. From here on, Ctrl-C and SIGTERM only end waits. */
+void run_time_start(struct run_time *time, uint32_t ms)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-/* @seconds: 0 for no limit. From here on, Ctrl-C and SIGTERM only end waits. */
-void run_time_start(struct run_time *time, uint32_t seconds)
-{
-	time->end = seconds ? monotonic_ns() + seconds * 1000000000ull : 0;
-	sigemptyset(&time->stopping);
-	sigaddset(&time->stopping, SIGINT);
-	sigaddset(&time->stopping, SIGTERM);
-	sigprocmask(SIG_BLOCK, &time->stopping, NULL);
+	time->end = ms ? monotonic_ns() + ms * 1000000ull : 0;
+	stop_begin();
 }
 
 /* Waits for at most so long; false: the command is to end. */
 bool run_time_wait(const struct run_time *time, unsigned int ms)
 {
-	uint64_t now = monotonic_ns(), wait = ms * 1000000ull;
-	struct timespec timeout;
+	uint64_t now = monotonic_ns(), left = time->end > now ? time->end - now : 0;
 
-	if (time->end && now >= time->end)
+	if (time->end && !left)
 		return false;
-	if (time->end && time->end - now < wait)
-		wait = time->end - now;
-	timeout.tv_sec = wait / 1000000000;
-	timeout.tv_nsec = wait % 1000000000;
-	return sigtimedwait(&time->stopping, NULL, &timeout) < 0;
-}
-
-uint32_t parse_duration(const struct args *args)
-{
-	uint32_t seconds = parse_u32(args, 1000000, 10);
-
-	if (!seconds)
-		usage_error(args->command, "a duration of 0 seconds shows nothing");
-	return seconds;
+	if (time->end && left < ms * 1000000ull)
+		ms = left / 1000000 + 1;
+	return stop_wait(ms);
 }
 
 #ifdef FAASIN_BPF
@@ -188,54 +186,48 @@ const char *bpf_missing(int code, bool needs_btf)
 }
 #endif
 
-static bool of_workflow(const struct probed *link, const char *workflow)
+/* The stage in @list of @n, which is added if it is not there. */
+static struct probed_stage *stage_of(struct probed_stage *list, size_t *n,
+				     const char *workflow, const char *name)
 {
-	return !workflow || !strcmp(link->workflow, workflow);
-}
-
-/* How long others waited for a stage, less how long it waited itself. */
-static int64_t waited_for(const struct blocking *links, size_t n,
-			  const char *workflow, const char *stage)
-{
-	int64_t sum = 0;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (!of_workflow(links[i].link, workflow))
-			continue;
-		if (!strcmp(links[i].link->src_stage, stage))
-			sum += links[i].readers_ns - links[i].writers_ns;
-		if (!strcmp(links[i].link->dst_stage, stage))
-			sum += links[i].writers_ns - links[i].readers_ns;
-	}
-	return sum;
+	/* From the newest on: links of a workflow come in a row. */
+	for (i = *n; i--; )
+		if (!strcmp(list[i].stage, name) && !strcmp(list[i].workflow, workflow))
+			return &list[i];
+	list[*n] = (struct probed_stage){ .workflow = workflow, .stage = name };
+	return &list[(*n)++];
 }
 
 /*
- * The stage of a workflow that its neighbours wait for most while it does not wait
- * itself; NULL if none waits. Links of other workflows are passed over.
+ * The stages that others wait for, by what the counters say of the time since the links
+ * were first asked for. *@list: the caller's to free; its strings are those of
+ * @probes. Returns how many, or -ENOMEM.
  */
-const char *bottleneck(const struct blocking *links, size_t n,
-		       const char *workflow)
+ssize_t probes_bottlenecks(const struct probes *probes, struct probed_stage **list)
 {
-	const char *found = NULL;
-	int64_t most = 0, ns;
-	size_t i;
-	int end;
+	struct probed_stage *stages = calloc(2 * probes->n + 1, sizeof(*stages));
+	size_t i, n = 0, found = 0;
 
-	for (i = 0; i < n; i++) {
-		if (!of_workflow(links[i].link, workflow))
+	if (!stages)
+		return -ENOMEM;
+	for (i = 0; i < probes->n; i++) {
+		const struct probed *link = &probes->links[i];
+		struct link_waits waits = link_waits(&link->first, &link->stats);
+		struct probed_stage *src, *dst;
+
+		if (link->again)
 			continue;
-		for (end = 0; end < 2; end++) {
-			const char *stage = end ? links[i].link->dst_stage :
-						  links[i].link->src_stage;
-
-			ns = waited_for(links, n, workflow, stage);
-			if (ns > most) {
-				most = ns;
-				found = stage;
-			}
-		}
+		src = stage_of(stages, &n, link->workflow, link->src_stage);
+		dst = stage_of(stages, &n, link->workflow, link->dst_stage);
+		stage_waits_add(&src->waits, &dst->waits, &waits);
 	}
+	for (i = 0; i < n; i++) {
+		stages[i].share = bottleneck_share(&stages[i].waits);
+		if (stages[i].share)
+			stages[found++] = stages[i];
+	}
+	*list = stages;
 	return found;
 }

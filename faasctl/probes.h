@@ -3,9 +3,8 @@
 #ifndef FAASCTL_PROBES_H
 #define FAASCTL_PROBES_H
 
-#include <signal.h>
-#include <time.h>
-
+#include "bottleneck.h"
+#include "monotonic.h"
 #include "tool.h"
 
 #define PROBES_MAX	1024
@@ -19,7 +18,9 @@
  * @dst_port: its port
  * @generation: which incarnation of the link; what tracepoints call it by
  * @capacity: bytes
+ * @first: its counters, when they were first asked for
  * @stats: its counters, when they were last asked for
+ * @again: it was made again since: another slot has its counters now
  */
 struct probed {
 	char workflow[FAASIN_NAME_MAX + 1];
@@ -29,7 +30,9 @@ struct probed {
 	char dst_port[FAASIN_NAME_MAX + 1];
 	uint64_t generation;
 	uint64_t capacity;
+	struct faasctl_stats first;
 	struct faasctl_stats stats;
+	bool again;
 };
 
 /**
@@ -62,34 +65,31 @@ void probes_close(struct probes *probes);
 /**
  * struct run_time - how long a command runs
  * @end: when it ends, CLOCK_MONOTONIC; 0 for a signal only
- * @stopping: the signals that end it
  */
 struct run_time {
 	uint64_t end;
-	sigset_t stopping;
 };
 
-uint64_t monotonic_ns(void);
-void run_time_start(struct run_time *time, uint32_t seconds);
+void run_time_start(struct run_time *time, uint32_t ms);
 bool run_time_wait(const struct run_time *time, unsigned int ms);
-uint32_t parse_duration(const struct args *args);
 
 void bpf_quiet(void);
 const char *bpf_missing(int code, bool needs_btf);
 
 /**
- * struct blocking - what the search for a bottleneck knows of a link
- * @link: the link
- * @writers_ns: time that its writers were blocked
- * @readers_ns: likewise
+ * struct probed_stage - a stage of links that are looked at
+ * @workflow: its workflow
+ * @stage: its name
+ * @waits: what its links tell
+ * @share: for how much of the time it is the bottleneck
  */
-struct blocking {
-	const struct probed *link;
-	uint64_t writers_ns;
-	uint64_t readers_ns;
+struct probed_stage {
+	const char *workflow;
+	const char *stage;
+	struct stage_waits waits;
+	double share;
 };
 
-const char *bottleneck(const struct blocking *links, size_t n,
-		       const char *workflow);
+ssize_t probes_bottlenecks(const struct probes *probes, struct probed_stage **list);
 
 #endif /* FAASCTL_PROBES_H */

@@ -4,6 +4,7 @@
  * the tool nor the kernel: a reading is what rates_add() is told between
  * rates_begin() and rates_end().
  */
+#include "monotonic.h"
 #include "rates.h"
 
 #include <errno.h>
@@ -11,19 +12,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NSEC	1e9
 
 /* Whatever the counters say: rates and times are to fit into integers. */
 #define LARGEST		1e18
 
+/* By its ends: what was linked again is the same link, and its counters go on. */
 static int compare_links(const void *a, const void *b)
 {
-	const struct rates_link *x = a, *y = b;
+	const struct faasctl_link *x = a, *y = b;
+	int order = strcmp(x->workflow, y->workflow);
 
-	return (x->link.generation > y->link.generation) -
-	       (x->link.generation < y->link.generation);
+	if (!order)
+		order = strcmp(x->src_stage, y->src_stage);
+	if (!order)
+		order = strcmp(x->src_port, y->src_port);
+	if (!order)
+		order = strcmp(x->dst_stage, y->dst_stage);
+	return order ? order : strcmp(x->dst_port, y->dst_port);
 }
 
 static int compare_stages(const void *a, const void *b)
@@ -62,54 +69,9 @@ static struct rates_stage *stage_get(struct rates *rates, const char *workflow,
 	return *found;
 }
 
-static void stage_clear(struct rates_stage *stage)
-{
-	stage->inputs = 0;
-	stage->outputs = 0;
-	stage->pushed = 0;
-	stage->pulled = 0;
-	stage->waited = 0;
-	stage->writes = false;
-	stage->bottleneck = 0;
-}
-
 static double least(double a, double b)
 {
 	return a < b ? a : b;
-}
-
-static double most(double a, double b)
-{
-	return a > b ? a : b;
-}
-
-/*
- * The rule: a stage is the bottleneck for as much of the time as those before it wait
- * to write, those after it wait to read, and it waits for neither. Where nobody is
- * before it, or after it, that says nothing; but a first stage is none unless it
- * writes: else the whole workflow is at rest.
- */
-static double bottleneck(const struct rates_stage *stage)
-{
-	double share = 1 - least(stage->waited, 1);
-
-	if (stage->inputs)
-		share = least(share, stage->pushed);
-	else if (!stage->writes)
-		share = 0;
-	if (stage->outputs)
-		share = least(share, stage->pulled);
-	return share < RATES_BOTTLENECK ? 0 : share;
-}
-
-/* Whether somebody writes to it, even if nothing came since the last reading. */
-static bool is_written(const struct rates_link *link)
-{
-	const struct faasctl_stats *stats = &link->link.stats;
-
-	return link->bytes_in > 0 ||
-	       stats->streams_begun > stats->streams_ended +
-	       stats->streams_aborted + stats->early_closes;
 }
 
 /* A stage has several links, and is judged once. */
@@ -119,7 +81,7 @@ static void judge(struct rates_stage *stage, unsigned int serial,
 	if (stage->serial == serial)
 		return;
 	stage->serial = serial;
-	stage->bottleneck = bottleneck(stage);
+	stage->bottleneck = bottleneck_share(&stage->waits);
 	stage->next = NULL;
 	if (!stage->bottleneck)
 		return;
@@ -134,20 +96,13 @@ static void judge_stages(struct rates *rates)
 	size_t i;
 
 	for (i = 0; i < rates->n; i++) {
-		stage_clear(rates->links[i]->src);
-		stage_clear(rates->links[i]->dst);
+		memset(&rates->links[i]->src->waits, 0, sizeof(struct stage_waits));
+		memset(&rates->links[i]->dst->waits, 0, sizeof(struct stage_waits));
 	}
 	for (i = 0; i < rates->n; i++) {
 		link = rates->links[i];
-		if (!link->known)
-			continue;
-		link->src->outputs++;
-		link->src->pulled = most(link->src->pulled, link->reader_blocked);
-		link->src->waited += link->writer_blocked;
-		link->src->writes |= is_written(link);
-		link->dst->inputs++;
-		link->dst->pushed = most(link->dst->pushed, link->writer_blocked);
-		link->dst->waited += link->reader_blocked;
+		if (link->known)
+			stage_waits_add(&link->src->waits, &link->dst->waits, &link->waits);
 	}
 	rates->bottlenecks = NULL;
 	for (i = 0; i < rates->n; i++) {
@@ -160,10 +115,20 @@ static void judge_stages(struct rates *rates)
 
 static void link_free(struct rates *rates, struct rates_link *link)
 {
-	tdelete(link, &rates->by_generation, compare_links);
+	tdelete(&link->link, &rates->by_ends, compare_links);
 	stage_put(rates, link->src);
 	stage_put(rates, link->dst);
 	free(link);
+}
+
+/* Its strings are its own. */
+static void link_name(struct rates_link *link)
+{
+	link->link.workflow = link->src->workflow;
+	link->link.src_stage = link->src->name;
+	link->link.src_port = link->src_port;
+	link->link.dst_stage = link->dst->name;
+	link->link.dst_port = link->dst_port;
 }
 
 static struct rates_link *link_new(struct rates *rates,
@@ -173,31 +138,33 @@ static struct rates_link *link_new(struct rates *rates,
 
 	if (!link)
 		return NULL;
-	link->link.generation = from->generation;
 	snprintf(link->src_port, sizeof(link->src_port), "%s", from->src_port);
 	snprintf(link->dst_port, sizeof(link->dst_port), "%s", from->dst_port);
 	link->src = stage_get(rates, from->workflow, from->src_stage);
 	link->dst = stage_get(rates, from->workflow, from->dst_stage);
+	if (link->src && link->dst)
+		link_name(link);
 	if (!link->src || !link->dst ||
-	    !tsearch(link, &rates->by_generation, compare_links)) {
+	    !tsearch(&link->link, &rates->by_ends, compare_links)) {
 		stage_put(rates, link->src);
 		stage_put(rates, link->dst);
 		free(link);
 		return NULL;
 	}
+	link->id = ++rates->ids;
 	return link;
 }
 
-/* The link of this generation. Most often it is where it was the last time. */
-static struct rates_link *link_find(struct rates *rates, uint64_t generation)
+/* The link with these ends. Most often it is where it was the last time. */
+static struct rates_link *link_find(struct rates *rates, const struct faasctl_link *from)
 {
-	struct rates_link key = { .link.generation = generation }, **found;
+	struct faasctl_link **found;
 
 	if (rates->n_next < rates->n &&
-	    rates->links[rates->n_next]->link.generation == generation)
+	    rates->links[rates->n_next]->link.generation == from->generation)
 		return rates->links[rates->n_next];
-	found = tfind(&key, &rates->by_generation, compare_links);
-	return found ? *found : NULL;
+	found = tfind(from, &rates->by_ends, compare_links);
+	return found ? (struct rates_link *)*found : NULL;
 }
 
 /* Copies what was read; all strings become the link's own. */
@@ -207,14 +174,11 @@ static void link_set(struct rates_link *link, const struct faasctl_link *from)
 
 	link->before = link->link.stats;
 	link->link = *from;
-	link->link.workflow = link->src->workflow;
-	link->link.src_stage = link->src->name;
-	link->link.src_port = link->src_port;
-	link->link.dst_stage = link->dst->name;
-	link->link.dst_port = link->dst_port;
-	snprintf(link->cause_comm, sizeof(link->cause_comm), "%s",
-		 from->last.comm ? from->last.comm : "");
-	link->link.last.comm = from->last.comm ? link->cause_comm : NULL;
+	link_name(link);
+	if (from->last.comm) {
+		snprintf(link->cause_comm, sizeof(link->cause_comm), "%s", from->last.comm);
+		link->link.last.comm = link->cause_comm;
+	}
 	if (from->last.stage)
 		link->link.last.stage = by_reader ? link->dst->name : link->src->name;
 }
@@ -235,8 +199,8 @@ static void link_remember(struct rates_link *link)
 
 	sample->bytes = link->bytes_out;
 	sample->fill = link->fill * 100 + 0.5;
-	sample->writer = link->writer_blocked * 100 + 0.5;
-	sample->reader = link->reader_blocked * 100 + 0.5;
+	sample->writer = link->waits.writers * 100 + 0.5;
+	sample->reader = link->waits.readers * 100 + 0.5;
 }
 
 static void link_rate(struct rates_link *link, uint64_t interval_ns)
@@ -248,10 +212,7 @@ static void link_rate(struct rates_link *link, uint64_t interval_ns)
 		     before->bytes_out + before->bytes_dropped);
 	link->bytes_in = a_second(grown(now->bytes_in, before->bytes_in), ns);
 	link->bytes_out = a_second(grown(now->bytes_out, before->bytes_out), ns);
-	link->writer_blocked = least(grown(now->writer_blocked_ns,
-					   before->writer_blocked_ns) / ns, 1);
-	link->reader_blocked = least(grown(now->reader_blocked_ns,
-					   before->reader_blocked_ns) / ns, 1);
+	link->waits = link_waits(before, now);
 	link->wakes = a_second(grown(now->reader_wakes, before->reader_wakes) +
 			       grown(now->writer_wakes, before->writer_wakes), ns);
 	/* What is held, between the readings, as far as they show. */
@@ -291,14 +252,14 @@ static int grow(struct rates *rates)
 int rates_add(const struct faasctl_link *from, void *arg)
 {
 	struct rates *rates = arg;
-	struct rates_link *link = link_find(rates, from->generation);
+	struct rates_link *link = link_find(rates, from);
 
 	if (rates->n_next == rates->room && grow(rates))
 		return -ENOMEM;
 	if (link && link->serial == rates->serial)
 		return 0;
 	if (link)
-		link->known = true;
+		link->known = !stats_restarted(&link->link.stats, &from->stats);
 	else
 		link = link_new(rates, from);
 	if (!link)
@@ -334,14 +295,6 @@ void rates_end(struct rates *rates, uint64_t time_ns)
 	judge_stages(rates);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 /**
  * struct reading - what is told of links, with the time
  * @rates: who is told
@@ -357,7 +310,7 @@ static int hear(const struct faasctl_link *link, void *arg)
 	struct reading *reading = arg;
 
 	if (!reading->heard_ns)
-		reading->heard_ns = now_ns();
+		reading->heard_ns = monotonic_ns();
 	return rates_add(link, reading->rates);
 }
 
@@ -369,7 +322,7 @@ int rates_read(struct rates *rates, struct faasctl *ctl, const char *workflow,
 	       struct faasctl_error *err)
 {
 	struct reading reading = { .rates = rates };
-	uint64_t begun = now_ns();
+	uint64_t begun = monotonic_ns();
 	int ret;
 
 	err->code = 0;
@@ -380,7 +333,7 @@ int rates_read(struct rates *rates, struct faasctl *ctl, const char *workflow,
 		snprintf(err->message, sizeof(err->message), "out of memory");
 	}
 	if (!reading.heard_ns)
-		reading.heard_ns = now_ns();
+		reading.heard_ns = monotonic_ns();
 	/* Each link was read at its own moment; this is the middle of them. */
 	rates_end(rates, begun + (reading.heard_ns - begun) / 2);
 	return ret;

@@ -10,25 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <faasctl.h>
+#include "bottleneck.h"
 
 /* Readings that are remembered of each link. */
 #define RATES_HISTORY	60
 
-/* Less than this share of the time is no bottleneck. */
-#define RATES_BOTTLENECK	0.2
-
 /**
- * struct rates_stage - a stage, as its links show it; shares are of the interval
+ * struct rates_stage - a stage, as its links show it
  * @workflow: its workflow
  * @name: its name
  * @links: how many begin or end here
- * @inputs: of these, in the last reading, how many end here
- * @outputs: how many begin here
- * @pushed: the most that writers of one of its inputs were blocked: a share
- * @pulled: the most that readers of one of its outputs were blocked: a share
- * @waited: how much it was blocked itself, on all of its links: a share
- * @writes: a stream of one of its outputs is open, or bytes came
+ * @waits: what they tell, of the last interval
  * @bottleneck: how much the others waited for it: a share; 0: it is none
  * @serial: of the reading in which that was found out
  * @next: the next bottleneck, or NULL
@@ -37,12 +29,7 @@ struct rates_stage {
 	char workflow[FAASIN_NAME_MAX + 1];
 	char name[FAASIN_NAME_MAX + 1];
 	unsigned int links;
-	unsigned int inputs;
-	unsigned int outputs;
-	double pushed;
-	double pulled;
-	double waited;
-	bool writes;
+	struct stage_waits waits;
 	double bottleneck;
 	unsigned int serial;
 	struct rates_stage *next;
@@ -64,8 +51,9 @@ struct rates_sample {
 
 /**
  * struct rates_link - a link and what happened on it since the reading before
- * @link: as it was read last; its strings are those below
- * @src_port: likewise
+ * @link: as it was read last, with strings of its own; first, as the tree has it
+ * @id: a number that no other link has or had; from 1 on
+ * @src_port: of @link
  * @dst_port: likewise
  * @cause_comm: likewise
  * @before: its counters a reading earlier
@@ -73,8 +61,7 @@ struct rates_sample {
  * @bytes_in: a second
  * @bytes_out: a second
  * @fill: share of the capacity that is held now
- * @writer_blocked: share of the time; of several writers together, at most 1
- * @reader_blocked: likewise
+ * @waits: how much its sides were blocked
  * @residence_ns: how long a byte stays, on average, by Little's law: bytes held
  *	over bytes that leave; less than 0 if none left
  * @wakes: wake-ups a second, of both sides
@@ -86,6 +73,7 @@ struct rates_sample {
  */
 struct rates_link {
 	struct faasctl_link link;
+	uint64_t id;
 	char src_port[FAASIN_NAME_MAX + 1];
 	char dst_port[FAASIN_NAME_MAX + 1];
 	char cause_comm[32];
@@ -94,8 +82,7 @@ struct rates_link {
 	double bytes_in;
 	double bytes_out;
 	double fill;
-	double writer_blocked;
-	double reader_blocked;
+	struct link_waits waits;
 	double residence_ns;
 	double wakes;
 	struct rates_stage *src;
@@ -116,7 +103,8 @@ struct rates_link {
  * @next: what the reading under way has found
  * @n_next: how many
  * @room: of both arrays
- * @by_generation: tree of links
+ * @ids: the last @id
+ * @by_ends: tree of links
  * @by_name: tree of stages
  */
 struct rates {
@@ -129,7 +117,8 @@ struct rates {
 	struct rates_link **next;
 	size_t n_next;
 	size_t room;
-	void *by_generation;
+	uint64_t ids;
+	void *by_ends;
 	void *by_name;
 };
 

@@ -12,18 +12,12 @@
 #include <sys/socket.h>
 
 #include "metrics.h"
+#include "stop.h"
 
 #define SOCKETS_MAX	8	/* addresses of one name */
 #define CONNECTIONS_MAX	32
 #define IDLE_SECONDS	30
 #define PATH		"/metrics"
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int sig)
-{
-	stopped = 1;
-}
 
 /* ------------------------------------------------------------------ answers */
 
@@ -340,7 +334,7 @@ static const struct timespec *deadline(struct scrape *scrape,
 	return time;
 }
 
-static int serve(struct scrape *scrape, const sigset_t *waiting)
+static int serve(struct scrape *scrape)
 {
 	struct pollfd fds[SOCKETS_MAX];
 	struct timespec time;
@@ -353,8 +347,8 @@ static int serve(struct scrape *scrape, const sigset_t *waiting)
 					   MHD_DAEMON_INFO_EPOLL_FD);
 		fds[i] = (struct pollfd){ .fd = info->epoll_fd, .events = POLLIN };
 	}
-	while (!stopped) {
-		if (ppoll(fds, scrape->n, deadline(scrape, &time), waiting) < 0 &&
+	while (!stop_asked()) {
+		if (ppoll(fds, scrape->n, deadline(scrape, &time), stop_mask()) < 0 &&
 		    errno != EINTR)
 			return cannot_listen(scrape, strerror(errno));
 		for (i = 0; i < scrape->n; i++)
@@ -375,14 +369,12 @@ static void finish(struct scrape *scrape)
 	}
 }
 
-/* Serves until SIGINT or SIGTERM, which are let in only while it waits. */
+/* Serves until SIGINT or SIGTERM. */
 int scrape_serve(const struct args *args, const char *where)
 {
-	struct sigaction action = { .sa_handler = stop };
 	struct scrape scrape = { .where = where };
 	struct faasctl_error err;
 	struct faasctl *ctl;
-	sigset_t blocked, waiting;
 	int status;
 	size_t i;
 
@@ -390,14 +382,7 @@ int scrape_serve(const struct args *args, const char *where)
 	if (faasctl_open(&ctl, &err))
 		return fail(&err);
 	faasctl_close(ctl);
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &waiting);
-	sigdelset(&waiting, SIGINT);
-	sigdelset(&waiting, SIGTERM);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	stop_begin();
 	/* Whoever hangs up before the answer is no reason to end. */
 	signal(SIGPIPE, SIG_IGN);
 
@@ -410,7 +395,7 @@ int scrape_serve(const struct args *args, const char *where)
 		status = finish_output();
 	}
 	if (status == STATUS_OK)
-		status = serve(&scrape, &waiting);
+		status = serve(&scrape);
 	finish(&scrape);
 	return status;
 }

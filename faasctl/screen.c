@@ -9,8 +9,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <term.h>
-#include <time.h>
 
+#include "monotonic.h"
 #include "screen.h"
 
 #define KEY_ESCAPE	27
@@ -36,7 +36,7 @@ static int settle(struct screen *screen, struct faasctl_error *err)
 	size_t i;
 
 	for (i = 0; i < top->n_rows; i++)
-		if (top->rows[i]->link.generation == screen->chosen)
+		if (top->rows[i]->id == screen->chosen)
 			break;
 	if (i < top->n_rows) {
 		screen->cursor = i;
@@ -48,7 +48,7 @@ static int settle(struct screen *screen, struct faasctl_error *err)
 	}
 	if (screen->cursor >= top->n_rows)
 		screen->cursor = top->n_rows ? top->n_rows - 1 : 0;
-	screen->chosen = top->n_rows ? top->rows[screen->cursor]->link.generation : 0;
+	screen->chosen = top->n_rows ? top->rows[screen->cursor]->id : 0;
 	return ret;
 }
 
@@ -59,7 +59,7 @@ static void go(struct screen *screen, long by)
 	if (last < 0)
 		return;
 	screen->cursor = to < 0 ? 0 : to > last ? last : to;
-	screen->chosen = screen->top->rows[screen->cursor]->link.generation;
+	screen->chosen = screen->top->rows[screen->cursor]->id;
 }
 
 static int read_again(struct screen *screen, struct faasctl_error *err)
@@ -188,10 +188,7 @@ static void key_in(struct screen *screen, int key)
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+	return monotonic_ns() / 1000000;
 }
 
 static void follow_size(void)

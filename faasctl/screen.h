@@ -23,7 +23,7 @@ enum view {
  * @view: which of the views
  * @first: index of the uppermost row
  * @cursor: index of the chosen row
- * @chosen: generation of its link, which stays chosen wherever the row goes; 0: none
+ * @chosen: number of its link, which stays chosen wherever the row goes; 0: none
  * @editing: the filter is being typed
  * @old_filter: what it was before
  * @paused: nothing is read

@@ -104,10 +104,8 @@ int snapshot_read(struct snapshot *snap, struct faasctl *ctl,
 	if (!ret)
 		return 0;
 	/* What a callback returned has no text. */
-	if (!err->code) {
-		err->code = ENOMEM;
-		strcpy(err->message, "out of memory");
-	}
+	if (!err->code)
+		error_memory(err);
 	snapshot_free(snap);
 	return ret;
 }

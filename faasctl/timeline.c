@@ -102,11 +102,6 @@ static struct row *row_of(struct timeline *t, uint32_t stage,
 	return row;
 }
 
-static bool is_blocked(const struct row *row)
-{
-	return row->state == ROW_BLOCKED_IN || row->state == ROW_BLOCKED_OUT;
-}
-
 /* What was reconstructed may overlap what was seen. */
 static uint64_t not_before(struct row *row, uint64_t time)
 {
@@ -121,8 +116,6 @@ static void row_turn(struct timeline *t, struct row *row, enum row_state state,
 	struct mark *m;
 
 	time = not_before(row, time);
-	if (is_blocked(row))
-		t->blocked_ns[row->slot][row->state == ROW_BLOCKED_OUT] += time - row->since;
 	if (row->state != ROW_GONE)
 		mark(t, 'E', time)->row = row - t->rows;
 	row->state = state;
@@ -288,22 +281,4 @@ void timeline_finish(struct timeline *t, uint64_t end)
 		stage_number(t, t->probes->links[i].dst_stage);
 	}
 	qsort(t->marks, t->n_marks, sizeof(*t->marks), by_time);
-}
-
-const char *timeline_bottleneck(const struct timeline *t)
-{
-	struct blocking *links = calloc(t->probes->n + 1, sizeof(*links));
-	const char *stage;
-	size_t i;
-
-	if (!links)
-		return NULL;
-	for (i = 0; i < t->probes->n; i++) {
-		links[i].link = &t->probes->links[i];
-		links[i].writers_ns = t->blocked_ns[i][1];
-		links[i].readers_ns = t->blocked_ns[i][0];
-	}
-	stage = bottleneck(links, t->probes->n, NULL);
-	free(links);
-	return stage;
 }

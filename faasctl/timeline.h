@@ -108,7 +108,6 @@ struct handoff {
  * @handoffs: the newest of each link, PROBES_MAX times HANDOFFS
  * @next: which of a link's is replaced next
  * @flows: hand-offs that were seen from end to end
- * @blocked_ns: of each link, by direction
  * @lost: events that the kernel had no room for
  * @left_out: events of tasks that there was no room for
  */
@@ -128,7 +127,6 @@ struct timeline {
 	struct handoff (*handoffs)[HANDOFFS];
 	uint8_t next[PROBES_MAX];
 	uint64_t flows;
-	uint64_t blocked_ns[PROBES_MAX][2];
 	uint64_t lost;
 	uint64_t left_out;
 };
@@ -138,7 +136,7 @@ void timeline_free(struct timeline *t);
 void timeline_event(struct timeline *t, const struct trace_event *event);
 bool timeline_full(const struct timeline *t);
 void timeline_finish(struct timeline *t, uint64_t end);
-const char *timeline_bottleneck(const struct timeline *t);
-void timeline_write(const struct timeline *t, FILE *to);
+void timeline_write(const struct timeline *t, const struct probed_stage *stages,
+		    ssize_t slow, FILE *to);
 
 #endif /* FAASCTL_TIMELINE_H */

@@ -139,13 +139,22 @@ static void put_mark(const struct timeline *t, const struct mark *m, FILE *to)
 	fputs("},\n", to);
 }
 
-/*
- * Writes all of it. Whether that succeeded is the file's to tell: after the first
- * error nothing more is written, so that errno says what it was.
- */
-void timeline_write(const struct timeline *t, FILE *to)
+/* @stages: those that the others wait for, @slow of them */
+static void put_bottlenecks(const struct probed_stage *stages, ssize_t slow, FILE *to)
 {
-	const char *slow = timeline_bottleneck(t);
+	ssize_t i;
+
+	fputs(",\"bottlenecks\":[", to);
+	for (i = 0; i < slow; i++)
+		fprintf(to, "%s{\"workflow\":\"%s\",\"stage\":\"%s\",\"share\":%.3f}",
+			i ? "," : "", stages[i].workflow, stages[i].stage, stages[i].share);
+	fputc(']', to);
+}
+
+/* Writes all of it; whether that succeeded is the file's to tell. */
+void timeline_write(const struct timeline *t, const struct probed_stage *stages,
+		    ssize_t slow, FILE *to)
+{
 	unsigned long long lost = t->lost + t->left_out;
 	size_t i;
 
@@ -153,8 +162,6 @@ void timeline_write(const struct timeline *t, FILE *to)
 	put_names(t, to);
 	for (i = 0; i < t->n_marks && !ferror(to); i++)
 		put_mark(t, &t->marks[i], to);
-	if (ferror(to))
-		return;
 	/* What is missing is to be seen in the picture, too. */
 	fputs("{\"ph\":\"i\",\"s\":\"g\",\"cat\":\"trace\",\"pid\":0,\"tid\":0,", to);
 	put_time(t, t->end, to);
@@ -164,11 +171,8 @@ void timeline_write(const struct timeline *t, FILE *to)
 		fputs(",\"name\":\"end of the trace\"}\n],\n", to);
 	fprintf(to, "\"otherData\":{\"lost\":%llu,\"workflow\":\"%s\",\"duration_ns\":%llu,",
 		lost, t->probes->workflow, (unsigned long long)(t->end - t->start));
-	fprintf(to, "\"hand_offs\":%llu,\"complete\":%s,\"bottleneck\":",
+	fprintf(to, "\"hand_offs\":%llu,\"complete\":%s",
 		(unsigned long long)t->flows, timeline_full(t) ? "false" : "true");
-	if (slow)
-		fprintf(to, "\"%s\"", slow);
-	else
-		fputs("null", to);
+	put_bottlenecks(stages, slow, to);
 	fprintf(to, ",\"version\":\"%s\"}}\n", FAASIN_VERSION);
 }

@@ -117,6 +117,7 @@ void usage_error(const struct command *command, const char *format, ...)
 uint32_t parse_u32(const struct args *args, uint32_t max, int base);
 uint64_t parse_size(const struct args *args);
 uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t));
+uint32_t parse_seconds(const struct args *args, double min, uint32_t max);
 
 /* The options that every command that makes links has. */
 #define LINK_OPTION_ROWS						\
@@ -136,6 +137,8 @@ void complain(const char *format, va_list args)
 int fail(const struct faasctl_error *err);
 int fail_hint(const struct faasctl_error *err, int code, const char *format,
 	      ...) __attribute__((format(printf, 3, 4)));
+int fail_memory(void);
+int error_memory(struct faasctl_error *err);
 uint64_t module_load(void);
 void warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -154,6 +157,8 @@ struct text text_signal(int sig);
 struct text text_clean(const char *s);
 struct text text_cause(const struct faasctl_cause *cause);
 void print_escaped(const char *s, FILE *to);
+struct text text_percent(double share);
+void print_bottleneck(const char *workflow, const char *stage, double share);
 void print_picture(const struct faasctl_link *link, FILE *to);
 bool utf8(void);
 bool colours(void);
@@ -169,6 +174,8 @@ struct json_t *json_workflow(const struct faasctl_workflow *workflow);
 struct json_t *json_stage(const struct faasctl_stage *stage);
 struct json_t *json_link(const struct faasctl_link *link);
 struct json_t *json_stats(const struct faasctl_stats *stats);
+struct json_t *json_bottleneck(const char *workflow, const char *stage,
+			       double share);
 struct json_t *json_event(const struct faasctl_event *event);
 int json_print(struct json_t *root);
 int json_print_line(struct json_t *root);
@@ -225,10 +232,6 @@ int snapshot_read(struct snapshot *snap, struct faasctl *ctl,
 ssize_t snapshot_workflow(const struct snapshot *snap, const char *name,
 			  ssize_t guess);
 void snapshot_free(struct snapshot *snap);
-
-/* file.c */
-typedef int (*file_writer)(FILE *to, void *arg);
-int write_file(const char *path, file_writer write, void *arg);
 
 /* table.c */
 void print_workflow(const struct faasctl_workflow *workflow);

@@ -5,9 +5,6 @@
 
 #include "top.h"
 
-#define INTERVAL_MIN_MS	100
-#define INTERVAL_MAX_MS	3600000
-
 static const struct option_row options[] = {
 	{ 'f', "filter", "TEXT", "only links with TEXT in the name of workflow or stage" },
 	{ 'i', "interval", "SECONDS", "between two readings: 0.1 to 3600, default 1" },
@@ -17,28 +14,6 @@ static const struct option_row options[] = {
 	{ 's', "sort", "COLUMN", "link, rate, fill, writer, reader, residence or wakes" },
 	{ 0 },
 };
-
-static uint32_t parse_interval(const struct args *args)
-{
-	double seconds;
-	char *end;
-
-	seconds = strtod(args->value, &end);
-	/* Written so that what is no number at all fails too. */
-	if (*end || end == args->value ||
-	    !(seconds * 1000 >= INTERVAL_MIN_MS && seconds * 1000 <= INTERVAL_MAX_MS))
-		usage_error(args->command,
-			    "\"%s\" is not a number of seconds from 0.1 to 3600",
-			    args->value);
-	return seconds * 1000;
-}
-
-static int fail_memory(struct faasctl_error *err)
-{
-	err->code = ENOMEM;
-	snprintf(err->message, sizeof(err->message), "out of memory");
-	return -ENOMEM;
-}
 
 /* Reads the counters anew; returns 0 or -errno. */
 int top_read(struct top *top, struct faasctl_error *err)
@@ -66,6 +41,18 @@ static int compare(const void *a, const void *b, void *arg)
 	return top->reverse ? -order : order;
 }
 
+/* Mostly they are in order: links are read as they were made. */
+static void sort_rows(struct top *top)
+{
+	size_t i;
+
+	for (i = 1; i < top->n_rows; i++)
+		if (compare(&top->rows[i - 1], &top->rows[i], top) > 0)
+			break;
+	if (i < top->n_rows)
+		qsort_r(top->rows, top->n_rows, sizeof(*top->rows), compare, top);
+}
+
 /* Makes the rows of what was read; returns 0 or -errno. */
 int top_choose(struct top *top, struct faasctl_error *err)
 {
@@ -76,16 +63,15 @@ int top_choose(struct top *top, struct faasctl_error *err)
 	if (rates->n > top->room) {
 		rows = reallocarray(top->rows, rates->room, sizeof(*rows));
 		if (!rows)
-			return fail_memory(err);
+			return error_memory(err);
 		top->rows = rows;
 		top->room = rates->room;
 	}
 	top->n_rows = 0;
 	for (i = 0; i < rates->n; i++)
-		if (column_matches(rates->links[i], top->filter))
+		if (!*top->filter || column_matches(rates->links[i], top->filter))
 			top->rows[top->n_rows++] = rates->links[i];
-	if (top->n_rows)
-		qsort_r(top->rows, top->n_rows, sizeof(*top->rows), compare, top);
+	sort_rows(top);
 	return 0;
 }
 
@@ -101,19 +87,13 @@ static json_t *json_rates(const struct rates_link *link)
 		"bytes_in_per_second", link->bytes_in,
 		"bytes_out_per_second", link->bytes_out,
 		"fill", link->fill,
-		"writer_blocked", link->writer_blocked,
-		"reader_blocked", link->reader_blocked,
+		"writer_blocked", link->waits.writers,
+		"reader_blocked", link->waits.readers,
 		"residence_ns", link->residence_ns < 0 ? json_null() :
 			json_integer((json_int_t)link->residence_ns),
 		"reader_wakes", (json_int_t)(now->reader_wakes - before->reader_wakes),
 		"writer_wakes", (json_int_t)(now->writer_wakes - before->writer_wakes),
 		"wakes_avoided", (json_int_t)(now->wakes_avoided - before->wakes_avoided));
-}
-
-static json_t *json_bottleneck(const struct rates_stage *stage)
-{
-	return json_pack("{s:s, s:s, s:f}", "workflow", stage->workflow,
-			 "stage", stage->name, "share", stage->bottleneck);
 }
 
 static int print_json(const struct top *top)
@@ -129,7 +109,8 @@ static int print_json(const struct top *top)
 	}
 	for (stage = top->rates.bottlenecks; stage; stage = stage->next)
 		if (column_matches_stage(stage, top->filter))
-			json_array_append_new(stages, json_bottleneck(stage));
+			json_array_append_new(stages, json_bottleneck(stage->workflow, stage->name,
+								      stage->bottleneck));
 	return json_print(json_pack("{s:I, s:o, s:o}",
 		"interval_ns", (json_int_t)top->rates.interval_ns,
 		"links", links, "bottlenecks", stages));
@@ -179,9 +160,7 @@ static int print_table(const struct top *top)
 		print_row(top->rows[i], width);
 	for (stage = top->rates.bottlenecks; stage; stage = stage->next)
 		if (column_matches_stage(stage, top->filter))
-			printf("* bottleneck of %s: %s%s%s, %s of the time\n",
-			       stage->workflow, bold(), stage->name, plain(),
-			       text_percent(stage->bottleneck).s);
+			print_bottleneck(stage->workflow, stage->name, stage->bottleneck);
 	return finish_output();
 }
 
@@ -224,7 +203,7 @@ static int run(struct args *args)
 			strcpy(top.filter, args->value);
 			break;
 		case 'i':
-			top.interval_ms = parse_interval(args);
+			top.interval_ms = parse_seconds(args, 0.1, 3600);
 			break;
 		case 'j':
 			json = true;

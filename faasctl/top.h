@@ -82,7 +82,6 @@ int column_compare(enum column column, const struct rates_link *a,
 bool column_matches(const struct rates_link *link, const char *filter);
 bool column_matches_stage(const struct rates_stage *stage, const char *filter);
 bool column_is_bad(enum column column, const struct rates_link *link);
-struct text text_percent(double share);
 
 /* screen.c */
 int screen_run(struct top *top);

@@ -16,7 +16,7 @@
 static const struct option_row options[] = {
 	{ 'o', "output", "FILE", "where to write the trace, as JSON for Perfetto or Chrome" },
 	{ 'd', "duration", "SECONDS", "end after so long; default: Ctrl-C" },
-	{ 'O', "otlp", "FILE", "where to write the streams, as spans in OTLP's JSON" },
+	{ 'O', "otlp", "FILE", "where to write the streams, as OTLP spans; sends nothing" },
 	{ 'n', "count", "NUMBER", "end after so many marks; default 500000" },
 	{ 0 },
 };
@@ -32,7 +32,7 @@ static const struct option_row options[] = {
  * @otlp_file: where the streams go
  * @output: the first one's name, or NULL
  * @otlp: the second one's name, or NULL
- * @seconds: how long it is to run, or 0
+ * @run_ms: how long it is to run, or 0
  * @limit: how many marks are enough
  */
 struct trace {
@@ -45,7 +45,7 @@ struct trace {
 	struct whole_file otlp_file;
 	const char *output;
 	const char *otlp;
-	uint32_t seconds;
+	uint32_t run_ms;
 	uint32_t limit;
 };
 
@@ -108,12 +108,12 @@ static void consume(struct trace *trace)
 }
 
 /* No more events; those that there are can still be taken. */
-static void stop(struct trace *trace)
+static void detach(struct trace *trace)
 {
 	trace_bpf__detach(trace->skel);
 }
 
-static void detach(struct trace *trace)
+static void unload(struct trace *trace)
 {
 	ring_buffer__free(trace->ring);
 	trace_bpf__destroy(trace->skel);
@@ -128,11 +128,11 @@ static void consume(struct trace *trace)
 {
 }
 
-static void stop(struct trace *trace)
+static void detach(struct trace *trace)
 {
 }
 
-static void detach(struct trace *trace)
+static void unload(struct trace *trace)
 {
 }
 #endif
@@ -145,32 +145,35 @@ static int watch(struct trace *trace)
 	unsigned int ticks = 0;
 	int ret = 0;
 
-	run_time_start(&time, trace->seconds);
+	run_time_start(&time, trace->run_ms);
 	fprintf(stderr, "faasctl: tracing %zu links of workflow \"%s\"%s\n",
 		trace->probes.n, trace->probes.workflow,
-		trace->seconds ? "" : "; Ctrl-C ends it");
+		trace->run_ms ? "" : "; Ctrl-C ends it");
 	while (!ret && !timeline_full(trace->timeline) && run_time_wait(&time, 20)) {
 		if (++ticks % 10 == 0)
 			ret = probes_refresh(&trace->probes, &err);
 		consume(trace);
 	}
-	stop(trace);
+	detach(trace);
 	consume(trace);
+	if (!ret)
+		ret = probes_refresh(&trace->probes, &err);
 	/* A workflow that is gone ends it: what was seen of it is written. */
 	return ret && ret != -ENOENT ? fail(&err) : STATUS_OK;
 }
 
-static void print_summary(const struct trace *trace)
+static void print_summary(const struct trace *trace, const struct probed_stage *stages,
+			  ssize_t slow)
 {
 	const struct timeline *t = trace->timeline;
-	const char *slow = timeline_bottleneck(t);
+	ssize_t i;
 
-	printf("%u stages, %zu marks, %llu hand-offs in %s; ", t->n_stages, t->n_marks,
+	printf("%u stages, %zu marks, %llu hand-offs in %s\n", t->n_stages, t->n_marks,
 	       (unsigned long long)t->flows, text_time(t->end - t->start).s);
-	if (slow)
-		printf("the others wait for stage %s%s%s\n", bold(), slow, plain());
-	else
-		puts("no stage waits for another");
+	for (i = 0; i < slow; i++)
+		print_bottleneck(stages[i].workflow, stages[i].stage, stages[i].share);
+	if (!slow)
+		puts("no bottleneck");
 	if (t->lost + t->left_out)
 		warning("%llu events were lost", (unsigned long long)(t->lost + t->left_out));
 	if (timeline_full(t))
@@ -192,12 +195,12 @@ static int open_files(struct trace *trace)
 	return status;
 }
 
-static int write_files(struct trace *trace)
+static int write_files(struct trace *trace, const struct probed_stage *stages, ssize_t slow)
 {
 	int n, status = STATUS_OK;
 
 	if (trace->output) {
-		timeline_write(trace->timeline, trace->file.f);
+		timeline_write(trace->timeline, stages, slow, trace->file.f);
 		status = whole_file_commit(&trace->file);
 	}
 	if (!status && trace->otlp) {
@@ -211,15 +214,15 @@ static int write_files(struct trace *trace)
 
 static int record(struct trace *trace)
 {
+	_cleanup_(freep) struct probed_stage *stages = NULL;
 	int ret, status;
+	ssize_t slow;
 
 	trace->timeline = timeline_new(&trace->probes, trace->limit);
 	if (trace->otlp)
 		trace->spans = spans_new(&trace->probes);
-	if (!trace->timeline || (trace->otlp && !trace->spans)) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_REFUSED;
-	}
+	if (!trace->timeline || (trace->otlp && !trace->spans))
+		return fail_memory();
 	ret = attach(trace);
 	if (ret) {
 		fprintf(stderr, "faasctl: cannot trace: %s; see: faasctl latency\n",
@@ -233,10 +236,13 @@ static int record(struct trace *trace)
 	if (status)
 		return status;
 	timeline_finish(trace->timeline, monotonic_ns());
-	status = write_files(trace);
+	slow = probes_bottlenecks(&trace->probes, &stages);
+	if (slow < 0)
+		return fail_memory();
+	status = write_files(trace, stages, slow);
 	if (status)
 		return status;
-	print_summary(trace);
+	print_summary(trace, stages, slow);
 	return finish_output();
 }
 
@@ -252,7 +258,7 @@ static int run(struct args *args)
 		else if (id == 'O')
 			trace.otlp = args->value;
 		else if (id == 'd')
-			trace.seconds = parse_duration(args);
+			trace.run_ms = parse_seconds(args, 0.1, 1000000);
 		else if (id == 'n')
 			trace.limit = parse_u32(args, LIMIT_MAX, 10);
 		if (id == 'n' && !trace.limit)
@@ -270,7 +276,7 @@ static int run(struct args *args)
 		status = record(&trace);
 	whole_file_discard(&trace.file);
 	whole_file_discard(&trace.otlp_file);
-	detach(&trace);
+	unload(&trace);
 	spans_free(trace.spans);
 	timeline_free(trace.timeline);
 	probes_close(&trace.probes);

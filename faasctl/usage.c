@@ -285,10 +285,9 @@ static int run(struct args *args)
 	for (i = 0; first && i < snap.n_workflows; i++)
 		bill_workflow(&snap, first[i], &snap.workflows[i], all);
 	if (!first) {
-		fputs("faasctl: out of memory\n", stderr);
 		json_decref(all);
 		snapshot_free(&snap);
-		return STATUS_REFUSED;
+		return fail_memory();
 	}
 	status = json ? json_print(json_pack("{s:o}", "workflows", all)) :
 			finish_output();

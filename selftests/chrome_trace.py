@@ -6,6 +6,7 @@ what is wrong with it as a trace and, without errors, sums for the caller:
     blocked STAGE in|out NS     time in slices of that name
     instant STAGE NAME: TEXT    instants of streams
     arrow STAGE STAGE NUMBER    hand-offs
+    bottleneck STAGE            a stage that the file says the others wait for
     other KEY VALUE             what the file says of itself
 """
 
@@ -109,6 +110,8 @@ def main():
                                      event.get("args", {}).get("text", "")))
     for (source, destination), count in sorted(trace.arrows.items()):
         print("arrow %s %s %d" % (source, destination, count))
+    for stage in trace.data["otherData"]["bottlenecks"]:
+        print("bottleneck %s" % stage["stage"])
     for key, value in trace.data["otherData"].items():
         print("other %s %s" % (key, json.dumps(value)))
     return 0

@@ -137,6 +137,9 @@ says 'a writer that waits has waited all the time' '4\.1 kB held, blocked (99|10
 says 'in that time nothing was written' '^╎ 0 B, ' blocked -i 1
 says 'red in dot' 'label="0 B.nblocked: writers (99|100) %, readers 0 %", penwidth=1\.0, color=red' \
 	blocked -i 1 -f dot
+says 'who does not read is the bottleneck' '^slow\* bottleneck (99|100)%$' blocked -i 1
+says 'and is red in dot' 'label="slow.nbottleneck (99|100)%", color=red' blocked -i 1 -f dot
+says 'and named in mermaid' '\["slow<br>bottleneck (99|100)%"\]' blocked -i 1 -f mermaid
 says 'red in mermaid' 'linkStyle 0 stroke-width:1\.0px,stroke:red' blocked -i 1 -f mermaid
 
 # ------------------------------------------------------------------------ other formats
@@ -192,8 +195,8 @@ drawn()
 }
 written()
 {
-	(umask 077 && faasctl graph -f svg -o "$work/file.svg" "$wf") && svg "$work/file.svg" &&
-		[ "$(stat -c %a "$work/file.svg")" = 644 ]
+	(umask 027 && faasctl graph -f svg -o "$work/file.svg" "$wf") && svg "$work/file.svg" &&
+		[ "$(stat -c %a "$work/file.svg")" = 640 ]
 }
 if command -v dot >/dev/null; then
 	check 'svg' drawn
@@ -215,7 +218,7 @@ check 'a dot that fails' fails 2 '^faasctl: dot failed to draw the workflow$' \
 
 check 'no such workflow' fails 2 '^faasctl: no such workflow; see: faasctl show$' faasctl graph "no-$wf"
 check 'no such format' fails 1 '"png" is none of text, dot, mermaid and svg' faasctl graph -f png "$wf"
-check 'no time' fails 1 '"0" is not a time' faasctl graph -i 0 "$wf"
+check 'no time' fails 1 '"0" is not a number of seconds from 0.1 to 86400' faasctl graph -i 0 "$wf"
 check 'pictures in a row' fails 1 'add --output' faasctl graph -w -f svg "$wf"
 check 'no such directory' fails 2 "^faasctl: cannot write $work/no/file: No such file or directory$" \
 	faasctl graph -o "$work/no/file" "$wf"
@@ -227,6 +230,15 @@ device()
 	faasctl graph -o /dev/null "$wf" && [ -c /dev/null ] && [ -c /dev/full ]
 }
 check 'as it does if all is well' device
+piped()
+{
+	faasctl graph -o /dev/stdout "$wf" | grep '^workflow' && [ -L /dev/stdout ]
+}
+check 'a pipe by the name of standard output' piped
+mount -t tmpfs -o ro none "$work/full"
+check 'a disk that cannot be written' fails 2 "^faasctl: cannot write $work/full/file: Read-only file system$" \
+	faasctl graph -o "$work/full/file" "$wf"
+umount "$work/full"
 mount -t tmpfs -o size=4k none "$work/full"
 full()
 {
@@ -314,6 +326,13 @@ usage()
 	[ "$(faasctl usage -j | jq '[.workflows[].stages[]] | length')" = 10100 ]
 }
 check 'as usage' usage
+top()
+{
+	[ "$(faasctl top --once --interval 0.1 | grep -c '^[^ ]*: s[0-9]* → s')" = 10000 ]
+}
+check 'as top' top
+says 'as latency, of which the first' '^faasctl: warning: only the first 1024 links were looked at$' \
+	faasctl latency -d 0.1 --sum
 fewer()
 {
 	for i in {0..99}; do
@@ -330,4 +349,7 @@ unload()
 check 'a module that goes while it is watched' watched '^faasctl: (no such workflow|faasin: the module is not loaded)' unload
 check 'no module' fails 2 'the module is not loaded' faasctl graph
 check 'no module, usage' fails 2 'the module is not loaded' faasctl usage
+check 'no module, top' fails 2 'the module is not loaded' faasctl top --once
+check 'no module, latency' fails 2 'the module is not loaded' faasctl latency -d 1
+check 'no module, trace' fails 2 'the module is not loaded' faasctl trace -d 1 -o "$work/file" "$wf"
 finish

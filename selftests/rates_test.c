@@ -47,6 +47,7 @@ static struct faasctl_link as_link(const struct recorded *r, int i, int second)
 			.bytes_out = 5000 + r->bytes * second,
 			.writer_blocked_ns = 7 * SECOND + r->writer_ms * MS * second,
 			.reader_blocked_ns = 9 * SECOND + r->reader_ms * MS * second,
+			.linked_ns = (20 + second) * SECOND,
 			.streams_begun = 3,
 			.streams_ended = r->at_rest ? 3 : 2,
 		},
@@ -171,7 +172,7 @@ TEST_F(bottleneck, is_named)
 		strcat(names, " ");
 		strcat(names, stage->name);
 		EXPECT_STREQ("wf1", stage->workflow);
-		EXPECT_LE(RATES_BOTTLENECK, stage->bottleneck);
+		EXPECT_LE(BOTTLENECK_LEAST, stage->bottleneck);
 		EXPECT_GE(1, stage->bottleneck);
 	}
 	EXPECT_STREQ(variant->want, names);
@@ -219,6 +220,7 @@ TEST_F(rates, are_differences_by_time)
 	stats->writer_wakes += 2;
 	stats->writer_blocked_ns += SECOND / 2;
 	stats->reader_blocked_ns += 3 * SECOND;
+	stats->linked_ns += 2 * SECOND;
 	link = read_one(&self->rates, &self->link, 102 * SECOND);
 	EXPECT_TRUE(link->known);
 	EXPECT_EQ(2 * SECOND, self->rates.interval_ns);
@@ -226,9 +228,9 @@ TEST_F(rates, are_differences_by_time)
 	EXPECT_EQ(500, link->bytes_out);
 	EXPECT_EQ(0.5, link->fill);
 	EXPECT_EQ(2.5, link->wakes);
-	EXPECT_EQ(0.25, link->writer_blocked);
+	EXPECT_EQ(0.25, link->waits.writers);
 	/* Two of them, all the time. */
-	EXPECT_EQ(1, link->reader_blocked);
+	EXPECT_EQ(1, link->waits.readers);
 	/* 256 KiB on average, of which 500 bytes leave a second. */
 	EXPECT_EQ(0x40000 * SECOND / 500, (uint64_t)link->residence_ns);
 	EXPECT_EQ(1000, link->link.stats.bytes_out - link->before.bytes_out);
@@ -244,17 +246,49 @@ TEST_F(rates, residence_is_unknown_while_nothing_leaves)
 	EXPECT_EQ(SECOND, read_one(&self->rates, &self->link, 3 * SECOND)->residence_ns);
 }
 
-/* A link that was made anew begins anew, whatever its name. */
-TEST_F(rates, another_generation_is_another_link)
+/* A link that was made again is the one that was there: its counters go on. */
+TEST_F(rates, another_generation_is_the_same_link)
+{
+	const struct rates_link *link;
+	uint64_t id;
+
+	read_one(&self->rates, &self->link, SECOND);
+	id = read_one(&self->rates, &self->link, 2 * SECOND)->id;
+	self->link.generation++;
+	self->link.stats.bytes_out += 500;
+	self->link.stats.linked_ns += SECOND / 2;
+	self->link.stats.writer_blocked_ns += SECOND / 4;
+	link = read_one(&self->rates, &self->link, 3 * SECOND);
+	EXPECT_TRUE(link->known);
+	EXPECT_EQ(500, link->bytes_out);
+	/* Of the time that there was a link. */
+	EXPECT_EQ(0.5, link->waits.writers);
+	EXPECT_EQ(id, link->id);
+	EXPECT_EQ(2, (int)link->samples);
+	EXPECT_EQ(self->link.generation, link->link.generation);
+	EXPECT_EQ(1, (int)self->rates.n);
+}
+
+/* Its stages were deleted and made again, and so its counters began anew. */
+TEST_F(rates, counters_that_begin_anew_are_no_difference)
 {
 	read_one(&self->rates, &self->link, SECOND);
 	read_one(&self->rates, &self->link, 2 * SECOND);
 	self->link.generation++;
-	self->link.stats.bytes_out = 1;
+	self->link.stats = (struct faasctl_stats){ .bytes_in = 10, .bytes_out = 1 };
 	EXPECT_FALSE(read_one(&self->rates, &self->link, 3 * SECOND)->known);
 	EXPECT_EQ(1, (int)self->rates.n);
 	self->link.stats.bytes_out = 2;
 	EXPECT_EQ(1, read_one(&self->rates, &self->link, 4 * SECOND)->bytes_out);
+}
+
+/* Another port is another link, though the stages are the same. */
+TEST_F(rates, other_ports_are_other_links)
+{
+	read_one(&self->rates, &self->link, SECOND);
+	self->link.generation++;
+	self->link.dst_port = "other";
+	EXPECT_FALSE(read_one(&self->rates, &self->link, 2 * SECOND)->known);
 }
 
 TEST_F(rates, the_history_keeps_the_last)
@@ -274,15 +308,19 @@ TEST_F(rates, the_history_keeps_the_last)
 /* Those that are known in another order, with new ones between and old ones gone. */
 TEST_F(rates, links_come_and_go_in_any_order)
 {
-	uint64_t generation, round;
+	uint64_t number, round;
+	char port[24];
 	size_t i;
 
+	self->link.dst_port = port;
 	for (round = 0; round < 20; round++) {
 		rates_begin(&self->rates);
 		for (i = 0; i < 300; i++) {
-			generation = 1 + (round & 1 ? 299 - i : i) + round * 40;
-			self->link.generation = generation;
-			self->link.stats.bytes_out = generation * (round + 1);
+			number = 1 + (round & 1 ? 299 - i : i) + round * 40;
+			snprintf(port, sizeof(port), "%llu", (unsigned long long)number);
+			/* Every other one was made again. */
+			self->link.generation = number + (i & 1) * 1000 * round;
+			self->link.stats.bytes_out = number * (round + 1);
 			ASSERT_EQ(0, rates_add(&self->link, &self->rates));
 		}
 		/* The kernel would not, but if it says one twice, it is there once. */
@@ -292,10 +330,10 @@ TEST_F(rates, links_come_and_go_in_any_order)
 		for (i = 0; i < self->rates.n; i++) {
 			const struct rates_link *link = self->rates.links[i];
 
-			generation = link->link.generation;
-			EXPECT_EQ(round && generation <= 300 + 40 * (round - 1), link->known);
+			number = strtoull(link->link.dst_port, NULL, 10);
+			EXPECT_EQ(round && number <= 300 + 40 * (round - 1), link->known);
 			if (link->known)
-				EXPECT_EQ(generation, (uint64_t)link->bytes_out);
+				EXPECT_EQ(number, (uint64_t)link->bytes_out);
 		}
 	}
 	EXPECT_EQ(600, (int)self->rates.links[0]->src->links + (int)self->rates.links[0]->dst->links);

@@ -66,6 +66,12 @@ refused 'a filter longer than any name' 1 \
 refused 'two workflows' 1 'faasctl: unexpected argument "y"; see: faasctl top --help' faasctl top --once x y
 refused 'no terminal' 2 \
 	'faasctl: this is no terminal; for a table or JSON: faasctl top --once, faasctl top -j' faasctl top
+refused 'no permission' 2 'faasctl: needs CAP_SYS_ADMIN in the initial user namespace' \
+	setpriv --bounding-set=-sys_admin faasctl top --once
+refused 'a full disk' 2 'faasctl: cannot write the output: No space left on device' \
+	bash -c 'exec faasctl top --once --interval 0.1 >/dev/full'
+refused 'a full disk, JSON' 2 'faasctl: cannot write the output: No space left on device' \
+	bash -c 'exec faasctl top -j --interval 0.1 >/dev/full'
 vanishing()
 {
 	local pid got=0
@@ -121,6 +127,22 @@ check 'another link' is '.links[1] | [.source.stage, .rates.bytes_in, .rates.res
 check 'no bottleneck' is '.bottlenecks' '[]' "$work/json"
 check 'as show has it' is 'del(.rates) | keys' \
 	"$(faasctl show -j "$wf" | jq -c '.workflows[0].links[0] | keys')" <(jq '.links[0]' "$work/json")
+
+# Counters go on where a link is made again: that is no new link, and nothing is missing.
+relinked()
+{
+	local pid
+	faasctl link "$wf" d e && printf before >"$point/$wf/d/faasout" &&
+		head -c 6 "$point/$wf/e/faasin" >/dev/null || return
+	faasctl top -j --interval 1 "$wf" >"$work/json" &
+	pid=$!
+	# However long the rest takes: it reads again when it may go on.
+	sleeps "$work/json" && kill -STOP "$pid" && printf more >"$point/$wf/d/faasout" && faasctl unlink "$wf" d && faasctl link "$wf" d e &&
+		printf again >"$point/$wf/d/faasout" && kill -CONT "$pid" && wait "$pid" &&
+		is '.links[] | select(.source.stage == "d") | [.stats.bytes_in, .rates.bytes_in]' '[15,9]' "$work/json"
+}
+check 'a link that is made again between the readings counts on' relinked
+faasctl stage del "$wf" d && faasctl stage del "$wf" e
 
 # A reader that waited before the first reading and does so after the second.
 waiting()

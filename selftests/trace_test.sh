@@ -133,6 +133,10 @@ sums()
 {
 	cat "$work/sums"
 }
+named()
+{
+	[ "$(sed -n 's/^bottleneck //p' "$work/sums" | paste -sd ' ')" = "$slow" ] || { sums; return 1; }
+}
 
 faasctl link --capacity 256K "$wf" a b c || skip_all 'no workflow can be made'
 if ! trace -o "$work/out.json"; then
@@ -146,11 +150,11 @@ check 'what is empty is a valid trace, too' valid
 
 for slow in a b c; do
 	delays=(0 0 0)
-	case $slow in a) delays[0]=0.05 ;; b) delays[1]=0.05 ;; c) delays[2]=0.05 ;; esac
+	case $slow in a) delays[0]=0.1 ;; b) delays[1]=0.1 ;; c) delays[2]=0.1 ;; esac
 	check "$slow is slow: traced" measured "${delays[@]}"
 	check "$slow is slow: the trace is valid" valid
-	says "$slow is slow: named in the file" "^other bottleneck \"$slow\"\$" sums
-	says "$slow is slow: and when it ends" "the others wait for stage $slow\$" cat "$work/said"
+	check "$slow is slow: named in the file, and no other" named
+	says "$slow is slow: and when it ends" "^\\* bottleneck of $wf: $slow, [0-9]+% of the time\$" cat "$work/said"
 	says "$slow is slow: nothing was lost" '^other lost 0$' sums
 	for name in a b c; do
 		check "$slow is slow: $name was blocked as long as the module counts" blocked "$name"
@@ -241,21 +245,31 @@ refused()
 {
 	local want=$1 pattern=$2 got=0 said
 	shift 2
-	rm -f "$work"/out.json*
+	rm -f "$work"/out.json "$work"/.out.json*
 	said=$(timeout 30 faasctl trace --duration 1 "$@" 2>&1) || got=$?
 	echo "status $got: $said"
 	ls "$work"
 	[ "$got" = "$want" ] && [ "$(wc -l <<<"$said")" = 1 ] && grep -Eq -- "$pattern" <<<"$said" &&
-		! compgen -G "$work/out.json*"
+		[ -z "$(find "$work" -name '*out.json*')" ]
 }
 check 'an unknown workflow' refused 2 'no such workflow.*see: faasctl show' -o "$work/out.json" no-such-workflow
 check 'no workflow' refused 1 'argument is missing' -o "$work/out.json"
 check 'no file' refused 1 'give --output FILE' "$wf"
-check 'no directory' refused 2 'cannot create .*No such file' -o "$work/no/out.json" "$wf"
+check 'no directory' refused 2 'cannot write .*No such file' -o "$work/no/out.json" "$wf"
 check 'a directory' refused 2 'cannot write .*Is a directory' -o "$work" "$wf"
-check 'a device' refused 2 'cannot write /dev/null' -o /dev/null "$wf"
-check 'is still a device' test -c /dev/null
-check 'no duration' refused 1 'shows nothing' -o "$work/out.json" -d 0 "$wf"
+check 'a full device' refused 2 '^faasctl: cannot write /dev/full: No space' -o /dev/full "$wf"
+device()
+{
+	faasctl trace -d 0.1 -o /dev/null "$wf" && [ -c /dev/null ] && [ -c /dev/full ]
+}
+check 'a device stays one' device
+piped()
+{
+	faasctl trace -d 0.1 -o /dev/stdout "$wf" 2>/dev/null | sed '/^[0-9]* stages/,$d' >"$work/out.json" &&
+		[ -L /dev/stdout ] && valid
+}
+check 'standard output, which is a pipe' piped
+check 'no duration' refused 1 'not a number of seconds' -o "$work/out.json" -d 0 "$wf"
 check 'no marks' refused 1 'not a number of marks' -o "$work/out.json" -n 0 "$wf"
 
 disk_full()
@@ -284,19 +298,33 @@ cannot()
 {
 	local pattern=$1 got=0 said
 	shift
-	rm -f "$work"/out.json*
+	rm -f "$work"/out.json "$work"/.out.json*
 	said=$(timeout 60 "$@" 2>&1) || got=$?
 	echo "status $got: $said"
-	[ "$got" = 2 ] && [ "$(wc -l <<<"$said")" = 1 ] && grep -Eq -- "$pattern" <<<"$said" && ! compgen -G "$work/out.json*"
+	[ "$got" = 2 ] && [ "$(wc -l <<<"$said")" = 1 ] && grep -Eq -- "$pattern" <<<"$said" &&
+		[ -z "$(find "$work" -name '*out.json*')" ]
 }
 check 'without permission' cannot 'cannot trace: not permitted to use BPF' \
 	strace -f -qq -o "$work/strace" -e trace=bpf -e inject=bpf:error=EPERM faasctl trace -d 1 -o "$work/out.json" "$wf"
+# shellcheck disable=SC2016
+check 'in a kernel that is locked down' cannot 'cannot trace: this kernel is locked down and permits no BPF programs' \
+	unshare -m sh -c 'mount -t tmpfs none /sys/kernel/security &&
+		echo "none [integrity] confidentiality" >/sys/kernel/security/lockdown && exec "$@"' sh \
+	strace -f -qq -o "$work/strace" -e trace=bpf -e inject=bpf:error=EPERM faasctl trace -d 1 -o "$work/out.json" "$wf"
+check 'no permission to ask the module' cannot '^faasctl: needs CAP_SYS_ADMIN' \
+	setpriv --bounding-set=-sys_admin faasctl trace -d 1 -o "$work/out.json" "$wf"
 # shellcheck disable=SC2016
 check 'without BTF' cannot 'cannot trace: this kernel has no BTF' \
 	unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh faasctl trace -d 1 -o "$work/out.json" "$wf"
 
 # ------------------------------------------------------------------------- unloading
 
+vanished()
+{
+	trace -o "$work/out.json" && stage x echo seen && faasctl workflow del "$wf" && wait "$tracer" && tracer='' &&
+		valid && sums && faasctl link --capacity 256K "$wf" a b c
+}
+says 'a workflow that is deleted meanwhile ends it, and what was seen is there' '^instant x stream [0-9]+ ends' vanished
 unloaded()
 {
 	trace -o "$work/out.json" || return
