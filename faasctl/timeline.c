@@ -5,23 +5,6 @@
  */
 #include "timeline.h"
 
-struct timeline *timeline_new(const struct probes *probes, size_t limit)
-{
-	struct timeline *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return NULL;
-	t->probes = probes;
-	t->limit = limit;
-	t->rows = calloc(ROWS_MAX, sizeof(*t->rows));
-	t->handoffs = calloc(PROBES_MAX, sizeof(*t->handoffs));
-	if (!t->rows || !t->handoffs) {
-		timeline_free(t);
-		return NULL;
-	}
-	return t;
-}
-
 void timeline_free(struct timeline *t)
 {
 	if (!t)
@@ -72,6 +55,36 @@ static uint32_t stage_number(struct timeline *t, const char *name)
 			return i;
 	t->stages[t->n_stages] = name;
 	return t->n_stages++;
+}
+
+/* Those of all links; what nothing happens in is there, too. */
+static void number_stages(struct timeline *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->probes->n; i++) {
+		stage_number(t, t->probes->links[i].src_stage);
+		stage_number(t, t->probes->links[i].dst_stage);
+	}
+}
+
+struct timeline *timeline_new(const struct probes *probes, size_t limit)
+{
+	struct timeline *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->probes = probes;
+	t->limit = limit;
+	t->rows = calloc(ROWS_MAX, sizeof(*t->rows));
+	t->handoffs = calloc(PROBES_MAX, sizeof(*t->handoffs));
+	if (!t->rows || !t->handoffs) {
+		timeline_free(t);
+		return NULL;
+	}
+	/* In the order in which data flows, whoever is heard of first. */
+	number_stages(t);
+	return t;
 }
 
 /* The task's row in the stage; NULL if there are too many. */
@@ -275,10 +288,6 @@ void timeline_finish(struct timeline *t, uint64_t end)
 	for (i = 0; i < t->n_rows; i++)
 		if (t->rows[i].state != ROW_GONE)
 			row_turn(t, &t->rows[i], ROW_GONE, 0, end);
-	/* The stages that nothing happened in are there, too. */
-	for (i = 0; i < t->probes->n; i++) {
-		stage_number(t, t->probes->links[i].src_stage);
-		stage_number(t, t->probes->links[i].dst_stage);
-	}
+	number_stages(t);
 	qsort(t->marks, t->n_marks, sizeof(*t->marks), by_time);
 }
