@@ -196,7 +196,7 @@ def check_interface_words(tap):
         kind, *_ = columns = header.split()
         section = man_section(man_section(page, "COLUMNS"), kind, "##")
         tap.equal("columns of %s" % kind, "columns", columns, re.findall(r"^\. _(\w+)_", section, re.M))
-    for source, extra in (("json.c", ["show", "monitor"]), ("status.c", ["status"]), ("top.c", ["top", "show"])):
+    for source, extra in (("json.c", ["show", "monitor", "top"]), ("status.c", ["status"]), ("top.c", ["top", "show"])):
         code = read("faasctl/" + source)
         text = "".join(read("faasctl/man/faasctl-%s.1.scd" % p) for p in extra) + page
         keys = set(re.findall(r'number\(json, "(\w+)"', code))
