@@ -46,8 +46,9 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protecti
 LINK_HARDENING := -Wl,-z,relro,-z,now -Wl,--as-needed
 NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
 NL_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
-tool_packages := jansson libmicrohttpd ncursesw
-TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages))
+tool_packages := jansson ncursesw
+# libmicrohttpd is loaded by those who serve (faasctl/scrape.c).
+TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages) libmicrohttpd)
 TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
 # What BPF programs take is optional: without it the tool says that it lacks them.
 BPF_CC ?= clang

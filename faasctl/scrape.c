@@ -3,6 +3,7 @@
  * faasctl metrics --listen: answers scrapes over HTTP, one after the other. The
  * module is asked anew for each: once this runs, it may go away and come back.
  */
+#include <dlfcn.h>
 #include <limits.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -18,6 +19,59 @@
 #define CONNECTIONS_MAX	32
 #define IDLE_SECONDS	30
 #define PATH		"/metrics"
+
+/* ------------------------------------------------------------------ library */
+
+#define LIBRARY		"libmicrohttpd.so.12"
+
+/* What is used of it. */
+static struct {
+	__typeof__(MHD_add_response_header) *MHD_add_response_header;
+	__typeof__(MHD_create_response_from_buffer) *MHD_create_response_from_buffer;
+	__typeof__(MHD_destroy_response) *MHD_destroy_response;
+	__typeof__(MHD_get_daemon_info) *MHD_get_daemon_info;
+	__typeof__(MHD_get_timeout) *MHD_get_timeout;
+	__typeof__(MHD_lookup_connection_value) *MHD_lookup_connection_value;
+	__typeof__(MHD_queue_response) *MHD_queue_response;
+	__typeof__(MHD_run) *MHD_run;
+	__typeof__(MHD_start_daemon) *MHD_start_daemon;
+	__typeof__(MHD_stop_daemon) *MHD_stop_daemon;
+} http;
+
+/*
+ * Not linked: it needs a TLS library, which needs nine more, and loading these would
+ * double the time that any command takes to start. Stays until the end.
+ */
+static const char *load_library(void)
+{
+	const struct {
+		const char *name;
+		void *to;
+	} functions[] = {
+		{ "MHD_add_response_header", &http.MHD_add_response_header },
+		{ "MHD_create_response_from_buffer", &http.MHD_create_response_from_buffer },
+		{ "MHD_destroy_response", &http.MHD_destroy_response },
+		{ "MHD_get_daemon_info", &http.MHD_get_daemon_info },
+		{ "MHD_get_timeout", &http.MHD_get_timeout },
+		{ "MHD_lookup_connection_value", &http.MHD_lookup_connection_value },
+		{ "MHD_queue_response", &http.MHD_queue_response },
+		{ "MHD_run", &http.MHD_run },
+		{ "MHD_start_daemon", &http.MHD_start_daemon },
+		{ "MHD_stop_daemon", &http.MHD_stop_daemon },
+	};
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL), *function;
+	size_t i;
+
+	if (!library)
+		return dlerror();
+	for (i = 0; i < ARRAY_SIZE(functions); i++) {
+		function = dlsym(library, functions[i].name);
+		if (!function)
+			return dlerror();
+		memcpy(functions[i].to, &function, sizeof(function));
+	}
+	return NULL;
+}
 
 /* ------------------------------------------------------------------ answers */
 
@@ -80,19 +134,19 @@ static enum MHD_Result answer(struct MHD_Connection *connection,
 	struct MHD_Response *response;
 	enum MHD_Result ret;
 
-	response = MHD_create_response_from_buffer(len, body,
-						   MHD_RESPMEM_MUST_FREE);
+	response = http.MHD_create_response_from_buffer(len, body,
+							MHD_RESPMEM_MUST_FREE);
 	if (!response) {
 		free(body);
 		return MHD_NO;
 	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
+	http.MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	http.MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept");
 	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
-					"GET, HEAD");
-	ret = MHD_queue_response(connection, code, response);
-	MHD_destroy_response(response);
+		http.MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+					     "GET, HEAD");
+	ret = http.MHD_queue_response(connection, code, response);
+	http.MHD_destroy_response(response);
 	return ret;
 }
 
@@ -109,9 +163,9 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection,
 
 static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
 {
-	const char *accept = MHD_lookup_connection_value(connection,
-							 MHD_HEADER_KIND,
-							 MHD_HTTP_HEADER_ACCEPT);
+	const char *accept = http.MHD_lookup_connection_value(connection,
+							      MHD_HEADER_KIND,
+							      MHD_HTTP_HEADER_ACCEPT);
 	enum metrics_format format = negotiate(accept);
 	struct faasctl_error err;
 	size_t len;
@@ -296,8 +350,11 @@ static int parse_where(const struct args *args, struct scrape *scrape)
 
 static int start(struct scrape *scrape)
 {
+	const char *missing = load_library();
 	size_t i;
 
+	if (missing)
+		return cannot_listen(scrape, missing);
 	for (i = 0; i < scrape->n; i++) {
 		const struct MHD_OptionItem settings[] = {
 			{ MHD_OPTION_LISTEN_SOCKET, scrape->sockets[i], NULL },
@@ -306,10 +363,10 @@ static int start(struct scrape *scrape)
 			{ MHD_OPTION_END, 0, NULL },
 		};
 
-		scrape->daemons[i] = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL,
-						      NULL, request, NULL,
-						      MHD_OPTION_ARRAY, settings,
-						      MHD_OPTION_END);
+		scrape->daemons[i] = http.MHD_start_daemon(MHD_USE_EPOLL, 0, NULL,
+							   NULL, request, NULL,
+							   MHD_OPTION_ARRAY, settings,
+							   MHD_OPTION_END);
 		if (!scrape->daemons[i])
 			return cannot_listen(scrape, "no HTTP server can be started");
 	}
@@ -324,7 +381,7 @@ static const struct timespec *deadline(struct scrape *scrape,
 	size_t i;
 
 	for (i = 0; i < scrape->n; i++)
-		if (MHD_get_timeout(scrape->daemons[i], &ms) == MHD_YES &&
+		if (http.MHD_get_timeout(scrape->daemons[i], &ms) == MHD_YES &&
 		    ms < least)
 			least = ms;
 	if (least == ULLONG_MAX)
@@ -343,8 +400,8 @@ static int serve(struct scrape *scrape)
 	for (i = 0; i < scrape->n; i++) {
 		const union MHD_DaemonInfo *info;
 
-		info = MHD_get_daemon_info(scrape->daemons[i],
-					   MHD_DAEMON_INFO_EPOLL_FD);
+		info = http.MHD_get_daemon_info(scrape->daemons[i],
+						MHD_DAEMON_INFO_EPOLL_FD);
 		fds[i] = (struct pollfd){ .fd = info->epoll_fd, .events = POLLIN };
 	}
 	while (!stop_asked()) {
@@ -352,7 +409,7 @@ static int serve(struct scrape *scrape)
 		    errno != EINTR)
 			return cannot_listen(scrape, strerror(errno));
 		for (i = 0; i < scrape->n; i++)
-			MHD_run(scrape->daemons[i]);
+			http.MHD_run(scrape->daemons[i]);
 	}
 	return STATUS_OK;
 }
@@ -363,7 +420,7 @@ static void finish(struct scrape *scrape)
 
 	for (i = 0; i < scrape->n; i++) {
 		if (scrape->daemons[i])
-			MHD_stop_daemon(scrape->daemons[i]);
+			http.MHD_stop_daemon(scrape->daemons[i]);
 		else
 			close(scrape->sockets[i]);
 	}

@@ -147,6 +147,10 @@ check 'no number' fails 1 'is not an address' faasctl metrics -l localhost
 check 'an IPv6 address without brackets' fails 1 'in brackets' faasctl metrics -l ::1:9417
 check 'no such address' fails 2 '^faasctl: cannot listen at 192.0.2.1:9417: ' faasctl metrics -l 192.0.2.1:9417
 check 'no such name' fails 2 '^faasctl: cannot listen at no.such.invalid:1: ' faasctl metrics -l no.such.invalid:1
+# shellcheck disable=SC2016
+check 'no HTTP library' fails 2 '^faasctl: cannot listen at 0: .*libmicrohttpd\.so' unshare -m bash -c '
+	lib=$(ldconfig -p | sed -n "s/.*libmicrohttpd.so.12 .* => //p" | head -n 1)
+	mount --bind /dev/null "$lib" && exec faasctl metrics --listen 0'
 check 'a file and a server' fails 1 'only one of' faasctl metrics -l 1 -t "$work/text.d"
 check 'a format that does not exist' fails 1 'neither openmetrics nor prometheus' faasctl metrics -f xml
 
