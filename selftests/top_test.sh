@@ -134,7 +134,7 @@ relinked()
 	local pid
 	faasctl link "$wf" d e && printf before >"$point/$wf/d/faasout" &&
 		head -c 6 "$point/$wf/e/faasin" >/dev/null || return
-	faasctl top -j --interval 1 "$wf" >"$work/json" &
+	faasctl top -j --interval 6 "$wf" >"$work/json" &
 	pid=$!
 	# However long the rest takes: it reads again when it may go on.
 	sleeps "$work/json" && kill -STOP "$pid" && printf more >"$point/$wf/d/faasout" && faasctl unlink "$wf" d && faasctl link "$wf" d e &&
