@@ -310,6 +310,10 @@ demo: ## install what is missing, build, and stream text through two containers 
 bench: tools $(bench_programs) ## measure in a guest
 	@bench/run
 
+.PHONY: instructions
+instructions: ## count the instructions of operations, and fail if they became more than bench/baseline has
+	@bench/instructions
+
 # Fuzzers of what user space parses. Everything is built anew for them; what would
 # leave the process is replaced (fuzz/harness.c).
 FUZZ_CC ?= clang
