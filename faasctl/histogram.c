@@ -22,19 +22,26 @@ void histogram_add(struct histogram *to, const struct histogram *from)
 
 	for (i = 0; i < HISTOGRAM_SLOTS; i++)
 		to->slots[i] += from->slots[i];
-	to->count += from->count;
 	to->sum += from->sum;
+}
+
+/* How many values there are: of residence, bytes. */
+uint64_t histogram_count(const struct histogram *h)
+{
+	uint64_t count = 0;
+	unsigned int i;
+
+	for (i = 0; i < HISTOGRAM_SLOTS; i++)
+		count += h->slots[i];
+	return count;
 }
 
 /* The upper end of the slot that so many percent of the values do not exceed. */
 uint64_t histogram_percentile(const struct histogram *h, unsigned int percent)
 {
-	uint64_t total = 0, seen = 0;
+	uint64_t total = histogram_count(h), seen = 0;
 	unsigned int i;
 
-	/* Its slots, for @count may have moved on while it was read. */
-	for (i = 0; i < HISTOGRAM_SLOTS; i++)
-		total += h->slots[i];
 	for (i = 0; i < HISTOGRAM_SLOTS; i++) {
 		seen += h->slots[i];
 		if (seen && (double)seen * 100 >= (double)total * percent)
@@ -95,7 +102,7 @@ json_t *histogram_json(const struct histogram *h, const char *unit)
 						"count", (json_int_t)h->slots[i]));
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}",
 			 "unit", unit,
-			 "count", (json_int_t)h->count,
+			 "count", (json_int_t)histogram_count(h),
 			 "sum", (json_int_t)h->sum,
 			 "p50", (json_int_t)histogram_percentile(h, 50),
 			 "p99", (json_int_t)histogram_percentile(h, 99),

@@ -9,6 +9,7 @@
 #include "tool.h"
 
 void histogram_add(struct histogram *to, const struct histogram *from);
+uint64_t histogram_count(const struct histogram *h);
 uint64_t histogram_percentile(const struct histogram *h, unsigned int percent);
 void histogram_print(const struct histogram *h, const char *unit,
 		     const char *what);

@@ -55,7 +55,7 @@ static const char *const kind_keys[LATENCY_KINDS] = {
  * @link: the link; of several, the first
  * @links: how many
  * @bpf: what the BPF programs saw
- * @waiting_ns: how long those have waited that still do, by direction
+ * @waiting_ns: how long who waits now has waited, by direction
  */
 struct measured {
 	const struct probed *link;
@@ -75,7 +75,6 @@ struct measured {
  * @ran_ns: for how long
  * @measured: what came of it
  * @n: how many
- * @lost: waits that could not be followed
  */
 struct latency {
 	struct probes probes;
@@ -87,21 +86,20 @@ struct latency {
 	uint64_t ran_ns;
 	struct measured *measured;
 	size_t n;
-	uint64_t lost;
 };
 
 #ifdef FAASIN_BPF
 static int add_link(void *arg, const struct probed *link, uint32_t slot)
 {
 	struct latency *latency = arg;
-	struct latency_filter filter = {
+	struct link_entry entry = {
 		.slot = slot,
 		/* Such parts of a full channel fit into half of a queue. */
 		.grain = link->capacity / (QUEUE_PARTS / 4),
+		.link = link->generation,
 	};
 
-	return bpf_map__update_elem(latency->skel->maps.links, &link->generation,
-				    sizeof(link->generation), &filter, sizeof(filter), BPF_ANY);
+	return links_add(latency->skel->maps.links, &entry);
 }
 
 /* Loads and attaches; a negative errno if that cannot be. */
@@ -121,7 +119,7 @@ static int attach(struct latency *latency)
 	if (room > PROBES_MAX)
 		room = PROBES_MAX;
 	probes->room = room;
-	bpf_map__set_max_entries(skel->maps.links, room);
+	skel->rodata->links_mask = links_room(skel->maps.links, room) - 1;
 	bpf_map__set_max_entries(skel->maps.results, room);
 	bpf_map__set_max_entries(skel->maps.queues, room);
 	ret = latency_bpf__load(skel);
@@ -132,36 +130,23 @@ static int attach(struct latency *latency)
 	return ret ? ret : latency_bpf__attach(skel);
 }
 
-static void collect_waiters(struct latency *latency)
-{
-	struct bpf_map *map = latency->skel->maps.waiters;
-	uint64_t now = monotonic_ns();
-	struct latency_waiter waiter;
-	uint32_t tid, *last = NULL;
-
-	while (!bpf_map__get_next_key(map, last, &tid, sizeof(tid))) {
-		last = &tid;
-		if (bpf_map__lookup_elem(map, &tid, sizeof(tid), &waiter, sizeof(waiter), 0) ||
-		    waiter.slot >= latency->n || waiter.since >= now)
-			continue;
-		latency->measured[waiter.slot].waiting_ns[waiter.dir & 1] += now - waiter.since;
-	}
-	latency->lost = latency->skel->bss->waiters_lost;
-}
-
 static int collect(struct latency *latency)
 {
+	uint64_t now = monotonic_ns();
 	uint32_t slot;
-	int ret;
+	int ret, dir;
 
 	for (slot = 0; slot < latency->n; slot++) {
+		struct measured *m = &latency->measured[slot];
+
 		ret = bpf_map__lookup_elem(latency->skel->maps.results, &slot, sizeof(slot),
-					   &latency->measured[slot].bpf,
-					   sizeof(latency->measured[slot].bpf), 0);
+					   &m->bpf, sizeof(m->bpf), 0);
 		if (ret)
 			return ret;
+		for (dir = 0; dir < 2; dir++)
+			if (m->bpf.waiting_since[dir] && m->bpf.waiting_since[dir] < now)
+				m->waiting_ns[dir] = now - m->bpf.waiting_since[dir];
 	}
-	collect_waiters(latency);
 	return 0;
 }
 
@@ -267,7 +252,7 @@ static void print_measured(const struct measured *m, bool bpf)
 		       m->link->src_port, m->link->dst_stage, m->link->dst_port);
 	print_sums(m);
 	for (i = 0; bpf && i < LATENCY_KINDS; i++) {
-		if (!m->bpf.kinds[i].count)
+		if (!histogram_count(&m->bpf.kinds[i]))
 			continue;
 		printf("\n  %s\n", kind_titles[i]);
 		histogram_print(&m->bpf.kinds[i], kind_units[i], kind_counts[i]);
@@ -346,10 +331,9 @@ static int print_json(const struct latency *latency, const char *missing)
 	for (k = 0; k < slow; k++)
 		json_array_append_new(found, json_bottleneck(stages[k].workflow, stages[k].stage,
 							     stages[k].share));
-	return json_print(json_pack("{s:I, s:s?, s:o, s:o, s:I, s:b}",
+	return json_print(json_pack("{s:I, s:s?, s:o, s:o, s:b}",
 		"duration_ns", (json_int_t)latency->ran_ns,
 		"missing", missing, "links", links, "bottlenecks", found,
-		"lost", (json_int_t)latency->lost,
 		"left_out", latency->probes.left_out));
 }
 
@@ -400,9 +384,6 @@ static int measure(struct latency *latency)
 		fputs("faasctl: cannot read what the BPF programs saw\n", stderr);
 		return STATUS_REFUSED;
 	}
-	if (latency->lost)
-		warning("%llu waits were not followed: too many at once",
-			(unsigned long long)latency->lost);
 	if (latency->probes.left_out)
 		warning("only the first %zu links were looked at", latency->n);
 	return latency->json ? print_json(latency, missing) :

@@ -127,6 +127,42 @@ bool run_time_wait(const struct run_time *time, unsigned int ms)
 }
 
 #ifdef FAASIN_BPF
+/* Makes room for @n links in a table that is not loaded yet. Returns its places, a power of two. */
+uint32_t links_room(struct bpf_map *map, size_t n)
+{
+	/* Links that are made one after the other, with a stage or two each between them. */
+	uint32_t places = LINK_PLACES;
+
+	while (places < LINK_PLACES * n)
+		places *= 2;
+	bpf_map__set_max_entries(map, places);
+	return places;
+}
+
+/* -ENOSPC if its neighbours have taken all its places. */
+int links_add(struct bpf_map *map, const struct link_entry *entry)
+{
+	uint32_t mask = bpf_map__max_entries(map) - 1, i, at;
+	struct link_entry there;
+	int ret;
+
+	for (i = 0; i < LINK_PLACES; i++) {
+		at = (entry->link + i) & mask;
+		ret = bpf_map__lookup_elem(map, &at, sizeof(at), &there, sizeof(there), 0);
+		if (ret)
+			return ret;
+		if (there.link)
+			continue;
+		/* A program that finds the link finds the rest of its entry. */
+		there = *entry;
+		there.link = 0;
+		ret = bpf_map__update_elem(map, &at, sizeof(at), &there, sizeof(there), 0);
+		return ret ? ret : bpf_map__update_elem(map, &at, sizeof(at), entry,
+							sizeof(*entry), 0);
+	}
+	return -ENOSPC;
+}
+
 static int say_nothing(enum libbpf_print_level level, const char *format,
 		       va_list args)
 {

@@ -3,7 +3,10 @@
 #ifndef FAASCTL_PROBES_H
 #define FAASCTL_PROBES_H
 
+#include <linux/types.h>
+
 #include "bottleneck.h"
+#include "bpf/links.h"
 #include "monotonic.h"
 #include "tool.h"
 
@@ -72,6 +75,11 @@ struct run_time {
 
 void run_time_start(struct run_time *time, uint32_t ms);
 bool run_time_wait(const struct run_time *time, unsigned int ms);
+
+struct bpf_map;
+
+uint32_t links_room(struct bpf_map *map, size_t n);
+int links_add(struct bpf_map *map, const struct link_entry *entry);
 
 void bpf_quiet(void);
 const char *bpf_missing(int code, bool needs_btf);

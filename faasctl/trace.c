@@ -53,9 +53,9 @@ struct trace {
 static int add_link(void *arg, const struct probed *link, uint32_t slot)
 {
 	struct trace *trace = arg;
+	struct link_entry entry = { .slot = slot, .link = link->generation };
 
-	return bpf_map__update_elem(trace->skel->maps.links, &link->generation,
-				    sizeof(link->generation), &slot, sizeof(slot), BPF_ANY);
+	return links_add(trace->skel->maps.links, &entry);
 }
 
 static int take_event(void *arg, void *data, size_t size)
@@ -84,7 +84,7 @@ static int attach(struct trace *trace)
 	if (!skel)
 		return -errno;
 	trace->skel = skel;
-	bpf_map__set_max_entries(skel->maps.links, probes->room);
+	skel->rodata->links_mask = links_room(skel->maps.links, probes->room) - 1;
 	bpf_map__set_max_entries(skel->maps.flows, probes->room);
 	ret = trace_bpf__load(skel);
 	for (i = 0; !ret && i < probes->n; i++)

@@ -207,6 +207,46 @@ summed()
 }
 check 'links are added up' summed
 
+# newest: the generation of a workflow that is made and deleted for it: they are counted through
+newest()
+{
+	faasctl workflow add "$wf-4" && faasctl show -j "$wf-4" | jq .workflows[0].generation &&
+		faasctl workflow del "$wf-4"
+}
+
+# Links that want the same place of the table in which they are found (bpf/links.h).
+crowded()
+{
+	local places before first left name
+	places=$(sed -n 's/^#define LINK_PLACES.\([0-9]*\)$/\1/p' "$here/../faasctl/bpf/links.h")
+	# Of a table for two links, and for as many again, and 64.
+	places=$(python3 -c "print(1 << ($places * (2 * 2 + 64) - 1).bit_length())")
+	faasctl workflow add "$wf-3" || return
+	for name in a b c d; do
+		faasctl stage add "$wf-3" "$name" || return
+	done
+	before=$(newest)
+	faasctl link "$wf-3" a b || return
+	first=$(faasctl show -j "$wf-3" | jq '.workflows[0].links[0].generation')
+	# As far as the first was from what came before it, the second will be.
+	while left=$((before + places - $(newest))) && [ "$left" -gt 0 ]; do
+		[ "$left" -ge 32 ] || continue
+		# shellcheck disable=SC2046 # many names
+		faasctl link "$wf-5" $(seq $((left / 8))) && faasctl workflow del "$wf-5" || return
+	done
+	faasctl link "$wf-3" c d || return
+	faasctl show -j "$wf-3" | jq -e "[.workflows[0].links[].generation] | sort | .[1] - .[0] == $places" || return
+	faasctl latency -j "$wf-3" >"$work/json" 2>"$work/said" &
+	watcher=$!
+	until grep -q '^faasctl: looking at' "$work/said"; do sleep 0.1; done
+	faasctl exec "$wf-3" a -- echo one && faasctl exec "$wf-3" b -- cat >/dev/null &&
+		faasctl exec "$wf-3" c -- echo other && faasctl exec "$wf-3" d -- cat >/dev/null && watched &&
+		is '[.links[] | {stage: .source.stage, n: .residence.count}] | sort == [{stage: "a", n: 4}, {stage: "c", n: 6}]'
+}
+check 'links that are found in the same place are told apart' crowded
+faasctl workflow del "$wf-3" >/dev/null 2>&1
+rmdir "$cgroups/$wf-3"/* "$cgroups/$wf-3" 2>/dev/null
+
 check 'ends by itself' faasctl latency --duration 1 "$wf"
 # shellcheck disable=SC2016
 says 'text has bars' '^ +[0-9]+ -> [0-9]+ +: [0-9]+ +\|\*+ *\|$' sh -c '

@@ -4,10 +4,12 @@
  * never grows. Every argument of the tracepoints is a scalar, so that this needs
  * no description of the kernel's types.
  */
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "latency.h"
+#include "links.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -45,17 +47,10 @@ struct queue {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u64);
-	__type(value, struct latency_filter);
-	__uint(max_entries, 1);		/* as all that follow: set before loading */
-} links SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct latency_link);
-	__uint(max_entries, 1);
+	__uint(max_entries, 1);		/* as what follows: set before loading */
 } results SEC(".maps");
 
 struct {
@@ -64,21 +59,6 @@ struct {
 	__type(value, struct queue);
 	__uint(max_entries, 1);
 } queues SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, struct latency_waiter);
-	__uint(max_entries, 8192);
-} waiters SEC(".maps");
-
-/* Waits that found no room in @waiters. */
-__u64 waiters_lost;
-
-static __always_inline struct latency_filter *wanted(__u64 link)
-{
-	return bpf_map_lookup_elem(&links, &link);
-}
 
 static __always_inline __u32 logarithm(__u64 v)
 {
@@ -127,7 +107,6 @@ static __always_inline void note(struct histogram *h, __u64 value, __u64 weight)
 	__u64 slot = bounded(logarithm(value), HISTOGRAM_SLOTS);
 
 	__sync_fetch_and_add(&h->slots[slot], weight);
-	__sync_fetch_and_add(&h->count, weight);
 	__sync_fetch_and_add(&h->sum, value * weight);
 }
 
@@ -135,15 +114,15 @@ static __always_inline void note(struct histogram *h, __u64 value, __u64 weight)
 SEC("raw_tp/faasin_publish")
 int published(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct latency_filter *filter = wanted(ARG(0));
+	struct link_entry *entry = link_find(ARG(0));
 	__u64 end = ARG(2), begin = end - ARG(3), now, waiting;
 	struct part *part;
 	struct queue *q;
 	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	slot = filter->slot;
+	slot = entry->slot;
 	q = bpf_map_lookup_elem(&queues, &slot);
 	if (!q)
 		return 0;
@@ -151,7 +130,7 @@ int published(struct bpf_raw_tracepoint_args *ctx)
 	waiting = q->published - q->consumed;
 	if (waiting > QUEUE_PARTS / 2) {
 		part = &q->parts[(q->published - 1) % QUEUE_PARTS];
-		if (part->end == begin && end - part->begin <= filter->grain) {
+		if (part->end == begin && end - part->begin <= entry->grain) {
 			part->end = end;
 			return 0;
 		}
@@ -185,15 +164,15 @@ struct consuming {
 	__u64 matched;
 };
 
-static long consume_part(__u32 i, void *arg)
+/* Whether this was the last. */
+static __always_inline bool consume_one(struct consuming *c)
 {
-	struct consuming *c = arg;
 	struct queue *q = c->q;
 	__u64 begin, end;
 	struct part *part;
 
 	if (q->consumed == q->published)
-		return 1;
+		return true;
 	part = &q->parts[q->consumed % QUEUE_PARTS];
 	begin = part->begin > c->from ? part->begin : c->from;
 	end = part->end < c->to ? part->end : c->to;
@@ -203,23 +182,28 @@ static long consume_part(__u32 i, void *arg)
 		c->matched += end - begin;
 	}
 	if (part->end > c->to || q->consumed + 1 == q->published)
-		return 1;
+		return true;
 	q->consumed++;
-	return 0;
+	return false;
+}
+
+static long consume_part(__u32 i, void *c)
+{
+	return consume_one(c);
 }
 
 /* faasin_consume(link, stream, pos, bytes) */
 SEC("raw_tp/faasin_consume")
 int consumed(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct latency_filter *filter = wanted(ARG(0));
+	struct link_entry *entry = link_find(ARG(0));
 	struct latency_link *result;
 	struct consuming c = { 0 };
 	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	slot = filter->slot;
+	slot = entry->slot;
 	result = bpf_map_lookup_elem(&results, &slot);
 	c.q = bpf_map_lookup_elem(&queues, &slot);
 	if (!result || !c.q)
@@ -228,7 +212,9 @@ int consumed(struct bpf_raw_tracepoint_args *ctx)
 	c.to = ARG(2);
 	c.from = c.to - ARG(3);
 	c.now = bpf_ktime_get_ns();
-	bpf_loop(QUEUE_PARTS, consume_part, &c, 0);
+	/* Most reads are of one part, or of some of it. */
+	if (!consume_one(&c))
+		bpf_loop(QUEUE_PARTS, consume_part, &c, 0);
 	if (c.matched < c.to - c.from)
 		__sync_fetch_and_add(&result->unmatched, c.to - c.from - c.matched);
 	return 0;
@@ -236,13 +222,13 @@ int consumed(struct bpf_raw_tracepoint_args *ctx)
 
 static __always_inline int transferred(__u64 link, __u64 bytes, enum latency_kind kind)
 {
-	struct latency_filter *filter = wanted(link);
+	struct link_entry *entry = link_find(link);
 	struct latency_link *result;
 	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	slot = filter->slot;
+	slot = entry->slot;
 	result = bpf_map_lookup_elem(&results, &slot);
 	if (result)
 		note(&result->kinds[kind], bytes, 1);
@@ -267,17 +253,17 @@ int was_read(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_block")
 int blocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct latency_filter *filter = wanted(ARG(0));
-	struct latency_waiter waiter = { 0 };
-	__u32 tid = bpf_get_current_pid_tgid();
+	struct link_entry *entry = link_find(ARG(0));
+	__u64 dir = bounded(ARG(1), 2);
+	struct latency_link *result;
+	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	waiter.since = bpf_ktime_get_ns();
-	waiter.slot = filter->slot;
-	waiter.dir = ARG(1);
-	if (bpf_map_update_elem(&waiters, &tid, &waiter, BPF_ANY))
-		__sync_fetch_and_add(&waiters_lost, 1);
+	slot = entry->slot;
+	result = bpf_map_lookup_elem(&results, &slot);
+	if (result)
+		result->waiting_since[dir] = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -285,21 +271,20 @@ int blocked(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_unblock")
 int unblocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct latency_filter *filter = wanted(ARG(0));
+	struct link_entry *entry = link_find(ARG(0));
 	__u64 dir = bounded(ARG(1), 2), ns = ARG(2), now, woken;
-	__u32 slot, tid;
 	struct latency_link *result;
 	struct queue *q;
+	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	slot = filter->slot;
+	slot = entry->slot;
 	result = bpf_map_lookup_elem(&results, &slot);
 	q = bpf_map_lookup_elem(&queues, &slot);
 	if (!result || !q)
 		return 0;
-	tid = bpf_get_current_pid_tgid();
-	bpf_map_delete_elem(&waiters, &tid);
+	result->waiting_since[dir] = 0;
 	now = bpf_ktime_get_ns();
 	woken = q->woken[dir];
 	__sync_fetch_and_add(&result->blocked_ns[dir], ns);
@@ -315,14 +300,14 @@ int unblocked(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_wake")
 int woke(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct latency_filter *filter = wanted(ARG(0));
+	struct link_entry *entry = link_find(ARG(0));
 	__u64 dir = bounded(ARG(1), 2);
 	struct queue *q;
 	__u32 slot;
 
-	if (!filter)
+	if (!entry)
 		return 0;
-	slot = filter->slot;
+	slot = entry->slot;
 	q = bpf_map_lookup_elem(&queues, &slot);
 	if (q)
 		q->woken[dir] = bpf_ktime_get_ns();

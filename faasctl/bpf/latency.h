@@ -11,12 +11,10 @@
 /**
  * struct histogram - a distribution by powers of two
  * @slots: how many values, by logarithm
- * @count: how many in all
  * @sum: of the values
  */
 struct histogram {
 	__u64 slots[HISTOGRAM_SLOTS];
-	__u64 count;
 	__u64 sum;
 };
 
@@ -45,34 +43,14 @@ enum latency_kind {
  * struct latency_link - what was measured of a link
  * @kinds: by enum latency_kind
  * @blocked_ns: exact sums, by direction
+ * @waiting_since: when the last one began to wait, if nobody who waited has gone on since, or 0
  * @unmatched: bytes read whose writing was not seen
  */
 struct latency_link {
 	struct histogram kinds[LATENCY_KINDS];
 	__u64 blocked_ns[2];
+	__u64 waiting_since[2];
 	__u64 unmatched;
-};
-
-/**
- * struct latency_filter - a link that is looked at
- * @slot: its index in the other maps
- * @grain: where parts share a time, this many bytes do
- */
-struct latency_filter {
-	__u32 slot;
-	__u32 grain;
-};
-
-/**
- * struct latency_waiter - a task that waits now
- * @since: CLOCK_MONOTONIC
- * @slot: its link
- * @dir: the side of it
- */
-struct latency_waiter {
-	__u64 since;
-	__u32 slot;
-	__u32 dir;
 };
 
 #endif /* FAASCTL_BPF_LATENCY_H */

@@ -7,6 +7,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "links.h"
 #include "trace.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -22,10 +23,21 @@ struct task_struct {
 } __attribute__((preserve_access_index));
 
 /**
+ * struct told - the last task of a side that was told of
+ * @tid: the task
+ * @exits: @tasks_gone then
+ */
+struct told {
+	__u32 tid;
+	__u32 exits;
+};
+
+/**
  * struct handoffs - published bytes whose consuming is waited for, of one link
  * @begun: hand-offs ever begun; the producer's
  * @done: hand-offs ever done; the consumer's
  * @last: when one was last begun
+ * @told: by direction
  * @ends: positions behind their last bytes, by number, modulo their number
  *
  * The module tells of publishing and of consuming under one lock each: one
@@ -35,21 +47,15 @@ struct handoffs {
 	__u64 begun;
 	__u64 done;
 	__u64 last;
+	struct told told[2];
 	__u64 ends[HANDOFFS];
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u64);
-	__type(value, __u32);
-	__uint(max_entries, 1);		/* set before loading */
-} links SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct handoffs);
-	__uint(max_entries, 1);		/* likewise */
+	__uint(max_entries, 1);		/* set before loading */
 } flows SEC(".maps");
 
 /* Tasks that were told of. */
@@ -67,6 +73,9 @@ struct {
 
 /* Events that found no room in @events. */
 __u64 lost;
+
+/* Exits of tasks that were told of: their ids may be others' from then on. */
+__u32 tasks_gone;
 
 /* The user's side looks at it often enough by itself. */
 static __always_inline void submit(void *event)
@@ -113,11 +122,17 @@ static __always_inline void tell(enum trace_type type, __u32 slot, __u32 dir, __
 		submit(event);
 }
 
-static __always_inline void seen(__u32 slot, __u32 dir)
+static __always_inline void seen(struct handoffs *flow, __u32 slot, __u32 dir)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), one = 1;
+	struct told *told = &flow->told[dir & 1];
 	struct task_struct *task;
 
+	/* Nobody has exited since, so this is nobody else. */
+	if (told->tid == tid && told->exits == tasks_gone)
+		return;
+	told->exits = tasks_gone;
+	told->tid = tid;
 	if (bpf_map_lookup_elem(&tasks, &tid))
 		return;
 	bpf_map_update_elem(&tasks, &tid, &one, BPF_ANY);
@@ -129,23 +144,25 @@ static __always_inline void seen(__u32 slot, __u32 dir)
 SEC("raw_tp/faasin_publish")
 int published(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0), now;
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 	struct handoffs *flow;
+	__u32 slot;
+	__u64 now;
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	flow = bpf_map_lookup_elem(&flows, slot);
+	slot = entry->slot;
+	flow = bpf_map_lookup_elem(&flows, &slot);
 	if (!flow)
 		return 0;
-	seen(*slot, DIRECTION_OUT);
+	seen(flow, slot, DIRECTION_OUT);
 	now = bpf_ktime_get_ns();
 	if (flow->begun - flow->done >= HANDOFFS || now - flow->last < HANDOFF_GAP_NS)
 		return 0;
 	flow->last = now;
 	flow->ends[flow->begun % HANDOFFS] = ARG(2);
 	flow->begun++;
-	tell(TRACE_HAND, *slot, DIRECTION_OUT, ARG(2));
+	tell(TRACE_HAND, entry->slot, DIRECTION_OUT, ARG(2));
 	return 0;
 }
 
@@ -153,17 +170,19 @@ int published(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_consume")
 int consumed(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0), end;
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 	struct handoffs *flow;
+	__u32 slot;
+	__u64 end;
 	int i;
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	flow = bpf_map_lookup_elem(&flows, slot);
+	slot = entry->slot;
+	flow = bpf_map_lookup_elem(&flows, &slot);
 	if (!flow)
 		return 0;
-	seen(*slot, DIRECTION_IN);
+	seen(flow, slot, DIRECTION_IN);
 	for (i = 0; i < HANDOFFS && flow->done != flow->begun; i++) {
 		end = flow->ends[flow->done % HANDOFFS];
 		if (end > ARG(2))
@@ -171,22 +190,30 @@ int consumed(struct bpf_raw_tracepoint_args *ctx)
 		flow->done++;
 		/* What was dropped unread is passed over. */
 		if (end > ARG(2) - ARG(3))
-			tell(TRACE_TAKE, *slot, DIRECTION_IN, end);
+			tell(TRACE_TAKE, entry->slot, DIRECTION_IN, end);
 	}
 	return 0;
+}
+
+static __always_inline void waits(__u32 slot, __u32 dir, enum trace_type type, __u64 ns)
+{
+	struct handoffs *flow = bpf_map_lookup_elem(&flows, &slot);
+
+	if (!flow)
+		return;
+	seen(flow, slot, dir);
+	tell(type, slot, dir, ns);
 }
 
 /* faasin_block(link, dir) */
 SEC("raw_tp/faasin_block")
 int blocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0);
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	seen(*slot, ARG(1));
-	tell(TRACE_BLOCK, *slot, ARG(1), 0);
+	waits(entry->slot, ARG(1) ? DIRECTION_OUT : DIRECTION_IN, TRACE_BLOCK, 0);
 	return 0;
 }
 
@@ -194,24 +221,22 @@ int blocked(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_unblock")
 int unblocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0);
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	seen(*slot, ARG(1));
-	tell(TRACE_UNBLOCK, *slot, ARG(1), ARG(2));
+	waits(entry->slot, ARG(1) ? DIRECTION_OUT : DIRECTION_IN, TRACE_UNBLOCK, ARG(2));
 	return 0;
 }
 
 static __always_inline int stream(__u64 link, __u64 number, __u64 bytes, enum trace_type type)
 {
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(link);
 	struct trace_event *event;
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	event = event_new(type, *slot, DIRECTION_OUT, bytes);
+	event = event_new(type, entry->slot, DIRECTION_OUT, bytes);
 	if (!event)
 		return 0;
 	event->stream = number;
@@ -237,13 +262,12 @@ int ended(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_stream_abort")
 int aborted(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0);
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 	struct trace_event *event;
 
-	if (!slot)
+	if (!entry)
 		return 0;
-	event = event_new(TRACE_ABORT, *slot, DIRECTION_OUT, ARG(2));
+	event = event_new(TRACE_ABORT, entry->slot, DIRECTION_OUT, ARG(2));
 	if (!event)
 		return 0;
 	event->stream = ARG(1);
@@ -258,18 +282,17 @@ int aborted(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_stream_context")
 int context_set(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 link = ARG(0);
-	__u32 *slot = bpf_map_lookup_elem(&links, &link);
+	struct link_entry *entry = link_find(ARG(0));
 	struct trace_context *context;
 
-	if (!slot)
+	if (!entry)
 		return 0;
 	context = bpf_ringbuf_reserve(&events, sizeof(*context), 0);
 	if (!context) {
 		__sync_fetch_and_add(&lost, 1);
 		return 0;
 	}
-	fill(&context->event, TRACE_CONTEXT, *slot, DIRECTION_OUT, 0);
+	fill(&context->event, TRACE_CONTEXT, entry->slot, DIRECTION_OUT, 0);
 	context->event.stream = ARG(1);
 	context->context[0] = '\0';
 	bpf_probe_read_kernel_str(context->context, sizeof(context->context), (void *)ARG(2));
@@ -282,7 +305,9 @@ int gone(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (!bpf_map_delete_elem(&tasks, &tid))
+	if (!bpf_map_delete_elem(&tasks, &tid)) {
+		__sync_fetch_and_add(&tasks_gone, 1);
 		tell(TRACE_GONE, 0, 0, 0);
+	}
 	return 0;
 }
