@@ -50,6 +50,8 @@ tool_packages := jansson ncursesw
 # libmicrohttpd is loaded by those who serve (faasctl/scrape.c).
 TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages) libmicrohttpd)
 TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
+ELF_CFLAGS = $(shell pkg-config --cflags libelf)
+ELF_LIBS = $(shell pkg-config --libs libelf)
 # What BPF programs take is optional: without it the tool says that it lacks them.
 BPF_CC ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -64,6 +66,8 @@ COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -M
 
 lib_sources := $(wildcard libfaasctl/*.c)
 lib_objects := $(lib_sources:%.c=$(B)/obj/%.o)
+domain_sources := $(wildcard libfaasdomain/*.c)
+domain_objects := $(domain_sources:%.c=$(B)/obj/%.o)
 tool_sources := $(wildcard faasctl/*.c)
 tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
 bpf_sources := $(wildcard faasctl/bpf/*.bpf.c)
@@ -73,12 +77,12 @@ test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(te
 test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
 example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 bench_programs := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
-man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd kmod/man/*.scd)
+man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd libfaasdomain/man/*.scd kmod/man/*.scd)
 man_pages := $(addprefix $(B)/man/,$(notdir $(man_sources:.scd=)))
 completions := $(wildcard faasctl/completions/*)
 fuzz_programs := $(patsubst fuzz/%_fuzz.c,$(B)/fuzz/%_fuzz,$(wildcard fuzz/*_fuzz.c))
 uapi_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard fuzz/uapi/*.c))
-fuzz_objects := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(lib_sources) $(tool_sources) fuzz/harness.c)
+fuzz_objects := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(lib_sources) $(wildcard libfaasdomain/scan*.c) $(tool_sources) fuzz/harness.c)
 
 .PHONY: all
 all: tools module-if-possible ## build the tool, the library, the manual, and the module for the running kernel
@@ -147,7 +151,7 @@ sparse: ## check the module with sparse; any warning fails
 tools: library tool man ## build the library, the tool and the manual pages
 
 .PHONY: library
-library: $(if $(lib_sources),$(B)/lib/libfaasctl.so $(B)/lib/libfaasctl.a $(B)/lib/libfaasctl.pc)
+library: $(foreach name,libfaasctl libfaasdomain,$(addprefix $(B)/lib/$(name).,so a pc))
 
 .PHONY: tool
 tool: $(if $(tool_sources),$(B)/bin/faasctl)
@@ -160,9 +164,17 @@ $(B)/include/linux/faasin.h:
 	@mkdir -p $(@D)
 	ln -sfn '$(CURDIR)/kmod/uapi/faasin.h' $@
 
-$(B)/obj/libfaasctl/%.o: libfaasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h
+$(B)/include/faasctl/domain.h:
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(NL_CFLAGS) $(HARDENING) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	ln -sfn '$(CURDIR)/libfaasdomain/domain.h' $@
+
+headers := $(B)/include/linux/faasin.h $(B)/include/faasctl/domain.h
+.PHONY: headers
+headers: $(headers)
+
+$(B)/obj/libfaas%.o: libfaas%.c VERSION Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(NL_CFLAGS) $(ELF_CFLAGS) $(HARDENING) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
 # Objects without debugging data but for BTF, one for all kernels, carried by the tool.
 $(B)/bpf/%.bpf.o: faasctl/bpf/%.bpf.c $(wildcard faasctl/bpf/*.h) Makefile
@@ -174,7 +186,7 @@ $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 .SECONDARY: $(bpf_skeletons) $(bpf_skeletons:.skel.h=.bpf.o)
 
-$(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(B)/include/linux/faasin.h $(bpf_skeletons)
+$(B)/obj/faasctl/%.o: faasctl/%.c VERSION Makefile | $(headers) $(bpf_skeletons)
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) $(NL_CFLAGS) $(TOOL_CFLAGS) $(BPF_CFLAGS) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
 
@@ -183,22 +195,32 @@ $(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
 	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasctl/libfaasctl.map -Wl,-z,defs \
 		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(lib_objects) $(NL_LIBS)
 
-$(B)/lib/libfaasctl.so: $(B)/lib/libfaasctl.so.0
+# Shares what builds error texts.
+$(B)/lib/libfaasdomain.so.0: $(domain_objects) $(B)/obj/libfaasctl/error.o libfaasdomain/libfaasdomain.map
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasdomain/libfaasdomain.map -Wl,-z,defs \
+		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o,$^) $(ELF_LIBS)
+
+$(B)/lib/%.so: $(B)/lib/%.so.0
 	ln -sf $(<F) $@
 
 $(B)/lib/libfaasctl.a: $(lib_objects)
+$(B)/lib/libfaasdomain.a: $(domain_objects)
+$(B)/lib/%.a:
 	@mkdir -p $(@D)
 	rm -f $@
 	ar rcsD $@ $^
 
-$(B)/lib/libfaasctl.pc: libfaasctl/libfaasctl.pc.in VERSION Makefile
+$(B)/lib/libfaasctl.pc: libfaasctl/libfaasctl.pc.in
+$(B)/lib/libfaasdomain.pc: libfaasdomain/libfaasdomain.pc.in
+$(B)/lib/%.pc: VERSION Makefile
 	@mkdir -p $(@D)
-	sed 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@prefix@|$(PREFIX)|; s|@LIBDIR@|$(libdir)|; s|@INCLUDEDIR@|$(includedir)|' $< >$@
+	sed 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@prefix@|$(PREFIX)|; s|@LIBDIR@|$(libdir)|; s|@INCLUDEDIR@|$(includedir)|' $(filter %.in,$^) >$@
 
 # The tool carries the library: it works from the build tree, under sudo too.
-$(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasctl.a
+$(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasdomain.a $(B)/lib/libfaasctl.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(BPF_LIBS)
+	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(ELF_LIBS) $(BPF_LIBS)
 
 define man_rule
 $(B)/man/$(notdir $(1:.scd=)): $(1)
@@ -215,9 +237,9 @@ $(B)/source:
 	ln -sfn "$$(vm-test/kernels --source)" $@
 
 PROGRAM = $(CC) $(COMMON) -fvisibility=hidden -Wno-missing-prototypes -Wno-shadow $(NL_CFLAGS) $(CFLAGS) -isystem $(B)/source/tools/testing/selftests \
-	-o $@ $< $(filter %.o,$^) $(B)/lib/libfaasctl.a $(NL_LIBS)
+	-o $@ $< $(filter %.o,$^) $(PROGRAM_LIBS) $(B)/lib/libfaasctl.a $(NL_LIBS)
 
-$(test_shared): $(B)/obj/selftests/%.o: selftests/%.c Makefile | $(B)/include/linux/faasin.h
+$(test_shared): $(B)/obj/selftests/%.o: selftests/%.c Makefile | $(headers)
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) -fvisibility=hidden $(CFLAGS) -c -o $@ $<
 
@@ -225,10 +247,14 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	@mkdir -p $(@D)
 	$(PROGRAM) -luring -lpthread
 
+# Tests of domains link that library, too.
+$(B)/selftests/domain_%: $(B)/lib/libfaasdomain.a
+$(B)/selftests/domain_%: PROGRAM_LIBS = $(B)/lib/libfaasdomain.a $(ELF_LIBS)
+
 # What the tool makes of recorded counters needs no module.
 $(B)/selftests/rates_test: $(B)/obj/faasctl/rates.o $(B)/obj/faasctl/bottleneck.o
 
-$(uapi_objects): $(B)/obj/%.o: %.c Makefile | $(B)/include/linux/faasin.h
+$(uapi_objects): $(B)/obj/%.o: %.c Makefile | $(headers)
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) -fvisibility=hidden -Iselftests $(CFLAGS) -c -o $@ $<
 
@@ -321,12 +347,12 @@ FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,u
 FUZZ_WRAPPED := faasctl__connect genl_ctrl_resolve_grp sendto recvmsg setsockopt ppoll sigaction sigprocmask \
 	fopen open openat mkdirat unlinkat fstatfs syscall execvp exit
 
-$(B)/fuzz/obj/%.o: %.c VERSION Makefile | $(B)/include/linux/faasin.h
+$(B)/fuzz/obj/%.o: %.c VERSION Makefile | $(headers)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(COMMON) -Ifaasctl -Wno-shadow -Wno-missing-prototypes $(NL_CFLAGS) $(TOOL_CFLAGS) $(FUZZ_CFLAGS) -Dmain=faasctl_main -c -o $@ $<
 
 $(B)/fuzz/%_fuzz: $(B)/fuzz/obj/fuzz/%_fuzz.o $(fuzz_objects)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPPED)) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPPED)) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(ELF_LIBS)
 
 $(B)/fuzz/record.so: fuzz/record.c Makefile
 	@mkdir -p $(@D)
@@ -356,14 +382,18 @@ lib_headers := $(filter-out %internal.h %private.h,$(wildcard libfaasctl/*.h))
 .PHONY: install
 install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)/linux' \
+		'$(DESTDIR)$(includedir)/faasctl' \
 		'$(DESTDIR)$(bashdir)' '$(DESTDIR)$(zshdir)' '$(DESTDIR)$(fishdir)'
 	install -m 755 $(B)/bin/faasctl '$(DESTDIR)$(bindir)/faasctl'
-	install -m 644 $(B)/lib/libfaasctl.so.0 $(B)/lib/libfaasctl.a '$(DESTDIR)$(libdir)'
-	ln -sf libfaasctl.so.0 '$(DESTDIR)$(libdir)/libfaasctl.so'
-	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lib/libfaasctl.pc >'$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc'
-	chmod 644 '$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc'
+	@for name in libfaasctl libfaasdomain; do \
+		install -m 644 $(B)/lib/$$name.so.0 $(B)/lib/$$name.a '$(DESTDIR)$(libdir)'; \
+		ln -sf $$name.so.0 '$(DESTDIR)$(libdir)'/$$name.so; \
+		sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lib/$$name.pc >'$(DESTDIR)$(libdir)'/pkgconfig/$$name.pc; \
+		chmod 644 '$(DESTDIR)$(libdir)'/pkgconfig/$$name.pc; \
+	done
 	$(if $(lib_headers),install -m 644 $(lib_headers) '$(DESTDIR)$(includedir)')
 	install -m 644 kmod/uapi/faasin.h '$(DESTDIR)$(includedir)/linux/faasin.h'
+	install -m 644 libfaasdomain/domain.h '$(DESTDIR)$(includedir)/faasctl/domain.h'
 	@for page in $(man_pages); do \
 		install -D -m 644 "$$page" '$(DESTDIR)$(mandir)'/man"$${page##*.}/$${page##*/}"; \
 	done
@@ -380,20 +410,21 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 .PHONY: uninstall
 uninstall: ## undo install
 	@scripts/module-install uninstall '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
-	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaasctl.{so.0,so,a} \
-		'$(DESTDIR)$(libdir)/pkgconfig/libfaasctl.pc' '$(DESTDIR)$(includedir)/linux/faasin.h' \
+	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so,a} \
+		'$(DESTDIR)$(libdir)'/pkgconfig/libfaas{ctl,domain}.pc '$(DESTDIR)$(includedir)/linux/faasin.h' \
+		'$(DESTDIR)$(includedir)/faasctl/domain.h' \
 		'$(DESTDIR)$(bashdir)/faasctl' '$(DESTDIR)$(zshdir)/_faasctl' '$(DESTDIR)$(fishdir)/faasctl.fish' \
 		$(foreach header,$(notdir $(lib_headers)),'$(DESTDIR)$(includedir)/$(header)')
 	@for page in $(notdir $(man_sources:.scd=)); do \
 		rm -f '$(DESTDIR)$(mandir)'/man"$${page##*.}/$$page"; \
 	done
-	@rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)/linux' 2>/dev/null || true
+	@rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)'/{linux,faasctl} 2>/dev/null || true
 	@[ -n '$(DESTDIR)' ] || ldconfig
 
 .PHONY: clean
 clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says where)
 	rm -rf $(B)
 
--include $(lib_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
+-include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
 	$(uapi_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)

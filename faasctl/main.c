@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&latency_command,
 	&metrics_command,
 	&monitor_command,
+	&scan_command,
 	&status_command,
 	&top_command,
 	&trace_command,

@@ -96,6 +96,7 @@ extern const struct command metrics_command;
 extern const struct command monitor_command;
 extern const struct command latency_command;
 extern const struct command trace_command;
+extern const struct command scan_command;
 extern const struct command status_command;
 extern const struct command top_command;
 extern const struct command usage_command;

@@ -165,9 +165,9 @@ def check_pages(tap, listed, found):
     for name in listed:
         check_page(tap, found[name], found)
     pages = glob.glob(os.path.join(ROOT, "faasctl/man/*.scd")) + \
-        glob.glob(os.path.join(ROOT, "libfaasctl/man/*.scd"))
+        glob.glob(os.path.join(ROOT, "libfaas*/man/*.scd"))
     names = {os.path.basename(p).removesuffix(".scd") for p in pages}
-    want = {"faasctl.1", "faasin.7", "libfaasctl.3"} | {"faasctl-%s.1" % name for name in listed}
+    want = {"faasctl.1", "faasin.7", "libfaasctl.3", "libfaasdomain.3"} | {"faasctl-%s.1" % name for name in listed}
     tap.equal("manual: pages", "page", want, names)
     problems = []
     for page in pages:
@@ -331,22 +331,26 @@ def check_fish(tap, listed, found):
                   {line.split("\t")[0] for line in text.splitlines()})
 
 
-def check_library(tap):
-    header = re.sub(r"/\*.*?\*/", "", read("libfaasctl/faasctl.h"), flags=re.S)
-    declared = set(re.findall(r"^(?:\w[\w *]*?)\b(faasctl_\w+)\(", header, re.M))
-    declared = {name for name in declared if not name.endswith("_fn")}
-    tap.equal("library: version map", "function", declared,
-              set(re.findall(r"\b(faasctl_\w+);", read("libfaasctl/libfaasctl.map"))))
-    tap.equal("library: manual", "function", declared,
-              set(re.findall(r"\*(faasctl_\w+)\*\(\)", read("libfaasctl/man/libfaasctl.3.scd"))))
-    documented = set(re.findall(r"^ \* (faasctl_\w+) - ", read("libfaasctl/faasctl.h"), re.M))
-    tap.equal("library: documentation", "function", declared, documented)
-    shared = os.path.join(ROOT, "build/lib/libfaasctl.so.0")
+def check_library(tap, name, header, version_map):
+    """A library's header against its map, its manual page and what it exports."""
+    text = read(header)
+    code = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    declared = set(re.findall(r"^(?:\w[\w *]*?)\b(faasctl_\w+)\(", code, re.M))
+    declared = {word for word in declared if not word.endswith("_fn")}
+    tap.equal("%s: version map" % name, "function", declared,
+              set(re.findall(r"\b(faasctl_\w+);", read(version_map))))
+    tap.equal("%s: manual" % name, "function", declared,
+              set(re.findall(r"\*(faasctl_\w+)\*\(\)", read("%s/man/%s.3.scd" % (name, name)))))
+    documented = set(re.findall(r"^ \* (faasctl_\w+) - ", text, re.M))
+    tap.equal("%s: documentation" % name, "function", declared, documented)
+    shared = os.path.join(ROOT, "build/lib/%s.so.0" % name)
     if not shutil.which("nm") or not os.path.exists(shared):
-        tap.skip("library: exports", "no nm or no library built")
+        tap.skip("%s: exports" % name, "no nm or no library built")
         return
-    tap.equal("library: exports", "symbol", declared,
-              set(re.findall(r" T (\w+)", run("nm", "-D", "--defined-only", shared)[1])))
+    # Others are those of the C library that it takes the place of, and in its map.
+    mapped = set(re.findall(r"\b(\w+);", read(version_map)))
+    exported = set(re.findall(r" T (\w+)", run("nm", "-D", "--defined-only", shared)[1]))
+    tap.equal("%s: exports" % name, "symbol", mapped, exported)
 
 
 def main():
@@ -363,7 +367,8 @@ def main():
     check_bash(tap, listed, found)
     check_zsh(tap, listed, found)
     check_fish(tap, listed, found)
-    check_library(tap)
+    check_library(tap, "libfaasctl", "libfaasctl/faasctl.h", "libfaasctl/libfaasctl.map")
+    check_library(tap, "libfaasdomain", "libfaasdomain/domain.h", "libfaasdomain/libfaasdomain.map")
     return tap.done()
 
 

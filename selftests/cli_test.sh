@@ -496,6 +496,41 @@ check 'a workflow with a busy stage' faasctl link "$wf" loud deaf
 says 'monitor says that events were lost' '^lost ([0-9]+ )?events: read the state again, with faasctl show$' lost
 check 'cleans up' faasctl workflow del "$wf"
 
+# -------------------------------------------------------------------------- scan
+
+refused 'scan without a file' 1 'faasctl: an argument is missing; see: faasctl scan --help' faasctl scan
+refused 'scan of nothing' 2 "faasctl: cannot open $work/none: No such file or directory" faasctl scan "$work/none"
+refused 'scan of a text' 2 "faasctl: $here/tap.sh is no ELF file: name a program or a shared object" \
+	faasctl scan "$here/tap.sh"
+head -c 5000 /bin/true >"$work/short"
+says 'scan of half a program' "^faasctl: $work/short is cut short: code up to byte [0-9]+, and the file has 5000\$" \
+	faasctl scan "$work/short"
+check 'scan of a program' faasctl scan /bin/true
+check 'scan -j of a program' member 'd' "{'files': [{'file': '/bin/true', 'findings': []}]}" faasctl scan -j /bin/true
+# Code as bytes, in a program that is made here.
+{
+	printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\3\0\76\0\1\0\0\0\0\0\0\0\0\0\0\0\100\0\0\0\0\0\0\0'
+	printf '\0\0\0\0\0\0\0\0\0\0\0\0\100\0\70\0\1\0\100\0\0\0\0\0'
+	printf '\1\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+	printf '\200\0\0\0\0\0\0\0\200\0\0\0\0\0\0\0\0\20\0\0\0\0\0\0\220\17\1\357\110\17\256\57'
+} >"$work/keys"
+scan_keys()
+{
+	faasctl scan "$work/keys" || echo "exit status $?"
+}
+golden 'scan of code with keys' scan_keys <<END
+$work/keys: it asks for stacks that can be executed
+$work/keys: 0x79 (byte 121 of the file): WRPKRU: it can give itself every key
+$work/keys: 0x7d (byte 125 of the file): XRSTOR: it can give itself every key
+exit status 2
+END
+found_kinds()
+{
+	faasctl scan -j "$work/keys" | python3 -c 'import json, sys
+print(*(f["kind"] for f in json.load(sys.stdin)["files"][0]["findings"]))'
+}
+says 'scan -j of code with keys' '^executable-stack wrpkru xrstor$' found_kinds
+
 # --------------------------------------------------------------------- no module
 
 unload()

@@ -25,6 +25,7 @@ declare -gA _faasctl_options=(
 	[monitor]='-j --json -n --count'
 	[latency]='-d --duration -j --json -s --sum'
 	[trace]='-o --output -O --otlp -d --duration -n --count'
+	[scan]='-j --json'
 	[status]='-j --json'
 	[top]='-f --filter -i --interval -j --json -o --once -r --reverse -s --sort'
 	[usage]='-j --json'
@@ -59,7 +60,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor status top trace usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -117,10 +118,15 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump graph latency metrics monitor status top trace usage version help'
+		words='link unlink workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in
+		scan:*)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
 		metrics:* | monitor:* | status:* | version:*) ;;
 		*:0) words=$(_faasctl_names workflow) ;;
 		link:* | unlink:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;

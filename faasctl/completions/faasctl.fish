@@ -85,6 +85,7 @@ complete -c faasctl -n $none -a metrics -d 'Print metrics for Prometheus, or ser
 complete -c faasctl -n $none -a monitor -d 'Print events as they happen, until Ctrl-C'
 complete -c faasctl -n $none -a latency -d 'Show how long bytes, writers and readers wait, as histograms'
 complete -c faasctl -n $none -a trace -d 'Record what the stages of a workflow do when, for Perfetto'
+complete -c faasctl -n $none -a scan -d 'Look for code that could undo protection keys'
 complete -c faasctl -n $none -a status -d 'Tell whether everything is in order, and what to do if not'
 complete -c faasctl -n $none -a top -d 'Show what moves through each link, live, and which stage is slow'
 complete -c faasctl -n $none -a usage -d 'Tell what each stage used: CPU, bytes, memory over time'
@@ -145,6 +146,8 @@ complete -c faasctl -n '__faasctl_using trace' -s o -l output -x -a '(__fish_com
 complete -c faasctl -n '__faasctl_using trace' -s O -l otlp -x -a '(__fish_complete_path (commandline -ct))' -d 'Where to write the streams as spans'
 complete -c faasctl -n '__faasctl_using trace' -s d -l duration -x -d 'End after so long, in seconds'
 complete -c faasctl -n '__faasctl_using trace' -s n -l count -x -d 'End after so many marks'
+complete -c faasctl -n '__faasctl_using scan' -s j -l json -d 'Print JSON'
+complete -c faasctl -n '__faasctl_using scan' -F
 complete -c faasctl -n '__faasctl_using status' -s j -l json -d 'Print JSON'
 complete -c faasctl -n '__faasctl_using top' -s f -l filter -x -d 'Only links with this in the name of workflow or stage'
 complete -c faasctl -n '__faasctl_using top' -s i -l interval -x -a '0.5 1 2 5 10' -d 'Seconds between two readings'
