@@ -52,6 +52,13 @@ TOOL_CFLAGS = $(shell pkg-config --cflags $(tool_packages) libmicrohttpd)
 TOOL_LIBS = $(shell pkg-config --libs $(tool_packages))
 ELF_CFLAGS = $(shell pkg-config --cflags libelf)
 ELF_LIBS = $(shell pkg-config --libs libelf)
+# Domains are optional: x86-64 has protection keys, and they bring an allocator and a filter.
+JEMALLOC := $(shell $(CC) -print-file-name=libjemalloc_pic.a)
+HAVE_DOMAINS := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),$(shell pkg-config --exists libseccomp && \
+	test -f '$(JEMALLOC)' && echo yes))
+ifeq ($(HAVE_DOMAINS),yes)
+DOMAIN_LIBS = $(ELF_LIBS) $(shell pkg-config --libs libseccomp) -lm -lpthread
+endif
 # What BPF programs take is optional: without it the tool says that it lacks them.
 BPF_CC ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -67,14 +74,17 @@ COMMON = -std=gnu11 -D_GNU_SOURCE -DFAASIN_VERSION='"$(VERSION)"' $(WARNINGS) -M
 lib_sources := $(wildcard libfaasctl/*.c)
 lib_objects := $(lib_sources:%.c=$(B)/obj/%.o)
 domain_sources := $(wildcard libfaasdomain/*.c)
-domain_objects := $(domain_sources:%.c=$(B)/obj/%.o)
+domain_objects := $(domain_sources:%.c=$(B)/obj/%.o) $(B)/obj/libfaasdomain/gate.o
+# Of these the tool has a copy: they take no protection keys.
+scan_objects := $(filter $(B)/obj/libfaasdomain/scan%,$(domain_objects))
 tool_sources := $(wildcard faasctl/*.c)
 tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
 bpf_sources := $(wildcard faasctl/bpf/*.bpf.c)
 bpf_skeletons := $(if $(HAVE_BPF),$(bpf_sources:faasctl/bpf/%.bpf.c=$(B)/bpf/%.skel.h))
 test_sources := $(wildcard selftests/*_test.c)
+no_domains := $(if $(HAVE_DOMAINS),,$(B)/selftests/domain_%)
 test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
-test_programs := $(test_sources:selftests/%.c=$(B)/selftests/%)
+test_programs := $(filter-out $(no_domains),$(test_sources:selftests/%.c=$(B)/selftests/%))
 example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 bench_programs := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 man_sources := $(wildcard faasctl/man/*.scd libfaasctl/man/*.scd libfaasdomain/man/*.scd kmod/man/*.scd)
@@ -151,10 +161,10 @@ sparse: ## check the module with sparse; any warning fails
 tools: library tool man ## build the library, the tool and the manual pages
 
 .PHONY: library
-library: $(foreach name,libfaasctl libfaasdomain,$(addprefix $(B)/lib/$(name).,so a pc))
+library: $(addprefix $(B)/lib/,libfaasctl.so libfaasctl.a libfaasctl.pc $(if $(HAVE_DOMAINS),libfaasdomain.so libfaasdomain.pc))
 
 .PHONY: tool
-tool: $(if $(tool_sources),$(B)/bin/faasctl)
+tool: $(B)/bin/faasctl
 
 .PHONY: man
 man: $(man_pages)
@@ -164,9 +174,9 @@ $(B)/include/linux/faasin.h:
 	@mkdir -p $(@D)
 	ln -sfn '$(CURDIR)/kmod/uapi/faasin.h' $@
 
-$(B)/include/faasctl/domain.h:
+$(B)/include/faasctl/%.h:
 	@mkdir -p $(@D)
-	ln -sfn '$(CURDIR)/libfaasdomain/domain.h' $@
+	ln -sfn '$(CURDIR)/libfaasdomain/$(@F)' $@
 
 headers := $(B)/include/linux/faasin.h $(B)/include/faasctl/domain.h
 .PHONY: headers
@@ -195,18 +205,27 @@ $(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
 	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasctl/libfaasctl.map -Wl,-z,defs \
 		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(lib_objects) $(NL_LIBS)
 
+$(B)/obj/libfaasdomain/gate.o: libfaasdomain/gate.S libfaasdomain/gate.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING) -c -o $@ $<
+
+# jemalloc under names of its own, as malloc() and its kin are the library's. Of what is
+# linked with the archive all is in it.
+$(B)/obj/jemalloc.a: $(JEMALLOC) Makefile
+	@mkdir -p $(@D)
+	nm --defined-only --extern-only $< 2>/dev/null | awk 'NF == 3 && $$3 !~ /^(je_|_Z)/ { print $$3, "je_" $$3 }' | sort -u >$@.names
+	objcopy --redefine-syms=$@.names $< $@
+
 # Shares what builds error texts.
-$(B)/lib/libfaasdomain.so.0: $(domain_objects) $(B)/obj/libfaasctl/error.o libfaasdomain/libfaasdomain.map
+$(B)/lib/libfaasdomain.so.0: $(domain_objects) $(B)/obj/libfaasctl/error.o $(B)/obj/jemalloc.a libfaasdomain/libfaasdomain.map
 	@mkdir -p $(@D)
 	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasdomain/libfaasdomain.map -Wl,-z,defs \
-		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o,$^) $(ELF_LIBS)
+		-Wl,--exclude-libs,jemalloc.a $(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o %/jemalloc.a,$^) $(DOMAIN_LIBS)
 
 $(B)/lib/%.so: $(B)/lib/%.so.0
 	ln -sf $(<F) $@
 
 $(B)/lib/libfaasctl.a: $(lib_objects)
-$(B)/lib/libfaasdomain.a: $(domain_objects)
-$(B)/lib/%.a:
 	@mkdir -p $(@D)
 	rm -f $@
 	ar rcsD $@ $^
@@ -217,8 +236,8 @@ $(B)/lib/%.pc: VERSION Makefile
 	@mkdir -p $(@D)
 	sed 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@prefix@|$(PREFIX)|; s|@LIBDIR@|$(libdir)|; s|@INCLUDEDIR@|$(includedir)|' $(filter %.in,$^) >$@
 
-# The tool carries the library: it works from the build tree, under sudo too.
-$(B)/bin/faasctl: $(tool_objects) $(B)/lib/libfaasdomain.a $(B)/lib/libfaasctl.a
+# The tool carries the library, and of that for domains what scans: it works from the build tree, under sudo too.
+$(B)/bin/faasctl: $(tool_objects) $(scan_objects) $(B)/lib/libfaasctl.a
 	@mkdir -p $(@D)
 	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(ELF_LIBS) $(BPF_LIBS)
 
@@ -248,8 +267,9 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	$(PROGRAM) -luring -lpthread
 
 # Tests of domains link that library, too.
-$(B)/selftests/domain_%: $(B)/lib/libfaasdomain.a
-$(B)/selftests/domain_%: PROGRAM_LIBS = $(B)/lib/libfaasdomain.a $(ELF_LIBS)
+domain_tests := $(filter $(B)/selftests/domain_%,$(test_programs))
+$(domain_tests): $(B)/lib/libfaasdomain.so
+$(domain_tests): PROGRAM_LIBS = -L$(B)/lib -lfaasdomain -lm -Wl,-z,now,-rpath,'$$ORIGIN/../lib'
 
 # What the tool makes of recorded counters needs no module.
 $(B)/selftests/rates_test: $(B)/obj/faasctl/rates.o $(B)/obj/faasctl/bottleneck.o
@@ -385,15 +405,16 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 		'$(DESTDIR)$(includedir)/faasctl' \
 		'$(DESTDIR)$(bashdir)' '$(DESTDIR)$(zshdir)' '$(DESTDIR)$(fishdir)'
 	install -m 755 $(B)/bin/faasctl '$(DESTDIR)$(bindir)/faasctl'
-	@for name in libfaasctl libfaasdomain; do \
-		install -m 644 $(B)/lib/$$name.so.0 $(B)/lib/$$name.a '$(DESTDIR)$(libdir)'; \
+	install -m 644 $(B)/lib/libfaasctl.a '$(DESTDIR)$(libdir)'
+	@for name in libfaasctl $(if $(HAVE_DOMAINS),libfaasdomain); do \
+		install -m 644 $(B)/lib/$$name.so.0 '$(DESTDIR)$(libdir)'; \
 		ln -sf $$name.so.0 '$(DESTDIR)$(libdir)'/$$name.so; \
 		sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lib/$$name.pc >'$(DESTDIR)$(libdir)'/pkgconfig/$$name.pc; \
 		chmod 644 '$(DESTDIR)$(libdir)'/pkgconfig/$$name.pc; \
 	done
 	$(if $(lib_headers),install -m 644 $(lib_headers) '$(DESTDIR)$(includedir)')
 	install -m 644 kmod/uapi/faasin.h '$(DESTDIR)$(includedir)/linux/faasin.h'
-	install -m 644 libfaasdomain/domain.h '$(DESTDIR)$(includedir)/faasctl/domain.h'
+	$(if $(HAVE_DOMAINS),install -m 644 libfaasdomain/domain.h '$(DESTDIR)$(includedir)/faasctl')
 	@for page in $(man_pages); do \
 		install -D -m 644 "$$page" '$(DESTDIR)$(mandir)'/man"$${page##*.}/$${page##*/}"; \
 	done
@@ -410,7 +431,7 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 .PHONY: uninstall
 uninstall: ## undo install
 	@scripts/module-install uninstall '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
-	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so,a} \
+	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so} '$(DESTDIR)$(libdir)/libfaasctl.a' \
 		'$(DESTDIR)$(libdir)'/pkgconfig/libfaas{ctl,domain}.pc '$(DESTDIR)$(includedir)/linux/faasin.h' \
 		'$(DESTDIR)$(includedir)/faasctl/domain.h' \
 		'$(DESTDIR)$(bashdir)/faasctl' '$(DESTDIR)$(zshdir)/_faasctl' '$(DESTDIR)$(fishdir)/faasctl.fish' \

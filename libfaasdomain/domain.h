@@ -116,6 +116,311 @@ int faasctl_scan_file(const char *path, faasctl_scan_fn fn, void *arg,
 int faasctl_scan_process(faasctl_scan_fn fn, void *arg,
 			 struct faasctl_error *err);
 
+/* ------------------------------------------------------------------- domains */
+
+/*
+ * A domain is a stage's part of a process: a heap, a stack, a key. A thread goes in by
+ * faasctl_domain_call(), or is made for it by faasctl_domain_start(). While it is inside
+ *   - it can use memory of its domain, what was allocated outside of all domains or
+ *     with faasctl_shared_alloc(), and inputs that it was given, these for reading;
+ *     whatever else it touches stops it: the call fails with -EFAULT, others go on;
+ *   - malloc(), new and their kin give it memory of its domain;
+ *   - exit() and its kin, and pthread_exit(), end the function, as if it had returned;
+ *   - it can make no threads or processes but by posix_spawn() and popen(), load no
+ *     libraries, set no signal handlers, and change no signal mask.
+ * When a domain ends its heap and its stacks are gone: nobody sees them again. What a function
+ * got by mmap() has no key, and stays until it is unmapped.
+ *
+ * The processor has 14 keys for domains and inputs. More domains than that can exist: those
+ * that nobody is inside of give theirs up. If all are in use, who wants in waits. Who blocks
+ * inside, other than by faasctl_domain_wait(), keeps its key: stages that wait for each
+ * other by read(2) can wait for ever if there are more of them than keys.
+ *
+ * Without keys, or if asked to, each domain is a process of its own, and the same calls
+ * work: see faasctl_domains_begin().
+ */
+struct faasctl_domain;
+struct faasctl_input;
+
+/**
+ * enum faasctl_isolation - whom a domain is protected from
+ * @FAASCTL_CAREFUL: functions with bugs, or curious ones: they follow any pointer, and
+ *	do not write the key register
+ * @FAASCTL_HOSTILE: functions that execute whatever they like: no thread, but a process
+ */
+enum faasctl_isolation {
+	FAASCTL_CAREFUL,
+	FAASCTL_HOSTILE,
+};
+
+/* Bits of faasctl_domains_options.flags. */
+#define FAASCTL_DOMAINS_PROCESSES	1u	/* no threads, even with keys */
+
+/**
+ * struct faasctl_domains_options - how all domains are to be
+ * @flags: FAASCTL_DOMAINS_ bits
+ * @keys: how many keys domains and inputs may have; 0: all there are
+ */
+struct faasctl_domains_options {
+	uint32_t flags;
+	uint32_t keys;
+};
+
+/**
+ * struct faasctl_domains_info - how all domains are
+ * @threads: 1: domains are threads; 0: processes
+ * @keys: how many keys domains and inputs share
+ * @domains: how many domains there are
+ * @evictions: how often one gave up its key for another
+ * @waits: how often somebody waited for a key
+ * @disarmed: instructions of system libraries that could write the key register and
+ *	were made to trap
+ * @left: those that were not, because the loader may still need them: start the
+ *	process with LD_BIND_NOW=1
+ * @why: why they are processes, or ""
+ */
+struct faasctl_domains_info {
+	uint32_t threads;
+	uint32_t keys;
+	uint32_t domains;
+	uint64_t evictions;
+	uint64_t waits;
+	uint32_t disarmed;
+	uint32_t left;
+	char why[120];
+};
+
+/**
+ * faasctl_domains_begin - make this process one that has domains
+ * @options: how, or NULL
+ * @err: why it failed, or NULL
+ *
+ * To be called once, before there are other threads. All code of the process is looked
+ * through for instructions that write the key register. Those that system libraries
+ * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
+ * an error. Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT and SIGPIPE get handlers; of
+ * what happened outside of all domains, those are told that the program set, before or
+ * later. Who ignores SIGPIPE does so for functions, too. All handlers run on a stack of their
+ * own (SA_ONSTACK) if a thread goes into domains, and see no domain's memory then. Threads
+ * of faasctl_domain_start() get no other signals.
+ *
+ * Return: 0, or
+ *   -EALREADY  it was called before
+ *   -EINVAL    unknown flags
+ *   -ENOEXEC   code that writes the key register, or that can be written
+ *   -ENOMEM    no address space, or no memory
+ *   and the errors of sigaction(2) and faasctl_scan_process().
+ */
+int faasctl_domains_begin(const struct faasctl_domains_options *options,
+			  struct faasctl_error *err);
+
+/**
+ * faasctl_domains_info - tell how domains are
+ * @info: receives it; all zeroes before faasctl_domains_begin()
+ */
+void faasctl_domains_info(struct faasctl_domains_info *info);
+
+/**
+ * struct faasctl_domain_options - how a domain is to be
+ * @isolation: whom it is protected from
+ * @heap_max: bytes of heap that it can have; 0: as many as there is room for; of a
+ *	domain that is a process no limit is set
+ * @stack_size: of its stack, 64 KiB at least; 0: 1 MiB; of a process that of the thread that
+ *	made it
+ */
+struct faasctl_domain_options {
+	enum faasctl_isolation isolation;
+	size_t heap_max;
+	size_t stack_size;
+};
+
+/**
+ * faasctl_domain_new - make a domain
+ * @name: what to call it in errors: a stage's name
+ * @options: how it is to be, or NULL
+ * @domain: receives it; NULL on failure
+ * @err: why it failed, or NULL
+ *
+ * The first one that is hostile makes this process one that leaves no core dump, and that no
+ * other process of its user can trace (PR_SET_DUMPABLE). A domain that is a process always is.
+ *
+ * Return: 0, or
+ *   -EINVAL    the name cannot be a stage's, or an option is out of range
+ *   -EPERM     called from inside a domain, or before faasctl_domains_begin()
+ *   -ENOSPC    there are as many domains as there can be
+ *   -ENOMEM    no memory
+ */
+int faasctl_domain_new(const char *name,
+		       const struct faasctl_domain_options *options,
+		       struct faasctl_domain **domain, struct faasctl_error *err);
+
+/**
+ * faasctl_domain_is_thread - how a domain runs
+ * @domain: the domain
+ *
+ * To be called outside.
+ *
+ * Return: 1 if what it runs is in this process, 0 if it is in one of its own.
+ */
+int faasctl_domain_is_thread(const struct faasctl_domain *domain);
+
+/**
+ * faasctl_domain_call - go into a domain, call a function there, and come back
+ * @domain: the domain
+ * @fn: the function; it runs on the domain's stack
+ * @arg: for @fn; what it points to must be shared, or an input
+ * @result: receives what @fn returned, or NULL
+ * @err: why it failed, or NULL
+ *
+ * If the domain has its key still, this makes no system call. Otherwise it is given
+ * one, for which it may have to wait. If the domain is a process, the function must
+ * have been loaded before the first call, and @fn sees what was outside then. What it
+ * printed is written when this returns; what a thread printed is in the buffers of all.
+ *
+ * Return: 0, or
+ *   -EBUSY     somebody is inside, or waits to be, or was started and not joined
+ *   -EINVAL    it is no domain: it was freed before
+ *   -EFAULT    @fn was stopped: it touched what is not its own, or crashed; the text
+ *              says how. The domain can only be freed now
+ *   -EPERM     called from inside a domain
+ *   -ENOMEM    no memory
+ *   and, for the first call of one that is a process, the errors of socketpair(2), pipe(2)
+ *   and fork(2).
+ */
+int faasctl_domain_call(struct faasctl_domain *domain, long (*fn)(void *arg),
+			void *arg, long *result, struct faasctl_error *err);
+
+/**
+ * faasctl_domain_start - call a function in a domain, on a thread of its own
+ * @domain: the domain
+ * @fn: the function
+ * @arg: for @fn, as in faasctl_domain_call()
+ * @err: why it failed, or NULL
+ *
+ * The thread's own data (TLS) belongs to the domain, too.
+ *
+ * Return: 0, or
+ *   -EBUSY     somebody is inside, or was started and not joined
+ *   -EFAULT    the domain was stopped before
+ *   -EINVAL    it is no domain: it was freed before
+ *   -EPERM     called from inside a domain
+ *   -EAGAIN    no more threads
+ *   -ENOMEM    no memory
+ */
+int faasctl_domain_start(struct faasctl_domain *domain, long (*fn)(void *arg),
+			 void *arg, struct faasctl_error *err);
+
+/**
+ * faasctl_domain_join - wait for what was started
+ * @domain: the domain
+ * @result: receives what the function returned, or NULL
+ * @err: why it failed, or NULL
+ *
+ * Return: as faasctl_domain_call(), or
+ *   -ESRCH     nothing was started
+ */
+int faasctl_domain_join(struct faasctl_domain *domain, long *result,
+			struct faasctl_error *err);
+
+/**
+ * faasctl_domain_wait - wait for a file from inside, without holding a key
+ * @fd: the file
+ * @events: what to wait for, as poll(2)
+ * @timeout: in milliseconds; -1: none
+ *
+ * Others can have the key meanwhile.
+ *
+ * Return: what happened, as poll(2) tells it (POLLIN, POLLHUP, POLLNVAL...), 0 if nothing did
+ * in time, or a negative errno.
+ */
+int faasctl_domain_wait(int fd, short events, int timeout);
+
+/**
+ * faasctl_domain_free - end a domain
+ * @domain: the domain, or NULL
+ * @err: why it failed, or NULL
+ *
+ * Its memory is given back; whoever gets it finds zeroes.
+ *
+ * Return: 0, or
+ *   -EBUSY     somebody is inside, or was started and not joined
+ *   -EINVAL    it is no domain: it was freed before
+ *   -EPERM     called from inside a domain
+ */
+int faasctl_domain_free(struct faasctl_domain *domain, struct faasctl_error *err);
+
+/**
+ * faasctl_shared_alloc - allocate memory that all domains can use
+ * @size: how much
+ *
+ * Zeroed. To be freed with faasctl_shared_free(), by anyone.
+ *
+ * Return: the memory, or NULL and errno is ENOMEM.
+ */
+void *faasctl_shared_alloc(size_t size);
+
+/**
+ * faasctl_shared_free - free such memory
+ * @memory: the memory, or NULL
+ */
+void faasctl_shared_free(void *memory);
+
+/**
+ * faasctl_input_new - memory that chosen domains can read
+ * @size: how much
+ * @input: receives the handle; NULL on failure
+ * @err: why it failed, or NULL
+ *
+ * It has a key of its own, which domains that run have to do without. Outside it can
+ * be written.
+ *
+ * Return: 0, or
+ *   -EINVAL    the size is 0 or too large
+ *   -EPERM     called from inside a domain, or before faasctl_domains_begin()
+ *   -ENOSPC    there is no key to spare: domains need one at least
+ *   -ENOMEM    no memory
+ */
+int faasctl_input_new(size_t size, struct faasctl_input **input,
+		      struct faasctl_error *err);
+
+/**
+ * faasctl_input_data - where an input is
+ * @input: the input
+ *
+ * To be called outside.
+ *
+ * Return: its first byte.
+ */
+void *faasctl_input_data(struct faasctl_input *input);
+
+/**
+ * faasctl_input_share - let a domain read an input
+ * @input: the input
+ * @domain: the domain
+ * @err: why it failed, or NULL
+ *
+ * It holds from the next time that the domain is entered.
+ *
+ * Return: 0, or
+ *   -EBUSY     somebody is inside the domain
+ *   -EINVAL    it was freed before, the input or the domain
+ *   -EPERM     called from inside a domain
+ */
+int faasctl_input_share(struct faasctl_input *input,
+			struct faasctl_domain *domain, struct faasctl_error *err);
+
+/**
+ * faasctl_input_free - end an input
+ * @input: the input, or NULL
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or
+ *   -EBUSY     somebody is inside a domain that can read it; then all can still
+ *   -EINVAL    it is no input: it was freed before
+ *   -EPERM     called from inside a domain
+ */
+int faasctl_input_free(struct faasctl_input *input, struct faasctl_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Domains that are processes: where there are no keys, and for functions that keys do not
+ * hold. The process is made at the first call and serves one call after the other. While
+ * it does, it can ask for shared memory: the shared heap is kept by one process only.
+ */
+#include <fcntl.h>
+#include <malloc.h>
+#include <search.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "state.h"
+
+/**
+ * struct place - where an input is
+ * @at: its first byte; NULL: there is none
+ * @size: how much it is
+ */
+struct place {
+	void *at;
+	size_t size;
+};
+
+/**
+ * struct call - what the process is to do
+ * @fn: call this
+ * @arg: with this
+ * @gone: inputs that it must not see any more; these go first
+ * @come: inputs that it can see from now on; a descriptor comes for each
+ */
+struct call {
+	long (*fn)(void *arg);
+	void *arg;
+	struct place gone[INPUTS];
+	struct place come[INPUTS];
+};
+
+enum word {
+	WORD_NONE,
+	WORD_DONE,		/* value: what the function returned */
+	WORD_ALLOC,		/* value: how much; the answer: where */
+	WORD_FREE,		/* value: where */
+	WORD_SIZE,		/* value: where; the answer: how much */
+	WORD_FAILED,		/* value: errno: it could not be confined */
+};
+
+/**
+ * struct message - what the process says
+ * @word: enum word
+ * @value: see there
+ */
+struct message {
+	uint64_t word;
+	uint64_t value;
+};
+
+/**
+ * struct process - the process of a domain
+ * @pid: its number; 0: it was not made yet
+ * @socket: to it
+ * @life: a pipe that nobody writes to: its end is this process's
+ * @isolation: whom it is protected from
+ * @sent: what inputs it was told of
+ * @mine: what it allocated and did not free, as tsearch(3) keeps it
+ */
+struct process {
+	pid_t pid;
+	int socket;
+	int life;
+	enum faasctl_isolation isolation;
+	struct faasctl_input sent[INPUTS];
+	void *mine;
+};
+
+int process_home = -1;
+static pid_t server;
+static jmp_buf again;
+static struct call now;
+
+/* ----------------------------------------------------------------- the process itself */
+
+/*
+ * Nothing is left for this process to do, whoever's function it is in: what it came from is
+ * gone.
+ */
+static void gone(void) __attribute__((noreturn));
+
+static void gone(void)
+{
+	syscall(SYS_exit_group, 0);
+	__builtin_trap();
+}
+
+static void say(uint64_t word, uint64_t value)
+{
+	struct message message = { word, value };
+	ssize_t n;
+
+	do
+		n = send(process_home, &message, sizeof(message), MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(message))
+		gone();
+}
+
+static void hear(void *answer, size_t size, struct msghdr *msg)
+{
+	ssize_t n;
+
+	do
+		n = msg ? recvmsg(process_home, msg, MSG_CMSG_CLOEXEC) :
+			  recv(process_home, answer, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)size)
+		gone();
+}
+
+/* A question by any thread of this process; 0 for one that a function made. */
+static uint64_t ask(uint64_t word, uint64_t value)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	uint64_t answer = 0;
+
+	if (getpid() != server)
+		return 0;
+	pthread_mutex_lock(&one);
+	say(word, value);
+	if (word != WORD_FREE)
+		hear(&answer, sizeof(answer), NULL);
+	pthread_mutex_unlock(&one);
+	return answer;
+}
+
+void *process_shared_alloc(size_t size)
+{
+	return (void *)(uintptr_t)ask(WORD_ALLOC, size);
+}
+
+void process_shared_free(void *memory)
+{
+	ask(WORD_FREE, (uintptr_t)memory);
+}
+
+size_t process_shared_size(const void *memory)
+{
+	return ask(WORD_SIZE, (uintptr_t)memory);
+}
+
+/* Not in a process that a function made, nor on a thread of its. */
+bool process_is_serving(void)
+{
+	return getpid() == server && gettid() == server;
+}
+
+static void done(long result)
+{
+	/* What it printed: it may not live to see its exit. */
+	fflush(NULL);
+	say(WORD_DONE, result);
+}
+
+void process_exit(long result)
+{
+	done(result);
+	longjmp(again, 1);
+}
+
+/* Takes a call, and the descriptors that come with it. */
+static void take_call(int *fds)
+{
+	union {
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(INPUTS * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = &now, .iov_len = sizeof(now) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg;
+
+	hear(NULL, sizeof(now), &msg);
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (cmsg)
+		memcpy(fds, CMSG_DATA(cmsg), cmsg->cmsg_len - CMSG_LEN(0));
+}
+
+static void map_inputs(const int *fds)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < INPUTS; i++)
+		if (now.gone[i].at)
+			munmap(now.gone[i].at, now.gone[i].size);
+	for (i = 0; i < INPUTS; i++) {
+		struct place *place = &now.come[i];
+
+		if (!place->at)
+			continue;
+		if (mmap(place->at, place->size, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE,
+			 fds[n], 0) != place->at)
+			gone();
+		close(fds[n++]);
+	}
+}
+
+static void serve(void) __attribute__((noreturn));
+
+static void serve(void)
+{
+	int fds[INPUTS];
+
+	for (;;) {
+		if (setjmp(again))
+			continue;
+		take_call(fds);
+		map_inputs(fds);
+		done(now.fn(now.arg));
+	}
+}
+
+/* The kernel ends this process when that at the other end of the pipe has ended. */
+static int end_with(int life)
+{
+	return fcntl(life, F_SETOWN, getpid()) || fcntl(life, F_SETSIG, SIGKILL) ||
+	       fcntl(life, F_SETFL, O_RDONLY | O_ASYNC) ? -errno : 0;
+}
+
+static void become(struct process *process, int socket, int life) __attribute__((noreturn));
+
+static void become(struct process *process, int socket, int life)
+{
+	int ret;
+
+	fault_reset();
+	process_home = socket;
+	server = getpid();
+	/* Nothing of what others have is left here, and others do not look into it. */
+	munmap(domains, sizeof(*domains));
+	domains = NULL;
+	prctl(PR_SET_DUMPABLE, 0);
+	ret = end_with(life);
+	if (!ret && process->isolation == FAASCTL_HOSTILE)
+		ret = confine(socket, life);
+	if (ret) {
+		say(WORD_FAILED, -ret);
+		gone();
+	}
+	serve();
+}
+
+/* ------------------------------------------------------------------- where it is from */
+
+int process_new(struct faasctl_domain *domain, enum faasctl_isolation isolation,
+		struct faasctl_error *err)
+{
+	struct process *process = calloc(1, sizeof(*process));
+
+	if (!process)
+		return faasctl__fail(err, ENOMEM, "no memory for stage %s", domain->name);
+	process->isolation = isolation;
+	process->socket = -1;
+	/* Another process of this user must not look into this one. */
+	if (isolation == FAASCTL_HOSTILE)
+		prctl(PR_SET_DUMPABLE, 0);
+	domain->process = process;
+	return 0;
+}
+
+static int make_process(struct faasctl_domain *domain, struct faasctl_error *err)
+{
+	struct process *process = domain->process;
+	int sockets[2], life[2], code;
+
+	/* Whole messages, so that half of one cannot be waited for. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
+		return faasctl__fail_errno(err, errno, "no socket for stage %s", domain->name);
+	if (pipe2(life, O_CLOEXEC)) {
+		code = errno;
+		goto close_sockets;
+	}
+	fflush(NULL);
+	process->pid = fork();
+	if (!process->pid) {
+		close(sockets[0]);
+		close(life[1]);
+		become(process, sockets[1], life[0]);
+	}
+	code = errno;
+	close(life[0]);
+	if (process->pid < 0)
+		goto close_life;
+	close(sockets[1]);
+	process->socket = sockets[0];
+	process->life = life[1];
+	return 0;
+close_life:
+	process->pid = 0;
+	close(life[1]);
+close_sockets:
+	close(sockets[0]);
+	close(sockets[1]);
+	return faasctl__fail_errno(err, code, "no process for stage %s", domain->name);
+}
+
+/* Tells of inputs that came or went since the last call. Returns how many descriptors. */
+static unsigned int note_inputs(struct faasctl_domain *domain, struct call *call,
+				int *fds)
+{
+	struct process *process = domain->process;
+	unsigned int i, n = 0;
+
+	pthread_mutex_lock(&domains->lock);
+	for (i = 0; i < INPUTS; i++) {
+		struct faasctl_input *input = &domains->inputs[i], *sent = &process->sent[i];
+		bool has = domain->inputs & 1u << i;
+
+		/* Another one may have come to be in the same place. */
+		if (sent->memory && (!has || sent->serial != input->serial)) {
+			call->gone[i] = (struct place){ sent->memory, sent->size };
+			memset(sent, 0, sizeof(*sent));
+		}
+		if (has && !sent->memory) {
+			call->come[i] = (struct place){ input->memory, input->size };
+			fds[n++] = input->fd;
+			*sent = *input;
+		}
+	}
+	pthread_mutex_unlock(&domains->lock);
+	return n;
+}
+
+static bool give_call(struct faasctl_domain *domain, long (*fn)(void *arg), void *arg)
+{
+	union {
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(INPUTS * sizeof(int))];
+	} control = { 0 };
+	struct call call = { .fn = fn, .arg = arg };
+	struct iovec iov = { .iov_base = &call, .iov_len = sizeof(call) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fds[INPUTS];
+	unsigned int n = note_inputs(domain, &call, fds);
+	ssize_t sent;
+
+	if (n) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		control.hdr.cmsg_level = SOL_SOCKET;
+		control.hdr.cmsg_type = SCM_RIGHTS;
+		control.hdr.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.hdr), fds, n * sizeof(int));
+	}
+	do
+		sent = sendmsg(domain->process->socket, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == sizeof(call);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static bool answer(struct process *process, uint64_t value)
+{
+	return send(process->socket, &value, sizeof(value), MSG_NOSIGNAL) == sizeof(value);
+}
+
+static void *give_memory(struct process *process, size_t size)
+{
+	void *memory = shared_alloc(size);
+
+	if (!memory || tsearch(memory, &process->mine, by_address))
+		return memory;
+	free(memory);
+	return NULL;
+}
+
+/*
+ * What a careful process says of shared memory holds, whoever allocated it. A hostile one
+ * could name any address: it is heard if it allocated that itself.
+ */
+static bool is_known(struct process *process, void *memory)
+{
+	return tfind(memory, &process->mine, by_address) ||
+	       (process->isolation != FAASCTL_HOSTILE && shared_is(memory));
+}
+
+static void take_memory(struct process *process, void *memory)
+{
+	if (!is_known(process, memory))
+		return;
+	tdelete(memory, &process->mine, by_address);
+	free(memory);
+}
+
+/* Serves the process until it is done: WORD_DONE, WORD_FAILED, or WORD_NONE: it is gone. */
+static enum word attend(struct process *process, long *result)
+{
+	struct message message;
+	void *memory;
+	bool heard = true;
+	ssize_t n;
+
+	while (heard) {
+		do
+			n = recv(process->socket, &message, sizeof(message), 0);
+		while (n < 0 && errno == EINTR);
+		if (n != sizeof(message))
+			break;
+		memory = (void *)(uintptr_t)message.value;
+		switch (message.word) {
+		case WORD_DONE:
+		case WORD_FAILED:
+			*result = message.value;
+			return message.word;
+		case WORD_ALLOC:
+			memory = give_memory(process, message.value);
+			heard = answer(process, (uintptr_t)memory);
+			break;
+		case WORD_FREE:
+			take_memory(process, memory);
+			break;
+		case WORD_SIZE:
+			heard = answer(process, is_known(process, memory) ?
+				       malloc_usable_size(memory) : 0);
+			break;
+		default:
+			heard = false;
+		}
+	}
+	return WORD_NONE;
+}
+
+static void reap(struct process *process, int *status)
+{
+	if (!process->pid)
+		return;
+	close(process->socket);
+	close(process->life);
+	kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, status, 0) < 0 && errno == EINTR)
+		;
+	process->pid = 0;
+	process->socket = -1;
+}
+
+/* It ended by itself: why, in words. What is left of it ends, too. */
+static void note_end(struct faasctl_domain *domain, enum word word, int code)
+{
+	size_t size = sizeof(domain->stopped);
+	int status = 0;
+
+	reap(domain->process, &status);
+	if (word == WORD_FAILED)
+		snprintf(domain->stopped, size, "its process cannot be confined: %s",
+			 strerror(code));
+	else if (WIFSIGNALED(status))
+		snprintf(domain->stopped, size, "its process was killed by signal %d (%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(domain->stopped, size, "its process ended with status %d",
+			 WEXITSTATUS(status));
+}
+
+int process_call(struct faasctl_domain *domain, long (*fn)(void *arg),
+		 void *arg, long *result, struct faasctl_error *err)
+{
+	struct process *process = domain->process;
+	int state = STATE_IDLE, ret = 0;
+	enum word word = WORD_NONE;
+	long value = 0;
+
+	if (!atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
+		return state == STATE_STOPPED ? stopped(domain, err) : busy(domain, err);
+	if (!process->pid)
+		ret = make_process(domain, err);
+	if (ret) {
+		atomic_store(&domain->state, STATE_IDLE);
+		return ret;
+	}
+	if (give_call(domain, fn, arg))
+		word = attend(process, &value);
+	if (word != WORD_DONE) {
+		note_end(domain, word, value);
+		atomic_store(&domain->state, STATE_STOPPED);
+		return stopped(domain, err);
+	}
+	atomic_store(&domain->state, STATE_IDLE);
+	if (result)
+		*result = value;
+	return 0;
+}
+
+/* What it allocated may be of use to others. */
+static void keep(void *memory)
+{
+}
+
+void process_free(struct faasctl_domain *domain)
+{
+	int status;
+
+	reap(domain->process, &status);
+	tdestroy(domain->process->mine, keep);
+	free(domain->process);
+	domain->process = NULL;
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the library know of domains.
+ *
+ * All of struct domains is in the vault: memory with a key that no domain ever has, so it
+ * can be looked at from outside only. What is needed inside is in gate_fixed, which is
+ * read-only, and in struct inside, of each thread.
+ *
+ * domains.lock guards keys and who has them. A domain is entered by moving its state from
+ * STATE_KEYED to STATE_ENTERED, which takes no lock; whoever takes a key away moves it
+ * from STATE_KEYED to STATE_IDLE, under the lock. Likewise for who waits inside.
+ */
+#ifndef FAASCTL_DOMAIN_STATE_H
+#define FAASCTL_DOMAIN_STATE_H
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include <faasctl/domain.h>
+
+#include "../libfaasctl/internal.h"
+#include "gate.h"
+
+#define PAGE_SIZE	4096ul
+#define KEYS_MAX	16
+#define INPUTS		32u
+
+/* What takes the place of a function of the C library. */
+#define OVERRIDE	__attribute__((visibility("default")))
+
+/* The C library's own. */
+#define NEXT(function)							\
+({									\
+	static typeof(function) *next_one;				\
+									\
+	if (!next_one)							\
+		next_one = (typeof(next_one))dlsym(RTLD_NEXT, #function);	\
+	next_one;							\
+})
+
+/* The address space of domains: a slot for each, of which most is never used. */
+#define SLOTS		512u
+#define SLOT_SHIFT	34
+#define SLOT_SIZE	(1ul << SLOT_SHIFT)
+
+/*
+ * A slot: a gap, the stack, a gap, what a thread needs besides (its TLS), a gap, the heap.
+ * The gaps are as large as a stack's frame is likely to be.
+ */
+#define GAP		(1ul << 20)
+#define STACK_DEFAULT	(1ul << 20)
+#define STACK_LEAST	(64ul << 10)
+#define STACK_MAX	(1ul << 30)
+#define THREAD_SIZE	(256ul << 10)
+#define HEAP_OFFSET	(2ul << 30)
+
+enum state {
+	STATE_NONE,		/* there is no such domain */
+	STATE_IDLE,		/* without a key */
+	STATE_KEYED,		/* it has a key that can be taken away */
+	STATE_ENTERED,		/* somebody is inside */
+	STATE_WAITS_KEYED,	/* and waits; the key can be taken away */
+	STATE_WAITS_IDLE,	/* and waits, without a key */
+	STATE_STOPPED,		/* it was stopped, and can only be freed */
+};
+
+struct process;
+
+/**
+ * struct faasctl_domain - a domain
+ * @gate: how it is entered
+ * @state: enum state
+ * @key: its key, while it has one
+ * @name: of the stage
+ * @slot: which part of the address space is its own
+ * @stack_size: of its stack
+ * @heap_max: of its heap
+ * @heap_size: how much of its heap can be used by now
+ * @heap_used: how much of that its arena has
+ * @arena: jemalloc's, for its heap
+ * @cache: jemalloc's thread cache for who is inside
+ * @used: when it was last left, in domains.clock
+ * @heap_lost: it was stopped in the middle of malloc(), with locks that nobody gives back
+ * @inputs: bits: what it can read
+ * @stopped: why it was stopped, or ""
+ * @started: a thread was started and not joined
+ * @thread: this thread
+ * @has_thread_memory: its slot has memory for a thread's own data
+ * @fn: what the thread calls
+ * @arg: for @fn
+ * @ret: what came of it: 0 or a negative errno
+ * @err: and why
+ * @result: what @fn returned
+ * @process: of one that is no thread, else NULL
+ */
+struct faasctl_domain {
+	struct gate gate;
+	atomic_int state;
+	int key;
+	char name[FAASIN_NAME_MAX + 1];
+	unsigned int slot;
+	size_t stack_size;
+	size_t heap_max;
+	size_t heap_size;
+	size_t heap_used;
+	unsigned int arena;
+	unsigned int cache;
+	uint64_t used;
+	bool heap_lost;
+	uint32_t inputs;
+	char stopped[200];
+	atomic_bool started;
+	pthread_t thread;
+	bool has_thread_memory;
+	long (*fn)(void *arg);
+	void *arg;
+	int ret;
+	struct faasctl_error err;
+	long result;
+	struct process *process;
+};
+
+/**
+ * struct faasctl_input - memory that chosen domains can read
+ * @memory: where it is; NULL: there is no such input
+ * @fd: what it is, for processes: it can be mapped for reading only
+ * @size: how much it is
+ * @key: its key; 0 if domains are processes
+ * @serial: which of all inputs that there ever were
+ */
+struct faasctl_input {
+	void *memory;
+	size_t size;
+	uint64_t serial;
+	int fd;
+	int key;
+};
+
+/**
+ * struct domains - all that is known of domains
+ * @lock: see above
+ * @freed: a key can be had
+ * @waiting: how many wait for that
+ * @free_keys: bits
+ * @vault_key: the key of all this
+ * @all_keys: bits: all that were taken
+ * @running_keys: how many keys domains can have at a time
+ * @clock: counts how often a domain was left
+ * @serial: counts inputs
+ * @next_slot: where to look for one: not where one was given back just now, so that who
+ *	frees a domain twice does not end another
+ * @info: what is told of all this
+ * @old: handlers of signals that were there before
+ * @domains: the domains
+ * @inputs: the inputs, of which there are no more than keys
+ */
+struct domains {
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	atomic_int waiting;
+	uint32_t free_keys;
+	uint32_t all_keys;
+	int vault_key;
+	int running_keys;
+	atomic_ullong clock;
+	uint64_t serial;
+	unsigned int next_slot;
+	struct faasctl_domains_info info;
+	struct sigaction old[32];
+	struct faasctl_domain domains[SLOTS];
+	struct faasctl_input inputs[INPUTS];
+};
+
+extern struct domains *domains;
+
+/**
+ * struct inside - where this thread is; its own
+ * @domain: the domain that it is inside of, or NULL: outside
+ * @slot: its slot
+ * @alloc_flags: for jemalloc, to allocate from the domain; 0: the thread does anyway
+ * @free_flags: likewise, to free
+ * @shared: allocate shared memory all the same: counts
+ * @in_heap: it is in the allocator, which has locks
+ * @own_thread: this thread is the domain's: faasctl_domain_start()
+ */
+struct inside {
+	struct faasctl_domain *domain;
+	unsigned int slot;
+	int alloc_flags;
+	int free_flags;
+	int shared;
+	bool in_heap;
+	bool own_thread;
+};
+
+extern __thread struct inside inside
+	__attribute__((tls_model("initial-exec")));
+
+/* What is done outside for a domain is the library's doing. */
+static inline bool is_inside(void)
+{
+	return inside.domain && gate_rdpkru() != gate_fixed.outside;
+}
+
+/* In a process that is a domain: the socket to where it came from, else -1. */
+extern int process_home;
+
+static inline bool process_child(void)
+{
+	return process_home >= 0;
+}
+
+/* Where the shared heap is; 0: there is none yet. */
+extern uintptr_t shared_base;
+
+/* Processes share it, too. */
+#define SHARED_SIZE	(1ul << 36)
+
+static inline bool shared_is(const void *p)
+{
+	return shared_base && (uintptr_t)p - shared_base < SHARED_SIZE;
+}
+
+static inline uintptr_t slot_base(unsigned int slot)
+{
+	return gate_fixed.space + ((uintptr_t)slot << SLOT_SHIFT);
+}
+
+static inline uintptr_t stack_base(const struct faasctl_domain *domain)
+{
+	return slot_base(domain->slot) + GAP;
+}
+
+static inline uintptr_t thread_base(const struct faasctl_domain *domain)
+{
+	return stack_base(domain) + domain->stack_size + GAP;
+}
+
+static inline uintptr_t heap_base(unsigned int slot)
+{
+	return slot_base(slot) + HEAP_OFFSET;
+}
+
+/* Whether @p is in a domain's memory, and then which slot. */
+static inline bool in_slot(const void *p, unsigned int *slot)
+{
+	uintptr_t at = (uintptr_t)p - gate_fixed.space;
+
+	if (at >= gate_fixed.space_size)
+		return false;
+	*slot = at >> SLOT_SHIFT;
+	return true;
+}
+
+/* keys.c */
+int keys_begin(const struct faasctl_domains_options *options);
+int key_get(struct faasctl_domain *domain, int from);
+void key_let_go(struct faasctl_domain *domain, int state);
+void key_drop(struct faasctl_domain *domain);
+void keys_end(void);
+int key_take(void);
+void key_return(int key);
+void gate_keys(struct faasctl_domain *domain);
+
+/* space.c */
+int space_begin(void);
+int space_tag(struct faasctl_domain *domain, int key);
+int space_stack(struct faasctl_domain *domain);
+int space_thread(struct faasctl_domain *domain);
+bool space_grow(struct faasctl_domain *domain, size_t size);
+void space_drop(struct faasctl_domain *domain);
+void space_end(void);
+
+/* domain.c */
+int outside_only(struct faasctl_error *err);
+int check_domain(const struct faasctl_domain *domain, struct faasctl_error *err);
+int busy(const struct faasctl_domain *domain, struct faasctl_error *err);
+int stopped(const struct faasctl_domain *domain, struct faasctl_error *err);
+
+/* heap.c */
+int heap_new(struct faasctl_domain *domain);
+void heap_free(struct faasctl_domain *domain);
+long heap_grow(void *arg);
+void heap_thread_begin(void);
+void heap_enter(struct faasctl_domain *domain);
+int heap_begin(void);
+void *shared_alloc(size_t size);
+
+/* fault.c */
+extern const int fault_signals[];
+#define FAULT_SIGNALS	6
+int fault_begin(struct faasctl_error *err);
+void fault_end(void);
+void fault_reset(void);
+int fault_thread_begin(void);
+bool fault_is(int sig);
+long fault_stop(void *arg);
+void domain_stop(const char *format, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+void domain_exit(long result) __attribute__((noreturn));
+
+/* disarm.c */
+int disarm(struct faasctl_error *err);
+bool disarmed(const void *address);
+
+/* signals.c */
+void signals_begin(void);
+void signals_thread_begin(void);
+int kernel_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+
+/* process.c */
+int process_new(struct faasctl_domain *domain, enum faasctl_isolation isolation,
+		struct faasctl_error *err);
+int process_call(struct faasctl_domain *domain, long (*fn)(void *arg),
+		 void *arg, long *result, struct faasctl_error *err);
+void process_free(struct faasctl_domain *domain);
+void *process_shared_alloc(size_t size);
+void process_shared_free(void *memory);
+size_t process_shared_size(const void *memory);
+bool process_is_serving(void);
+void process_exit(long result) __attribute__((noreturn));
+
+/* confine.c */
+int confine(int socket, int life);
+
+/* libc.c */
+extern pid_t home;
+extern atomic_uint libraries;
+void libc_begin(void);
+void libc_thread_begin(void);
+
+#endif /* FAASCTL_DOMAIN_STATE_H */

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * More domains than keys: who gives one up, who waits for one, and that what each domain
+ * has stays its own. Skipped where there are no keys.
+ */
+#include <faasctl/domain.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "harness.h"
+
+#define MANY	64
+#define KEYS	3
+
+FIXTURE(keys)
+{
+	struct faasctl_domain *domains[MANY];
+	struct faasctl_error err;
+	atomic_int *flags;
+};
+
+FIXTURE_SETUP(keys)
+{
+	struct faasctl_domains_options options = { .keys = KEYS };
+	struct faasctl_domains_info info;
+	char name[16];
+	int i;
+
+	memset(self, 0, sizeof(*self));
+	ASSERT_EQ(0, faasctl_domains_begin(&options, &self->err))
+		TH_LOG("%s", self->err.message);
+	faasctl_domains_info(&info);
+	if (!info.threads)
+		SKIP(return, "no protection keys here");
+	ASSERT_EQ(KEYS, info.keys);
+	self->flags = faasctl_shared_alloc(MANY * sizeof(*self->flags));
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "s%d", i);
+		ASSERT_EQ(0, faasctl_domain_new(name, NULL, &self->domains[i], &self->err))
+			TH_LOG("%s", self->err.message);
+	}
+}
+
+FIXTURE_TEARDOWN(keys)
+{
+	struct faasctl_domains_info info;
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_free(self->domains[i], &self->err))
+			TH_LOG("%s", self->err.message);
+	faasctl_domains_info(&info);
+	EXPECT_EQ(0, info.domains);
+}
+
+/* What each domain keeps in its heap, by number. */
+static long **mine;
+
+static long put(void *arg)
+{
+	long i = (long)arg;
+
+	mine[i] = malloc(sizeof(long));
+	*mine[i] = i * 7;
+	return 0;
+}
+
+static long get(void *arg)
+{
+	return *mine[(long)arg];
+}
+
+TEST_F(keys, many)
+{
+	struct faasctl_domains_info info;
+	long i, round, result;
+
+	mine = calloc(MANY, sizeof(*mine));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], put, (void *)i, NULL, NULL));
+	faasctl_domains_info(&info);
+	EXPECT_EQ(MANY - KEYS, info.evictions);
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < MANY; i++) {
+			result = -1;
+			EXPECT_EQ(0, faasctl_domain_call(self->domains[i], get, (void *)i, &result, NULL));
+			EXPECT_EQ(i * 7, result);
+		}
+	/* Who was used last has its key still. */
+	faasctl_domains_info(&info);
+	i = info.evictions;
+	EXPECT_EQ(0, faasctl_domain_call(self->domains[MANY - 1], get, (void *)(MANY - 1l), NULL, NULL));
+	EXPECT_EQ(0, faasctl_domain_call(self->domains[MANY - 2], get, (void *)(MANY - 2l), NULL, NULL));
+	faasctl_domains_info(&info);
+	EXPECT_EQ(i, info.evictions);
+	EXPECT_EQ(0, info.waits);
+}
+
+/* Without a key its memory is as far away as ever, and with a key that was another's, too. */
+TEST_F(keys, evicted_is_apart)
+{
+	long i;
+
+	mine = calloc(MANY, sizeof(*mine));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], put, (void *)i, NULL, NULL));
+	for (i = 1; i < MANY; i += 9) {
+		EXPECT_EQ(-EFAULT, faasctl_domain_call(self->domains[i], get, (void *)(i - 1), NULL, &self->err));
+		EXPECT_NE(NULL, strstr(self->err.message, "which is in domain s"))
+			TH_LOG("%s", self->err.message);
+	}
+}
+
+/* All flags below @arg's own are raised: so many were inside at once. */
+static atomic_int *gate_flags;
+
+static long meet(void *arg)
+{
+	long i = (long)arg;
+	int n;
+
+	atomic_store(&gate_flags[i], 1);
+	do {
+		for (n = 0; n < KEYS && atomic_load(&gate_flags[n]); n++)
+			;
+		sched_yield();
+	} while (n < KEYS);
+	return 0;
+}
+
+/* As many as there are keys are inside at the same time. */
+TEST_F(keys, as_many_as_keys)
+{
+	long i;
+
+	gate_flags = self->flags;
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_start(self->domains[i], meet, (void *)i, NULL));
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_join(self->domains[i], NULL, NULL));
+}
+
+/* Says that it is there, KEYS further on. */
+static long until(void *arg)
+{
+	atomic_int *go = arg;
+
+	atomic_store(go + KEYS, 1);
+	while (!atomic_load(go))
+		sched_yield();
+	return 0;
+}
+
+static long nothing(void *arg)
+{
+	return 0;
+}
+
+static void await_waits(uint64_t waits)
+{
+	struct faasctl_domains_info info;
+
+	do {
+		sched_yield();
+		faasctl_domains_info(&info);
+	} while (info.waits < waits);
+}
+
+static void *call_last(void *arg)
+{
+	FIXTURE_DATA(keys) *self = arg;
+
+	return (void *)(long)faasctl_domain_call(self->domains[KEYS], nothing, NULL, NULL, NULL);
+}
+
+/* One more waits, until one leaves. */
+TEST_F(keys, one_more_waits)
+{
+	pthread_t waiter;
+	void *ret;
+	long i;
+
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_start(self->domains[i], until, (void *)&self->flags[i], NULL));
+	for (i = 0; i < KEYS; i++)
+		while (!atomic_load(&self->flags[KEYS + i]))
+			sched_yield();
+	EXPECT_EQ(0, pthread_create(&waiter, NULL, call_last, self));
+	await_waits(1);
+	/* It is as good as inside. */
+	EXPECT_EQ(-EBUSY, faasctl_domain_free(self->domains[KEYS], NULL));
+	EXPECT_EQ(-EBUSY, faasctl_domain_call(self->domains[KEYS], nothing, NULL, NULL, NULL));
+	atomic_store(&self->flags[1], 1);
+	EXPECT_EQ(0, pthread_join(waiter, &ret));
+	EXPECT_EQ(NULL, ret);
+	atomic_store(&self->flags[0], 1);
+	atomic_store(&self->flags[2], 1);
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_join(self->domains[i], NULL, NULL));
+}
+
+static int waits_at;
+
+static long wait_there(void *arg)
+{
+	char *text = strdup("still mine");
+	char byte;
+
+	if (faasctl_domain_wait(waits_at, POLLIN, -1) != POLLIN || strcmp(text, "still mine"))
+		return -1;
+	return read(waits_at, &byte, 1);
+}
+
+/* Who waits for input needs no key: all others run meanwhile, and nobody else gets in. */
+TEST_F(keys, waiting_takes_none)
+{
+	long i, result = -9;
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	waits_at = ends[0];
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(0, faasctl_domain_start(self->domains[i], wait_there, NULL, NULL));
+	for (i = 20; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], nothing, NULL, NULL, NULL));
+	EXPECT_EQ(-EBUSY, faasctl_domain_call(self->domains[0], nothing, NULL, NULL, NULL));
+	EXPECT_EQ(-EBUSY, faasctl_domain_free(self->domains[0], NULL));
+	EXPECT_EQ(20, write(ends[1], "01234567890123456789", 20));
+	for (i = 0; i < 20; i++) {
+		EXPECT_EQ(0, faasctl_domain_join(self->domains[i], &result, &self->err));
+		EXPECT_EQ(1, result);
+	}
+	EXPECT_EQ(0, faasctl_domain_wait(ends[0], POLLIN, 0));
+}
+
+static long wait_errors(void *arg)
+{
+	int *ends = arg;
+	struct rlimit old, none = { 0 };
+	int ret;
+
+	if (faasctl_domain_wait(ends[0], POLLIN, 10) != 0)
+		return 1;
+	close(ends[1]);
+	if (faasctl_domain_wait(ends[0], POLLIN, -1) != POLLHUP)
+		return 2;
+	close(ends[0]);
+	if (faasctl_domain_wait(ends[0], POLLIN, -1) != POLLNVAL)
+		return 3;
+	if (getrlimit(RLIMIT_NOFILE, &old))
+		return 4;
+	none.rlim_max = old.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &none))
+		return 5;
+	ret = faasctl_domain_wait(0, POLLIN, -1);
+	if (setrlimit(RLIMIT_NOFILE, &old))
+		return 6;
+	return ret == -EINVAL ? 0 : 7;
+}
+
+/* What happened is told, inside and outside. */
+TEST_F(keys, waiting_tells)
+{
+	int *ends = faasctl_shared_alloc(2 * sizeof(*ends));
+	long result = -9;
+
+	ASSERT_EQ(0, pipe(ends));
+	EXPECT_EQ(0, faasctl_domain_call(self->domains[0], wait_errors, ends, &result, &self->err));
+	EXPECT_EQ(0, result);
+	ASSERT_EQ(0, pipe(ends));
+	EXPECT_EQ(0, wait_errors(ends));
+}
+
+/* By itself, past the library: a page of its heap is gone. */
+static long make_hole(void *arg)
+{
+	char *at = malloc(1 << 20);
+
+	return syscall(SYS_munmap, ((uintptr_t)at + PAGE) & -(uintptr_t)PAGE, PAGE);
+}
+
+/* A domain whose pages cannot be given another key keeps its own; others do with the rest. */
+TEST_F(keys, hole)
+{
+	long i, round, result = -1;
+
+	EXPECT_EQ(0, faasctl_domain_call(self->domains[0], make_hole, NULL, &result, &self->err))
+		TH_LOG("%s", self->err.message);
+	EXPECT_EQ(0, result);
+	for (round = 0; round < 2; round++)
+		for (i = 1; i < MANY; i++)
+			EXPECT_EQ(0, faasctl_domain_call(self->domains[i], nothing, NULL, NULL, &self->err))
+				TH_LOG("%s", self->err.message);
+}
+
+/* Inputs take keys, but the last. */
+TEST_F(keys, inputs)
+{
+	struct faasctl_input *inputs[KEYS];
+	long i;
+
+	for (i = 0; i < KEYS - 1; i++)
+		EXPECT_EQ(0, faasctl_input_new(PAGE, &inputs[i], NULL));
+	EXPECT_EQ(-ENOSPC, faasctl_input_new(PAGE, &inputs[KEYS - 1], &self->err));
+	EXPECT_EQ(NULL, inputs[KEYS - 1]);
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], nothing, NULL, NULL, NULL));
+	for (i = 0; i < KEYS - 1; i++)
+		EXPECT_EQ(0, faasctl_input_free(inputs[i], NULL));
+	EXPECT_EQ(0, faasctl_input_new(PAGE, &inputs[0], NULL));
+	EXPECT_EQ(0, faasctl_input_free(inputs[0], NULL));
+}
+
+/* A domain that is stopped needs no key. */
+TEST_F(keys, stopped)
+{
+	long i;
+
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(-EFAULT, faasctl_domain_call(self->domains[i], get, NULL, NULL, NULL));
+	for (i = KEYS; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], nothing, NULL, NULL, NULL));
+}
+
+static void *caller(void *arg)
+{
+	FIXTURE_DATA(keys) *self = arg;
+	uint64_t seed = (uintptr_t)&seed | 1;
+	long i, n, ret, result;
+
+	for (n = 0; n < 300; n += !ret) {
+		i = random_next(&seed) % MANY;
+		ret = faasctl_domain_call(self->domains[i], get, (void *)i, &result, NULL);
+		if (ret && ret != -EBUSY)
+			return "a call failed";
+		if (!ret && result != i * 7)
+			return "a result was wrong";
+	}
+	return NULL;
+}
+
+/* All at once, more callers than keys. */
+TEST_F(keys, storm)
+{
+	pthread_t threads[6];
+	void *wrong;
+	long i;
+
+	mine = calloc(MANY, sizeof(*mine));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, faasctl_domain_call(self->domains[i], put, (void *)i, NULL, NULL));
+	for (i = 0; i < 6; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, caller, self));
+	for (i = 0; i < 6; i++) {
+		pthread_join(threads[i], &wrong);
+		EXPECT_EQ(NULL, wrong)
+			TH_LOG("%s", (char *)wrong);
+	}
+}
+
+TEST_HARNESS_MAIN
