@@ -178,7 +178,7 @@ $(B)/include/faasctl/%.h:
 	@mkdir -p $(@D)
 	ln -sfn '$(CURDIR)/libfaasdomain/$(@F)' $@
 
-headers := $(B)/include/linux/faasin.h $(B)/include/faasctl/domain.h
+headers := $(B)/include/linux/faasin.h $(B)/include/faasctl/domain.h $(B)/include/faasctl/function.h
 .PHONY: headers
 headers: $(headers)
 
@@ -271,6 +271,14 @@ domain_tests := $(filter $(B)/selftests/domain_%,$(test_programs))
 $(domain_tests): $(B)/lib/libfaasdomain.so
 $(domain_tests): PROGRAM_LIBS = -L$(B)/lib -lfaasdomain -lm -Wl,-z,now,-rpath,'$$ORIGIN/../lib'
 
+# Functions that tests load.
+function_sources := $(wildcard selftests/functions/*.c)
+functions := $(function_sources:%.c=$(B)/%.so)
+$(functions): $(B)/%.so: %.c Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -D_GNU_SOURCE $(WARNINGS) -I$(B)/include $(CFLAGS) -o $@ $<
+$(B)/selftests/domain_function_test: $(functions)
+
 # What the tool makes of recorded counters needs no module.
 $(B)/selftests/rates_test: $(B)/obj/faasctl/rates.o $(B)/obj/faasctl/bottleneck.o
 
@@ -292,7 +300,7 @@ $(B)/examples/%: examples/%.c $(B)/lib/libfaasctl.a | $(B)/source
 	$(PROGRAM)
 
 .PHONY: selftests
-selftests: $(test_programs) $(example_programs) ## build the test programs
+selftests: $(test_programs) $(functions) $(example_programs) ## build the test programs
 
 .PHONY: modules-for-tests
 modules-for-tests:
@@ -414,7 +422,7 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 	done
 	$(if $(lib_headers),install -m 644 $(lib_headers) '$(DESTDIR)$(includedir)')
 	install -m 644 kmod/uapi/faasin.h '$(DESTDIR)$(includedir)/linux/faasin.h'
-	$(if $(HAVE_DOMAINS),install -m 644 libfaasdomain/domain.h '$(DESTDIR)$(includedir)/faasctl')
+	$(if $(HAVE_DOMAINS),install -m 644 libfaasdomain/domain.h libfaasdomain/function.h '$(DESTDIR)$(includedir)/faasctl')
 	@for page in $(man_pages); do \
 		install -D -m 644 "$$page" '$(DESTDIR)$(mandir)'/man"$${page##*.}/$${page##*/}"; \
 	done
@@ -433,7 +441,7 @@ uninstall: ## undo install
 	@scripts/module-install uninstall '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
 	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so} '$(DESTDIR)$(libdir)/libfaasctl.a' \
 		'$(DESTDIR)$(libdir)'/pkgconfig/libfaas{ctl,domain}.pc '$(DESTDIR)$(includedir)/linux/faasin.h' \
-		'$(DESTDIR)$(includedir)/faasctl/domain.h' \
+		'$(DESTDIR)$(includedir)'/faasctl/{domain,function}.h \
 		'$(DESTDIR)$(bashdir)/faasctl' '$(DESTDIR)$(zshdir)/_faasctl' '$(DESTDIR)$(fishdir)/faasctl.fish' \
 		$(foreach header,$(notdir $(lib_headers)),'$(DESTDIR)$(includedir)/$(header)')
 	@for page in $(notdir $(man_sources:.scd=)); do \

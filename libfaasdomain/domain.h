@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <faasctl.h>
+#include <faasctl/function.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -115,6 +116,49 @@ int faasctl_scan_file(const char *path, faasctl_scan_fn fn, void *arg,
  */
 int faasctl_scan_process(faasctl_scan_fn fn, void *arg,
 			 struct faasctl_error *err);
+
+/* ------------------------------------------------------------------ functions */
+
+/**
+ * struct faasctl_function - a function that was loaded
+ * @main: its entry, to be called inside a domain
+ * @handle: what dlopen(3) gave
+ */
+struct faasctl_function {
+	int (*main)(struct faas_io *io);
+	void *handle;
+};
+
+/**
+ * faasctl_function_load - load a function
+ * @path: a shared object, with a slash: it is looked for nowhere
+ * @function: receives it
+ * @err: why it failed, or NULL
+ *
+ * Its file is looked through first, and it is loaded in another process before it is
+ * loaded here: a constructor that crashes or ends the process does so there. So constructors
+ * run twice; one that does not end is waited for. Then all code of the process is looked
+ * through again, whatever came with it included. That constructors crash here and not
+ * there, or do worse, is not prevented: they run outside of all domains.
+ *
+ * Return: 0, or
+ *   -EINVAL    the path has no slash
+ *   -ENOEXEC   it is no function for this machine, it has no function faas_main, or
+ *              it has code that could undo keys
+ *   -ELIBBAD   it cannot be loaded; the text is the loader's
+ *   -EFAULT    a constructor crashes, or ends the process
+ *   -ENOENT    there is no such file
+ *   -EPERM     called from inside a domain, or before faasctl_domains_begin()
+ *   and the errors of faasctl_scan_file(), pipe(2) and fork(2).
+ */
+int faasctl_function_load(const char *path, struct faasctl_function *function,
+			  struct faasctl_error *err);
+
+/**
+ * faasctl_function_unload - forget a function
+ * @function: the function; nobody may be inside it
+ */
+void faasctl_function_unload(struct faasctl_function *function);
 
 /* ------------------------------------------------------------------- domains */
 

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Functions: what is loaded, what is refused, and that nothing of it harms others. */
+#include <elf.h>
+#include <faasctl/domain.h>
+
+#include "harness.h"
+
+#define FUNCTIONS	"build/selftests/functions/"
+
+FIXTURE(function)
+{
+	struct faasctl_function function;
+	struct faasctl_domain *domain;
+	struct faasctl_error err;
+	bool threads;
+};
+
+FIXTURE_SETUP(function)
+{
+	struct faasctl_domains_info info;
+
+	memset(self, 0, sizeof(*self));
+	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err))
+		TH_LOG("%s", self->err.message);
+	faasctl_domains_info(&info);
+	self->threads = info.threads;
+	ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
+}
+
+FIXTURE_TEARDOWN(function)
+{
+	EXPECT_EQ(0, faasctl_domain_free(self->domain, NULL));
+	faasctl_function_unload(&self->function);
+}
+
+struct job {
+	int (*main)(struct faas_io *io);
+	struct faas_io io;
+};
+
+static long run(void *arg)
+{
+	struct job *job = arg;
+
+	return job->main(&job->io);
+}
+
+static long run_nothing(void *arg)
+{
+	return 0;
+}
+
+TEST_F(function, runs)
+{
+	struct job *job = faasctl_shared_alloc(sizeof(*job));
+	int in[2], out[2];
+	long result = -1;
+
+	ASSERT_EQ(0, faasctl_function_load(FUNCTIONS "upper.so", &self->function, &self->err))
+		TH_LOG("%s", self->err.message);
+	ASSERT_EQ(0, pipe(in));
+	ASSERT_EQ(0, pipe(out));
+	*job = (struct job){ self->function.main, { .size = sizeof(job->io), .input = in[0],
+		.output = out[1], .stage = "f", .workflow = "w" } };
+	EXPECT_WRITE(in[1], "small letters");
+	close(in[1]);
+	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err))
+		TH_LOG("%s", self->err.message);
+	EXPECT_EQ(0, result);
+	EXPECT_READ(out[0], "SMALL LETTERS");
+}
+
+/* Whatever is printed gets out, whichever way a function ends. */
+TEST_F(function, prints)
+{
+	char *argv[] = { "print.so", "3", NULL };
+	struct job *job = faasctl_shared_alloc(sizeof(*job));
+	int out[2], standard;
+	long result = -1;
+
+	ASSERT_EQ(0, faasctl_function_load(FUNCTIONS "print.so", &self->function, &self->err));
+	*job = (struct job){ self->function.main, { .size = sizeof(job->io), .stage = "f" } };
+	ASSERT_EQ(0, pipe(out));
+	fflush(stdout);
+	standard = dup(STDOUT_FILENO);
+	dup2(out[1], STDOUT_FILENO);
+	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, NULL, &self->err));
+	job->io.argc = 2;
+	job->io.argv = argv;
+	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err));
+	/* Threads share it with us. */
+	if (self->threads)
+		fflush(stdout);
+	dup2(standard, STDOUT_FILENO);
+	EXPECT_EQ(3, result);
+	EXPECT_READ(out[0], "printed by fprinted by f");
+}
+
+/* A thread that goes from one domain to another has the same data there, and it is nobody's. */
+TEST_F(function, thread_data)
+{
+	struct job *job = faasctl_shared_alloc(sizeof(*job));
+	struct faasctl_domain *other;
+	long result = -1;
+
+	ASSERT_EQ(0, faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));
+	ASSERT_EQ(0, faasctl_function_load(FUNCTIONS "thread_data.so", &self->function, &self->err));
+	ASSERT_EQ(0, faasctl_domain_new("g", NULL, &other, &self->err));
+	*job = (struct job){ self->function.main, { .size = sizeof(job->io) } };
+	if (!self->threads) {
+		/* Its process was made before the function was loaded. */
+		ASSERT_EQ(0, faasctl_domain_free(self->domain, &self->err));
+		ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
+	}
+	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err))
+		TH_LOG("%s", self->err.message);
+	EXPECT_EQ(1, result);
+	EXPECT_EQ(0, faasctl_domain_call(other, run, job, &result, &self->err))
+		TH_LOG("%s", self->err.message);
+	EXPECT_EQ(self->threads ? 2 : 1, result);
+	/* One of its own has its own. */
+	EXPECT_EQ(0, faasctl_domain_start(self->domain, run, job, &self->err));
+	EXPECT_EQ(0, faasctl_domain_join(self->domain, &result, &self->err))
+		TH_LOG("%s", self->err.message);
+	EXPECT_EQ(self->threads ? 1 : 2, result);
+	EXPECT_EQ(0, faasctl_domain_free(self->domain, NULL));
+	self->domain = NULL;
+	EXPECT_EQ(0, faasctl_domain_call(other, run, job, &result, &self->err));
+	EXPECT_EQ(self->threads ? 3 : 2, result);
+	EXPECT_EQ(0, faasctl_domain_free(other, NULL));
+}
+
+TEST_F(function, crashes)
+{
+	struct job *job = faasctl_shared_alloc(sizeof(*job));
+	int out[2];
+
+	ASSERT_EQ(0, faasctl_function_load(FUNCTIONS "crash.so", &self->function, &self->err));
+	ASSERT_EQ(0, pipe(out));
+	*job = (struct job){ self->function.main, { .size = sizeof(job->io), .output = out[1] } };
+	EXPECT_EQ(-EFAULT, faasctl_domain_call(self->domain, run, job, NULL, &self->err));
+	EXPECT_READ(out[0], "begun");
+}
+
+/* @name cannot be loaded, and @text says why. */
+#define EXPECT_REFUSED(code, name, text)					\
+do {										\
+	EXPECT_EQ(-(code), faasctl_function_load(name, &self->function, &self->err));	\
+	EXPECT_NE(NULL, strstr(self->err.message, text))			\
+		TH_LOG("it said: %s", self->err.message);			\
+	EXPECT_EQ(NULL, self->function.handle);					\
+} while (0)
+
+TEST_F(function, refusals)
+{
+	EXPECT_REFUSED(ENOEXEC, FUNCTIONS "key_write.so", "key_write.so cannot share a process: wrpkru at byte ");
+	EXPECT_REFUSED(EFAULT, FUNCTIONS "crash_constructor.so", "a constructor crashed: Segmentation fault");
+	EXPECT_REFUSED(EFAULT, FUNCTIONS "exit_constructor.so", "a constructor ended the process with status 5");
+	EXPECT_REFUSED(EINVAL, "upper.so", "say where it is: ./upper.so");
+	EXPECT_REFUSED(ENOEXEC, FUNCTIONS "no_main.so", "has no function faas_main");
+	EXPECT_REFUSED(ELIBBAD, FUNCTIONS "undefined.so", "what_nobody_has");
+	EXPECT_REFUSED(ENOENT, FUNCTIONS "none.so", "No such file");
+	EXPECT_REFUSED(ENOEXEC, "selftests/tests", "is no ELF file");
+}
+
+/* If it was loaded here, it would end the test with success. */
+TEST_F(function, good_end)
+{
+	pid_t pid = child();
+
+	if (!pid) {
+		if (faasctl_function_load(FUNCTIONS "exit0_constructor.so", &self->function, &self->err) == -EFAULT &&
+		    strstr(self->err.message, "a constructor ended the process with status 0"))
+			_exit(9);
+		_exit(1);
+	}
+	EXPECT_EQ(9, child_end(pid));
+}
+
+/* A copy of a function that is changed. */
+static int copy(int out, off_t size, off_t at, uint16_t value)
+{
+	char bytes[65536];
+	int in = open(FUNCTIONS "upper.so", O_RDONLY);
+	ssize_t n = read(in, bytes, sizeof(bytes));
+
+	if (n <= 0 || ftruncate(out, 0) || pwrite(out, bytes, n, 0) != n || (size && ftruncate(out, size)) ||
+	    (at && pwrite(out, &value, sizeof(value), at) != sizeof(value)))
+		return -1;
+	close(in);
+	return 0;
+}
+
+TEST_F(function, bad_files)
+{
+	char path[] = "/tmp/faasin-XXXXXX";
+	int fd = mkstemp(path);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, copy(fd, 4096 + 100, 0, 0));
+	EXPECT_REFUSED(ENOEXEC, path, "is cut short");
+	ASSERT_EQ(0, copy(fd, 0, offsetof(Elf64_Ehdr, e_machine), EM_AARCH64));
+	EXPECT_REFUSED(ENOEXEC, path, "is for another machine");
+	ASSERT_EQ(0, copy(fd, 0, 0, 0));
+	EXPECT_EQ(0, faasctl_function_load(path, &self->function, &self->err))
+		TH_LOG("%s", self->err.message);
+	close(fd);
+	unlink(path);
+}
+
+TEST_HARNESS_MAIN
