@@ -164,7 +164,7 @@ tools: library tool man ## build the library, the tool and the manual pages
 library: $(addprefix $(B)/lib/,libfaasctl.so libfaasctl.a libfaasctl.pc $(if $(HAVE_DOMAINS),libfaasdomain.so libfaasdomain.pc))
 
 .PHONY: tool
-tool: $(B)/bin/faasctl
+tool: $(B)/bin/faasctl $(if $(HAVE_DOMAINS),$(B)/bin/faasin-host)
 
 .PHONY: man
 man: $(man_pages)
@@ -240,6 +240,13 @@ $(B)/lib/%.pc: VERSION Makefile
 $(B)/bin/faasctl: $(tool_objects) $(scan_objects) $(B)/lib/libfaasctl.a
 	@mkdir -p $(@D)
 	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS) $(TOOL_LIBS) $(ELF_LIBS) $(BPF_LIBS)
+
+# What functions run in: linked with the library, as malloc() has to be its own. All is bound
+# when it starts, so that nothing is left to the loader.
+$(B)/bin/faasin-host: faasin-host/main.c $(B)/lib/libfaasctl.a $(B)/lib/libfaasdomain.so Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(HARDENING) $(CFLAGS) -fPIE -pie $(LINK_HARDENING) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -o $@ $< \
+		-L$(B)/lib -lfaasdomain $(B)/lib/libfaasctl.a $(NL_LIBS)
 
 define man_rule
 $(B)/man/$(notdir $(1:.scd=)): $(1)
@@ -412,7 +419,7 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)/linux' \
 		'$(DESTDIR)$(includedir)/faasctl' \
 		'$(DESTDIR)$(bashdir)' '$(DESTDIR)$(zshdir)' '$(DESTDIR)$(fishdir)'
-	install -m 755 $(B)/bin/faasctl '$(DESTDIR)$(bindir)/faasctl'
+	install -m 755 $(B)/bin/faasctl $(if $(HAVE_DOMAINS),$(B)/bin/faasin-host) '$(DESTDIR)$(bindir)'
 	install -m 644 $(B)/lib/libfaasctl.a '$(DESTDIR)$(libdir)'
 	@for name in libfaasctl $(if $(HAVE_DOMAINS),libfaasdomain); do \
 		install -m 644 $(B)/lib/$$name.so.0 '$(DESTDIR)$(libdir)'; \
@@ -439,7 +446,7 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 .PHONY: uninstall
 uninstall: ## undo install
 	@scripts/module-install uninstall '$(VERSION)' '$(DESTDIR)' '$(dkmsdir)'
-	rm -f '$(DESTDIR)$(bindir)/faasctl' '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so} '$(DESTDIR)$(libdir)/libfaasctl.a' \
+	rm -f '$(DESTDIR)$(bindir)'/{faasctl,faasin-host} '$(DESTDIR)$(libdir)'/libfaas{ctl,domain}.{so.0,so} '$(DESTDIR)$(libdir)/libfaasctl.a' \
 		'$(DESTDIR)$(libdir)'/pkgconfig/libfaas{ctl,domain}.pc '$(DESTDIR)$(includedir)/linux/faasin.h' \
 		'$(DESTDIR)$(includedir)'/faasctl/{domain,function}.h \
 		'$(DESTDIR)$(bashdir)/faasctl' '$(DESTDIR)$(zshdir)/_faasctl' '$(DESTDIR)$(fishdir)/faasctl.fish' \

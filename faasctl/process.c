@@ -118,7 +118,9 @@ void process_close(struct process *process)
 		ioctl(process->out, FAASIN_IOC_ABORT, &request);
 	close_ports(process);
 	closep(&process->cgroup);
+	closep(&process->begun);
 	process->cgroup = -1;
+	process->begun = -1;
 }
 
 /*
@@ -135,7 +137,10 @@ static void finish_streams(struct process *process)
 		.pid = process->pid,
 	};
 	bool aborts = false;
+	char byte;
 
+	if (process->begun >= 0 && read(process->begun, &byte, 1) != 1)
+		process->never_ran = true;
 	/* Nothing was done: that must not look like an empty result. */
 	if (process->abort_on == FAASIN_ABORT_ON_CRASH)
 		aborts = process->status >= 128 || process->never_ran;

@@ -22,7 +22,9 @@
  * @in: the stage's input, to be standard input; -1: inherit
  * @out: the stage's output, to be standard output; -1: inherit
  * @abort_on: enum faasin_abort_on of the output's link
- * @never_ran: it could not be executed
+ * @begun: what its command writes to when it begins, if to be executed is not all: a pipe's
+ *	other end; else -1
+ * @never_ran: it could not be executed, or did not begin
  * @pid: the process, or 0 if it does not run
  * @status: how it ended: its exit status, or 128 and the signal
  * @signal: the signal that killed it, or 0
@@ -35,13 +37,14 @@ struct process {
 	int in;
 	int out;
 	uint32_t abort_on;
+	int begun;
 	bool never_ran;
 	pid_t pid;
 	int status;
 	int signal;
 };
 
-#define PROCESS_INIT	{ .cgroup = -1, .in = -1, .out = -1 }
+#define PROCESS_INIT	{ .cgroup = -1, .in = -1, .out = -1, .begun = -1 }
 
 int wrapper_error(int status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -115,6 +115,7 @@ end
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
 complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
 complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'
+complete -c faasctl -n '__faasctl_using exec' -s T -l thread -d 'Run a function in a domain'
 complete -c faasctl -n '__faasctl_using exec' -s t -l traceparent -d 'Wait for the stream and take over its traceparent'
 complete -c faasctl -n '__faasctl_using exec' -s w -l wait -x -a 'in out both' -d 'Wait until this is linked'
 complete -c faasctl -n '__faasctl_using workflow add' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'The cgroup that pays'
