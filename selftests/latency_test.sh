@@ -220,7 +220,7 @@ newest()
 # Links that want the same place of the table in which they are found (bpf/links.h).
 crowded()
 {
-	local places before first left name
+	local places before left name
 	places=$(sed -n 's/^#define LINK_PLACES.\([0-9]*\)$/\1/p' "$here/../faasctl/bpf/links.h")
 	# Of a table for two links, and for as many again, and 64.
 	places=$(python3 -c "print(1 << ($places * (2 * 2 + 64) - 1).bit_length())")
@@ -230,8 +230,7 @@ crowded()
 	done
 	before=$(newest)
 	faasctl link "$wf-3" a b || return
-	first=$(faasctl show -j "$wf-3" | jq '.workflows[0].links[0].generation')
-	# As far as the first was from what came before it, the second will be.
+	# As far as the first is from what came before it, the second will be.
 	while left=$((before + places - $(newest))) && [ "$left" -gt 0 ]; do
 		[ "$left" -ge 32 ] || continue
 		# shellcheck disable=SC2046 # many names
