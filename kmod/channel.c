@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ring, the pool, the two cursors and the wake-ups. channel.h has the
- * protocol.
+ * The ring, the pool and the two cursors. channel.h has the protocol.
  */
 #include <linux/delay.h>
 #include <linux/limits.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/stat.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "account.h"
@@ -109,145 +105,6 @@ unlock_rd:
 out:
 	if (again)
 		schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
-}
-
-/* ------------------------------------------------------------------ sides */
-
-static int side_lock(struct faasin_side *side, bool nowait)
-{
-	if (nowait)
-		return mutex_trylock(&side->mutex) ? 0 : -EAGAIN;
-	return mutex_lock_interruptible(&side->mutex) ? -ERESTARTSYS : 0;
-}
-
-/* Who works on this side now, so that the other can tell whether it runs. */
-static void side_user(struct faasin_channel *ch, struct faasin_side *side)
-{
-	struct task_struct *old;
-
-	if (READ_ONCE(side->user) == current)
-		return;
-	get_task_struct(current);
-	spin_lock(&ch->lock);
-	old = side->user;
-	WRITE_ONCE(side->user, current);
-	spin_unlock(&ch->lock);
-	if (old)
-		put_task_struct(old);
-}
-
-/**
- * faasin_channel_forget_user() - drop the reference to a side's last task
- * @ch: channel
- * @side: one of its sides, which nobody has open any more
- */
-void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *side)
-{
-	struct task_struct *old;
-
-	spin_lock(&ch->lock);
-	old = side->user;
-	WRITE_ONCE(side->user, NULL);
-	spin_unlock(&ch->lock);
-	if (old)
-		put_task_struct(old);
-}
-
-/*
- * The caller begins to wait for the other side. Returns whoever used that last,
- * held, or NULL if it is nobody or the caller itself, and @since for wait_end().
- */
-static struct task_struct *wait_begin(struct faasin_channel *ch, struct faasin_side *side,
-				      struct faasin_side *peer, u64 *since)
-{
-	struct task_struct *task;
-
-	spin_lock(&ch->lock);
-	side->waiting++;
-	*since = ktime_get_ns();
-	side->blocked_ns -= *since;
-	task = peer->user;
-	if (task == current)
-		task = NULL;
-	if (task)
-		get_task_struct(task);
-	spin_unlock(&ch->lock);
-	return task;
-}
-
-static void wait_end(struct faasin_channel *ch, struct faasin_side *side, u64 since)
-{
-	u64 now;
-
-	spin_lock(&ch->lock);
-	side->waiting--;
-	now = ktime_get_ns();
-	side->blocked_ns += now;
-	spin_unlock(&ch->lock);
-
-	trace_faasin_unblock(ch->generation, side == &ch->rd ? FAASIN_DIRECTION_IN :
-			     FAASIN_DIRECTION_OUT, now - since);
-}
-
-/* How long its users waited, up to now. */
-static u64 blocked_ns(struct faasin_channel *ch, struct faasin_side *side)
-{
-	lockdep_assert_held(&ch->lock);
-	return side->blocked_ns + side->waiting * ktime_get_ns();
-}
-
-/*
- * Wait for @task, of the other side, without sleeping: only while it runs on another
- * CPU and nothing else wants this one, and no longer than sleeping would cost. Its
- * reference is dropped.
- */
-static bool side_spin(struct faasin_channel *ch, struct task_struct *task,
-		      bool (*ready)(struct faasin_channel *ch, void *arg), void *arg)
-{
-	bool done = false;
-	u64 until;
-
-	if (!task)
-		return false;
-	until = local_clock() + FAASIN_SPIN_NS;
-	while (owner_on_cpu(task) && !need_resched() && !signal_pending(current) &&
-	       local_clock() < until) {
-		if (ready(ch, arg)) {
-			done = true;
-			break;
-		}
-		cpu_relax();
-	}
-	put_task_struct(task);
-	return done;
-}
-
-/*
- * Those with EPOLLEXCLUSIVE, too: what happened concerns each of them. Without a
- * key, which some take for the answer: each is to look for itself.
- */
-static void wake_all(struct faasin_waiters *w)
-{
-	wake_up_interruptible_all(&w->wait);
-	wake_up_interruptible_all(&w->poll);
-}
-
-/**
- * faasin_channel_wake_readers() - tell all readers that something changed
- * @ch: channel
- */
-void faasin_channel_wake_readers(struct faasin_channel *ch)
-{
-	wake_all(&ch->readers);
-}
-
-/**
- * faasin_channel_wake_writers() - tell all writers that something changed
- * @ch: channel
- */
-void faasin_channel_wake_writers(struct faasin_channel *ch)
-{
-	wake_all(&ch->writers);
 }
 
 /* -------------------------------------------------------------- producing */
@@ -452,8 +309,8 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
-	peer = wait_begin(ch, &ch->wr, &ch->rd, &since);
-	if (side_spin(ch, peer, room_ready, &w))
+	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
+	if (faasin_side_spin(ch, peer, room_ready, &w))
 		goto done;
 
 	for (;;) {
@@ -470,8 +327,8 @@ static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, siz
 	}
 	finish_wait(&ch->writers.wait, &wait);
 done:
-	wait_end(ch, &ch->wr, since);
-	return err ?: side_lock(&ch->wr, false);
+	faasin_side_wait_end(ch, &ch->wr, since);
+	return err ?: faasin_side_lock(&ch->wr, false);
 }
 
 /**
@@ -510,10 +367,10 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 		if (err)
 			return err;
 	}
-	err = side_lock(&ch->wr, nowait);
+	err = faasin_side_lock(&ch->wr, nowait);
 	if (err)
 		return err;
-	side_user(ch, &ch->wr);
+	faasin_side_user(ch, &ch->wr);
 
 	while (iov_iter_count(from)) {
 		n = channel_fill(ch, s, from, whole);
@@ -777,8 +634,8 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
 	ch->rd.blocks++;
 	reader_unlock(ch);
-	peer = wait_begin(ch, &ch->rd, &ch->wr, &since);
-	if (side_spin(ch, peer, data_ready, ss))
+	peer = faasin_side_wait_begin(ch, &ch->rd, &ch->wr, &since);
+	if (faasin_side_spin(ch, peer, data_ready, ss))
 		goto done;
 
 	for (;;) {
@@ -796,8 +653,8 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 	}
 	finish_wait(&ch->readers.wait, &wait);
 done:
-	wait_end(ch, &ch->rd, since);
-	return err ?: side_lock(&ch->rd, false);
+	faasin_side_wait_end(ch, &ch->rd, since);
+	return err ?: faasin_side_lock(&ch->rd, false);
 }
 
 /**
@@ -825,10 +682,10 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 
 	if (!iov_iter_count(to))
 		return 0;
-	err = side_lock(&ch->rd, nowait);
+	err = faasin_side_lock(&ch->rd, nowait);
 	if (err)
 		return err;
-	side_user(ch, &ch->rd);
+	faasin_side_user(ch, &ch->rd);
 
 	while (iov_iter_count(to)) {
 		drop_discarded(ch);
@@ -927,8 +784,8 @@ static void channel_release(struct kref *ref)
 	cancel_delayed_work_sync(&ch->idle);
 
 	faasin_streams_free(ch);
-	faasin_channel_forget_user(ch, &ch->wr);
-	faasin_channel_forget_user(ch, &ch->rd);
+	faasin_side_forget_user(ch, &ch->wr);
+	faasin_side_forget_user(ch, &ch->rd);
 	for (i = ch->done; i != ch->queued; i++)
 		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
 	faasin_pool_destroy(&ch->pool);
@@ -957,60 +814,4 @@ void faasin_channel_get(struct faasin_channel *ch)
 void faasin_channel_put(struct faasin_channel *ch)
 {
 	kref_put(&ch->ref, channel_release);
-}
-
-/**
- * faasin_channel_stats() - what went through
- * @ch: channel that has or had a link
- * @st: to be filled
- *
- * The sum in = out + dropped + held always holds; calls under way may be counted
- * in part.
- */
-void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
-{
-	u64 head, tail, *v = st->v;
-
-	memset(st, 0, sizeof(*st));
-	spin_lock(&ch->lock);
-	tail = tail_seen(ch);
-	head = ch->head;
-	v[FAASIN_A_STATS_BYTES_IN] = head + ch->swallowed;
-	v[FAASIN_A_STATS_BYTES_HELD] = head - tail;
-	v[FAASIN_A_STATS_BYTES_OUT] = tail - ch->discarded;
-	v[FAASIN_A_STATS_BYTES_DROPPED] = ch->discarded + ch->swallowed;
-	v[FAASIN_A_STATS_STREAMS_BEGUN] = ch->stream_seq;
-	v[FAASIN_A_STATS_STREAMS_ENDED] = ch->ended;
-	v[FAASIN_A_STATS_STREAMS_ABORTED] = ch->aborted;
-	v[FAASIN_A_STATS_EARLY_CLOSES] = ch->early;
-	v[FAASIN_A_STATS_STREAMS_QUEUED] = ch->nr_queued;
-	v[FAASIN_A_STATS_WRITER_BLOCKED_NS] = blocked_ns(ch, &ch->wr);
-	v[FAASIN_A_STATS_READER_BLOCKED_NS] = blocked_ns(ch, &ch->rd);
-	v[FAASIN_A_STATS_LINKED_NS] = (ch->unlinked ? ch->unlinked_at : ktime_get_ns()) -
-				      ch->linked_at;
-	spin_unlock(&ch->lock);
-
-	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
-	faasin_pool_size(&ch->pool, &v[FAASIN_A_STATS_POOL_BYTES],
-			 &v[FAASIN_A_STATS_POOL_KIB_MS]);
-	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
-	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
-	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes);
-	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes);
-	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
-					  READ_ONCE(ch->rd.wakes_avoided);
-	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
-	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
-}
-
-/**
- * faasin_channel_cause() - why the last stream that did not simply end did not
- * @ch: channel
- * @ci: to be filled; FAASIN_CAUSE_NONE if all did
- */
-void faasin_channel_cause(struct faasin_channel *ch, struct faasin_cause_info *ci)
-{
-	spin_lock(&ch->lock);
-	*ci = ch->cause;
-	spin_unlock(&ch->lock);
 }

@@ -49,6 +49,7 @@
 #include <linux/workqueue.h>
 
 #include "pool.h"
+#include "side.h"
 #include "stream.h"
 #include "uapi/faasin.h"
 
@@ -67,40 +68,6 @@ struct faasin_stats;
 struct faasin_segment {
 	struct faasin_block *block;
 	u64 begin;
-};
-
-/**
- * struct faasin_side - what one side has to itself
- * @mutex: its users among themselves
- * @user: whoever used this side last, for the other one's decision to spin;
- *	held; channel->lock
- * @calls: calls that moved bytes; @mutex
- * @blocks: times it had to wait; @mutex
- * @blocked_ns: the sum of the times at which waits ended, less that of those at
- *	which they began, waits that last among them; channel->lock
- * @waiting: how many last; channel->lock
- * @wakes: wake-ups that this side sent; @mutex
- * @wakes_avoided: transfers by this side that needed none; @mutex
- */
-struct faasin_side {
-	struct mutex mutex;	/* see above */
-	struct task_struct *user;
-	u64 calls;
-	u64 blocks;
-	u64 blocked_ns;
-	unsigned int waiting;
-	u64 wakes;
-	u64 wakes_avoided;
-};
-
-/**
- * struct faasin_waiters - who waits on one side
- * @wait: its sleepers
- * @poll: its pollers and asynchronous waiters
- */
-struct faasin_waiters {
-	wait_queue_head_t wait;
-	wait_queue_head_t poll;
 };
 
 /**
@@ -233,11 +200,8 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			    struct iov_iter *to, bool nonblock, bool nowait);
 bool faasin_channel_has_room(struct faasin_channel *ch);
 void faasin_channel_discard(struct faasin_channel *ch);
-void faasin_channel_forget_user(struct faasin_channel *ch, struct faasin_side *side);
 void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,
 			  u64 stream, u64 bytes, const struct faasin_cause_info *ci);
-void faasin_channel_wake_readers(struct faasin_channel *ch);
-void faasin_channel_wake_writers(struct faasin_channel *ch);
 
 void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st);
 void faasin_channel_cause(struct faasin_channel *ch, struct faasin_cause_info *ci);

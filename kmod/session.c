@@ -177,9 +177,9 @@ void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 		return;
 	faasin_stream_put(s);		/* the list's; the session has its own */
 	/* Other readers of the session sleep for bytes that will not come. */
-	faasin_channel_wake_readers(ch);
+	faasin_waiters_wake(&ch->readers);
 	if (full)
-		faasin_channel_wake_writers(ch);
+		faasin_waiters_wake(&ch->writers);
 	faasin_session_drop_rest(ch);
 }
 
@@ -208,9 +208,9 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 	spin_unlock(&ch->lock);
 
 	faasin_channel_discard(ch);
-	faasin_channel_wake_readers(ch);
+	faasin_waiters_wake(&ch->readers);
 	/* Also those who wait in open, should so many streams have been queued. */
-	faasin_channel_wake_writers(ch);
+	faasin_waiters_wake(&ch->writers);
 	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
 				  ci.code, ci.pid);
 	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);
@@ -293,5 +293,5 @@ void faasin_session_release(struct faasin_handle *h)
 	kfree(ss);
 out:
 	if (idle)
-		faasin_channel_forget_user(ch, &ch->rd);
+		faasin_side_forget_user(ch, &ch->rd);
 }

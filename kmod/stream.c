@@ -137,8 +137,8 @@ static void stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 {
 	u64 bytes = s->end - s->start;
 
-	faasin_channel_wake_readers(ch);
-	faasin_channel_wake_writers(ch);
+	faasin_waiters_wake(&ch->readers);
+	faasin_waiters_wake(&ch->writers);
 	if (ci) {
 		trace_faasin_stream_abort(ch->generation, s->number, bytes, ci->cause,
 					  ci->code, ci->pid);
@@ -235,7 +235,7 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 		kfree(fresh);
 		return ret;
 	}
-	faasin_channel_wake_readers(ch);
+	faasin_waiters_wake(&ch->readers);
 	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
 	return 0;
 }
@@ -316,7 +316,7 @@ static void output_release(struct faasin_handle *h)
 	put_pid(h->wrote);
 	faasin_stream_put(s);
 	if (idle)
-		faasin_channel_forget_user(ch, &ch->wr);
+		faasin_side_forget_user(ch, &ch->wr);
 }
 
 /**
@@ -358,8 +358,8 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 		stream_said(ch, s, &ci);
 		faasin_stream_put(s);
 	} else {
-		faasin_channel_wake_readers(ch);
-		faasin_channel_wake_writers(ch);
+		faasin_waiters_wake(&ch->readers);
+		faasin_waiters_wake(&ch->writers);
 	}
 }
 

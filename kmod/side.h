@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The two sides of a channel: who works there, who waits for the other one.
+ */
+#ifndef _FAASIN_SIDE_H
+#define _FAASIN_SIDE_H
+
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+struct faasin_channel;
+
+/**
+ * struct faasin_side - what one side has to itself
+ * @mutex: its users among themselves
+ * @user: whoever used this side last, for the other one's decision to spin;
+ *	held; channel->lock
+ * @calls: calls that moved bytes; @mutex
+ * @blocks: times it had to wait; @mutex
+ * @blocked_ns: the sum of the times at which waits ended, less that of those at
+ *	which they began, waits that last among them; channel->lock
+ * @waiting: how many last; channel->lock
+ * @wakes: wake-ups that this side sent; @mutex
+ * @wakes_avoided: transfers by this side that needed none; @mutex
+ */
+struct faasin_side {
+	struct mutex mutex;	/* see channel.h */
+	struct task_struct *user;
+	u64 calls;
+	u64 blocks;
+	u64 blocked_ns;
+	unsigned int waiting;
+	u64 wakes;
+	u64 wakes_avoided;
+};
+
+/**
+ * struct faasin_waiters - who waits on one side
+ * @wait: its sleepers
+ * @poll: its pollers and asynchronous waiters
+ */
+struct faasin_waiters {
+	wait_queue_head_t wait;
+	wait_queue_head_t poll;
+};
+
+/* 0, or -EAGAIN if it is taken and @nowait, or -ERESTARTSYS. */
+static inline int faasin_side_lock(struct faasin_side *side, bool nowait)
+{
+	if (nowait)
+		return mutex_trylock(&side->mutex) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(&side->mutex) ? -ERESTARTSYS : 0;
+}
+
+void faasin_side_set_user(struct faasin_channel *ch, struct faasin_side *side);
+void faasin_side_forget_user(struct faasin_channel *ch, struct faasin_side *side);
+struct task_struct *faasin_side_wait_begin(struct faasin_channel *ch, struct faasin_side *side,
+					   struct faasin_side *peer, u64 *since);
+void faasin_side_wait_end(struct faasin_channel *ch, struct faasin_side *side, u64 since);
+u64 faasin_side_blocked_ns(struct faasin_channel *ch, struct faasin_side *side);
+bool faasin_side_spin(struct faasin_channel *ch, struct task_struct *task,
+		      bool (*ready)(struct faasin_channel *ch, void *arg), void *arg);
+
+/* Who works on a side now, so that the other can tell whether it runs. Its mutex is held. */
+static inline void faasin_side_user(struct faasin_channel *ch, struct faasin_side *side)
+{
+	if (READ_ONCE(side->user) != current)
+		faasin_side_set_user(ch, side);
+}
+
+void faasin_waiters_wake(struct faasin_waiters *w);
+
+#endif /* _FAASIN_SIDE_H */
