@@ -41,46 +41,91 @@ static void tail_set(struct faasin_channel *ch, u64 pos, bool all)
 		smp_store_release(&ch->drained, pos);
 }
 
-/*
- * A block for the ring, or NULL. That the cgroup that pays is gone is said
- * once, when it first matters.
+/**
+ * faasin_channel_idle_later() - look after a while whether there is idle memory
+ * @ch: channel that is open
  */
+void faasin_channel_idle_later(struct faasin_channel *ch)
+{
+	schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
+}
+
+/*
+ * The pool was asked for memory, and had @bytes before. That the cgroup that pays is
+ * gone is said once, when it first matters.
+ */
+static void pool_asked(struct faasin_channel *ch, u64 bytes)
+{
+	if (ch->pool.bytes != bytes)
+		faasin_channel_idle_later(ch);
+	if (ch->pool.gone && !ch->gone_said) {
+		ch->gone_said = true;
+		faasin_channel_event(ch, FAASIN_EVENT_CGROUP_GONE, 0, 0, NULL);
+	}
+}
+
+/* A block for the ring, or NULL. */
 static struct faasin_block *block_take(struct faasin_channel *ch)
 {
 	u64 bytes = ch->pool.bytes;
 	struct faasin_block *b = faasin_pool_take(&ch->pool);
 
-	if (ch->pool.bytes != bytes)
-		schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
-	if (ch->pool.gone && !ch->gone_said) {
-		ch->gone_said = true;
-		faasin_channel_event(ch, FAASIN_EVENT_CGROUP_GONE, 0, 0, NULL);
-	}
+	pool_asked(ch, bytes);
 	return b;
 }
 
-/* Both mutexes held, nothing in the ring: take the segments off it. */
-static void ring_clear(struct faasin_channel *ch)
+/* A block of the ring is empty again. */
+static void block_put(struct faasin_channel *ch, struct faasin_block *b)
 {
+	struct faasin_extent *e = faasin_extent_of(b);
+
+	if (unlikely(e))
+		faasin_extent_free(&ch->window, e);
+	else
+		faasin_pool_put(&ch->pool, b);
+}
+
+/* Both mutexes held, nothing in the ring: take the segments off it. Whether there were any. */
+static bool ring_clear(struct faasin_channel *ch)
+{
+	bool any = ch->done != ch->queued;
 	unsigned long i;
 
 	for (i = ch->done; i != ch->queued; i++)
-		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+		block_put(ch, ch->ring[i & ch->ring_mask].block);
 	ch->done = ch->queued;
 	ch->queued_known = ch->queued;
 	ch->last = NULL;
 	WRITE_ONCE(ch->space, 0);
+	return any;
+}
+
+/*
+ * wr.mutex held: the block that is being filled, from an empty channel; unless a reader
+ * is at work. Whether there was anything.
+ */
+static bool ring_take_back(struct faasin_channel *ch)
+{
+	bool any = false;
+
+	if (tail_seen(ch) != ch->head || !mutex_trylock(&ch->rd.mutex))
+		return false;
+	if (ch->tail == ch->head)
+		any = ring_clear(ch);
+	mutex_unlock(&ch->rd.mutex);
+	return any;
 }
 
 /*
  * Runs a while after the pool grew, and again until the channel has been idle
- * for as long: then all that is empty goes back.
+ * for as long: then all that is empty goes back. Whoever had no memory for an extent
+ * looks again as often.
  */
 static void channel_idle(struct work_struct *work)
 {
 	struct faasin_channel *ch = container_of(to_delayed_work(work),
 						 struct faasin_channel, idle);
-	bool again = true;
+	bool again = true, turn = false;
 	u64 head;
 
 	if (!mutex_trylock(&ch->rd.mutex))
@@ -91,10 +136,10 @@ static void channel_idle(struct work_struct *work)
 	head = READ_ONCE(ch->head);
 	if (head == ch->idle_seen) {
 		if (READ_ONCE(ch->tail) == head) {
-			ring_clear(ch);
+			turn = ring_clear(ch);
 			again = false;
 		}
-		faasin_pool_trim(&ch->pool, ULONG_MAX);
+		faasin_pool_trim(&ch->pool, ULONG_MAX, false);
 	}
 	ch->idle_seen = head;
 
@@ -103,8 +148,10 @@ unlock_rd:
 	mutex_unlock(&ch->rd.mutex);
 	faasin_channel_discard(ch);
 out:
+	if (turn || READ_ONCE(ch->window.starved))
+		faasin_window_turn(ch);
 	if (again)
-		schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
+		faasin_channel_idle_later(ch);
 }
 
 /* -------------------------------------------------------------- producing */
@@ -133,8 +180,13 @@ static size_t copy_in(struct faasin_block *b, u32 offset, size_t n, struct iov_i
  * The same; but only to user memory: into an iterator over a pipe (6.1 splices
  * so), the page itself would go, while the channel goes on writing to it.
  */
-static size_t copy_out(struct faasin_block *b, u32 offset, size_t n, struct iov_iter *to)
+static size_t copy_out(struct faasin_channel *ch, struct faasin_block *b, u32 offset, size_t n,
+		       struct iov_iter *to)
 {
+	struct faasin_extent *e = faasin_extent_of(b);
+
+	if (unlikely(e))
+		return faasin_extent_copy_out(&ch->window, e, offset, n, to);
 	if (n <= PAGE_SIZE && user_backed_iter(to))
 		return copy_page_to_iter(b->page, offset, n, to);
 	return copy_to_iter(page_address(b->page) + offset, n, to);
@@ -190,6 +242,14 @@ static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
 	return live;
 }
 
+static void note_held(struct faasin_channel *ch, u64 head)
+{
+	if (head - ch->tail_known <= ch->held_max)
+		return;
+	ch->tail_known = tail_seen(ch);
+	ch->held_max = max(ch->held_max, head - ch->tail_known);
+}
+
 /* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
 static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 			    struct iov_iter *from, bool whole)
@@ -229,11 +289,7 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 		iov_iter_revert(from, copied);
 		return -EPIPE;
 	}
-	head += copied;
-	if (head - ch->tail_known > ch->held_max) {
-		ch->tail_known = tail_seen(ch);
-		ch->held_max = max(ch->held_max, head - ch->tail_known);
-	}
+	note_held(ch, head + copied);
 	return copied;
 }
 
@@ -367,6 +423,9 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 		if (err)
 			return err;
 	}
+	/* What is polled for is what was refused last. */
+	if (unlikely(READ_ONCE(h->alloc_turn)))
+		WRITE_ONCE(h->alloc_turn, 0);
 	err = faasin_side_lock(&ch->wr, nowait);
 	if (err)
 		return err;
@@ -416,7 +475,85 @@ unlocked:
 	return done ?: err;
 }
 
+/**
+ * faasin_channel_queue() - a record in, by reference
+ * @ch: channel, its wr.mutex held
+ * @s: the stream
+ * @e: its extents, without an owner
+ * @n: how many
+ *
+ * Return: 0, or -EPIPE if the stream is over; then nothing was done.
+ */
+int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
+			 struct faasin_extent **e, u32 n)
+{
+	u64 head = ch->head;
+	bool live;
+	u32 i;
+
+	lockdep_assert_held(&ch->wr.mutex);
+	faasin_side_user(ch, &ch->wr);
+	spin_lock(&ch->lock);
+	live = s->state == FAASIN_STREAM_LIVE;
+	for (i = 0; live && i < n; i++) {
+		ring_append(ch, &e[i]->block, head);
+		head += e[i]->block.size;
+	}
+	if (live) {
+		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
+		/* Nothing is added to an extent. */
+		ch->last = NULL;
+		WRITE_ONCE(ch->space, 0);
+		/* Pairs with head_seen(). */
+		smp_store_release(&ch->head, head);
+	}
+	spin_unlock(&ch->lock);
+	if (!live)
+		return -EPIPE;
+	note_held(ch, head);
+	ch->wr.calls++;
+	wake_after_write(ch);
+	return 0;
+}
+
+/**
+ * faasin_channel_alloc() - pages for an extent
+ * @ch: channel, its wr.mutex held
+ * @nr: as for faasin_extent_alloc()
+ * @turn: likewise
+ *
+ * Return: likewise.
+ */
+struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u64 *turn)
+{
+	u64 bytes = ch->pool.bytes;
+	struct faasin_extent *e;
+
+	e = faasin_extent_alloc(&ch->window, nr, turn);
+	if (e == ERR_PTR(-EAGAIN) && ring_take_back(ch)) {
+		/* It may be enough for another open file. */
+		faasin_window_turn(ch);
+		e = faasin_extent_alloc(&ch->window, nr, turn);
+	}
+	pool_asked(ch, bytes);
+	if (IS_ERR(e))
+		/* It makes the turns that nothing else does. */
+		faasin_channel_idle_later(ch);
+	return e;
+}
+
 /* -------------------------------------------------------------- consuming */
+
+/* Nothing in segment @i lies at @pos or behind, nor ever will. */
+static bool segment_over(struct faasin_channel *ch, unsigned long i, u64 pos)
+{
+	struct faasin_segment *seg = &ch->ring[i & ch->ring_mask];
+
+	if (i + 1 != ch->queued_known)
+		return ch->ring[(i + 1) & ch->ring_mask].begin <= pos;
+	/* The producer adds to the last block, but not to an extent. */
+	return faasin_extent_of(seg->block) && seg->begin + seg->block->size <= pos;
+}
 
 /*
  * The segment that holds the byte at @pos, among those that are known; what lies
@@ -425,13 +562,20 @@ unlocked:
 static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
 {
 	unsigned long i = ch->done;
+	struct faasin_block *b;
 
-	while (i + 1 != ch->queued_known && ch->ring[(i + 1) & ch->ring_mask].begin <= pos) {
-		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+	while (i != ch->queued_known && segment_over(ch, i, pos)) {
+		b = ch->ring[i & ch->ring_mask].block;
+		if (unlikely(faasin_extent_of(b))) {
+			faasin_channel_idle_later(ch);
+			/* A page each, of a whole window: it takes a while. */
+			cond_resched();
+		}
+		block_put(ch, b);
 		i++;
 	}
 	ch->done = i;
-	if (i + 1 != ch->queued_known)
+	if (i != ch->queued_known && i + 1 != ch->queued_known)
 		*end = min(*end, ch->ring[(i + 1) & ch->ring_mask].begin);
 	return &ch->ring[i & ch->ring_mask];
 }
@@ -452,6 +596,9 @@ static void wake_after_read(struct faasin_channel *ch)
 	bool sleeps = wq_has_sleeper(&ch->writers.wait);
 	u64 room;
 
+	/* Pairs with extent_reserve(); wq_has_sleeper() is a barrier. */
+	if (unlikely(READ_ONCE(ch->window.wanted)))
+		faasin_window_turn(ch);
 	if (!sleeps && !READ_ONCE(ch->full)) {
 		ch->rd.wakes_avoided++;
 		return;
@@ -538,17 +685,14 @@ static struct faasin_stream *session_stream(struct faasin_channel *ch, struct fa
 }
 
 /*
- * What is there of the session's stream, into @to: > 0 bytes; 0 nothing yet;
- * < 0 an error, of which -ENODATA stands for the end.
+ * Are there bytes of the session's stream from ch->tail on: 1 yes, up to ch->head_known,
+ * and of which stream; 0 not yet; < 0 an error, of which -ENODATA stands for the end.
  */
-static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
-			     struct iov_iter *to)
+static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
+			struct faasin_stream **stream)
 {
 	struct faasin_stream *s = session_stream(ch, ss);
-	struct faasin_segment *seg;
-	unsigned long done;
-	size_t n, copied;
-	u64 pos, limit;
+	u64 limit;
 	int state;
 
 	switch (READ_ONCE(ss->result)) {
@@ -559,31 +703,48 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	}
 	if (!s)
 		return 0;
+	*stream = s;
+	if (ch->tail < ch->head_known && ch->stream_known == s->number)
+		return 1;
 
-	pos = ch->tail;
-	if (pos >= ch->head_known || ch->stream_known != s->number) {
-		limit = stream_limit(ch, s, &state);
-		if (pos >= limit) {
-			switch (state) {
-			case FAASIN_STREAM_ENDED:
-				faasin_session_done(ch, ss, FAASIN_RESULT_END);
-				return -ENODATA;
-			case FAASIN_STREAM_ABORTED:
-				faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
-				return -ECONNABORTED;
-			}
-			return 0;
+	limit = stream_limit(ch, s, &state);
+	if (ch->tail >= limit) {
+		switch (state) {
+		case FAASIN_STREAM_ENDED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_END);
+			return -ENODATA;
+		case FAASIN_STREAM_ABORTED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
+			return -ECONNABORTED;
 		}
-		look(ch);
-		ch->head_known = limit;
-		ch->stream_known = s->number;
+		return 0;
 	}
+	look(ch);
+	ch->head_known = limit;
+	ch->stream_known = s->number;
+	return 1;
+}
 
+/* What is there of the session's stream, into @to: > 0 bytes, or as stream_ahead(). */
+static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
+			     struct iov_iter *to)
+{
+	struct faasin_segment *seg;
+	struct faasin_stream *s;
+	unsigned long done;
+	size_t n, copied;
+	u64 pos, limit;
+	int ahead;
+
+	ahead = stream_ahead(ch, ss, &s);
+	if (ahead <= 0)
+		return ahead;
+	pos = ch->tail;
 	limit = ch->head_known;
 	done = ch->done;
 	seg = segment_at(ch, pos, &limit);
 	n = min_t(u64, limit - pos, iov_iter_count(to));
-	copied = copy_out(seg->block, pos - seg->begin, n, to);
+	copied = copy_out(ch, seg->block, pos - seg->begin, n, to);
 	if (!copied) {
 		if (done != ch->done)
 			wake_after_read(ch);
@@ -606,6 +767,99 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	else
 		ch->rd.wakes_avoided++;
 	return copied;
+}
+
+/* What was written, for faasin_channel_take(): into the landing. */
+static long take_bytes(struct faasin_channel *ch, struct faasin_handle *h,
+		       struct faasin_range __user *to, size_t n)
+{
+	struct faasin_range r;
+	struct iov_iter iter;
+	struct kvec kvec;
+	ssize_t copied;
+	int err;
+
+	err = faasin_window_land(h, &n, &kvec.iov_base);
+	if (err)
+		return err;
+	r.offset = (u64)ch->window.nr_pages << PAGE_SHIFT;
+	r.length = n;
+	if (copy_to_user(to, &r, sizeof(r)))
+		return -EFAULT;
+	kvec.iov_len = n;
+	iov_iter_kvec(&iter, READ, &kvec, 1, n);
+	/* All of it is there, in one segment, unless the session was ended meanwhile. */
+	copied = channel_drain(ch, h->session, &iter);
+	if (copied <= 0)
+		return copied;
+	mutex_lock(&ch->window.lock);
+	WRITE_ONCE(h->landed, true);
+	mutex_unlock(&ch->window.lock);
+	return 1;
+}
+
+/* A record's extents, from segment ch->done on; of the first, what lies behind @skip. */
+static long take_record(struct faasin_channel *ch, struct faasin_handle *h, u32 skip,
+			struct faasin_range __user *to, u32 max)
+{
+	struct faasin_extent *e;
+	struct faasin_range r;
+	u32 n = 0;
+
+	/* They were published together, so all of them are known. */
+	do {
+		if (n == max)
+			return -EMSGSIZE;
+		e = faasin_extent_of(ch->ring[(ch->done + n) & ch->ring_mask].block);
+		r.offset = faasin_extent_offset(e) + skip;
+		r.length = e->block.size - skip;
+		if (copy_to_user(&to[n++], &r, sizeof(r)))
+			return -EFAULT;
+		skip = 0;
+	} while (!e->last);
+	return n;
+}
+
+/* The next record, for faasin_channel_take(): > 0 its ranges, or as stream_ahead(). */
+static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
+			 struct faasin_range __user *to, u32 max)
+{
+	struct faasin_session *ss = h->session;
+	u64 pos = ch->tail, limit, last = 0;
+	unsigned long done = ch->done;
+	struct faasin_segment *seg;
+	struct faasin_extent *e;
+	struct faasin_stream *s;
+	bool sent;
+	long n, i;
+
+	n = stream_ahead(ch, ss, &s);
+	if (n <= 0)
+		return n;
+	limit = ch->head_known;
+	seg = segment_at(ch, pos, &limit);
+	sent = faasin_extent_of(seg->block);
+	n = sent ? take_record(ch, h, pos - seg->begin, to, max) :
+		   take_bytes(ch, h, to, limit - pos);
+	/* What lay before may have been a block of its own. */
+	if ((n < 0 || !sent) && done != ch->done)
+		wake_after_read(ch);
+	if (n < 0 || !sent)
+		return n;
+
+	for (i = 0; i < n; i++) {
+		seg = &ch->ring[ch->done++ & ch->ring_mask];
+		last = seg->begin + seg->block->size;
+		e = faasin_extent_of(seg->block);
+		/* Its owner may return it at once. */
+		faasin_extents_own(&ch->window, &e, 1, h);
+	}
+	if (unlikely(!READ_ONCE(s->begun)))
+		faasin_session_take(ch, ss);
+	trace_faasin_consume(ch->generation, s->number, last, last - pos);
+	tail_set(ch, last, last == ch->head_known);
+	wake_after_read(ch);
+	return n;
 }
 
 static bool data_ready(struct faasin_channel *ch, void *arg)
@@ -715,6 +969,50 @@ unlocked:
 	return done ?: err;
 }
 
+/**
+ * faasin_channel_take() - the next record out, by reference
+ * @ch: channel
+ * @h: an input's open file; it becomes the owner
+ * @to: receives its ranges
+ * @max: for how many there is room
+ * @nonblock: do not wait for it
+ *
+ * What was written is copied and becomes a record of one range.
+ *
+ * Return: ranges, 0 at the end of the session's stream, or what uapi/faasin.h
+ * lists for FAASIN_IOC_TAKE.
+ */
+long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
+			 struct faasin_range __user *to, u32 max, bool nonblock)
+{
+	struct faasin_session *ss = h->session;
+	u64 tail;
+	long n;
+	int err;
+
+	err = faasin_side_lock(&ch->rd, false);
+	if (err)
+		return err;
+	faasin_side_user(ch, &ch->rd);
+	for (;;) {
+		drop_discarded(ch);
+		tail = ch->tail;
+		n = channel_take(ch, h, to, max);
+		if (n || nonblock)
+			break;
+		err = wait_for_data(ch, ss);
+		if (err)
+			return err;
+	}
+	tail = ch->tail - tail;
+	if (n > 0)
+		ch->rd.calls++;
+	reader_unlock(ch);
+	if (n > 0)
+		trace_faasin_read(ch->generation, ss->stream->number, tail);
+	return n == -ENODATA ? 0 : n ?: -EAGAIN;
+}
+
 /* --------------------------------------------------------------- lifetime */
 
 /**
@@ -749,7 +1047,7 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 	if (!ch->ring)
 		goto free;
 	ch->ring_mask = slots - 1;
-	if (faasin_pool_create(&ch->pool, css, capacity, &ch->wr.mutex))
+	if (faasin_pool_create(&ch->pool, css, capacity, &ch->wr.mutex, &ch->window))
 		goto free;
 	ch->abort_on = abort_on;
 	ch->early_close = early_close;
@@ -787,7 +1085,7 @@ static void channel_release(struct kref *ref)
 	faasin_side_forget_user(ch, &ch->wr);
 	faasin_side_forget_user(ch, &ch->rd);
 	for (i = ch->done; i != ch->queued; i++)
-		faasin_pool_put(&ch->pool, ch->ring[i & ch->ring_mask].block);
+		block_put(ch, ch->ring[i & ch->ring_mask].block);
 	faasin_pool_destroy(&ch->pool);
 	faasin_account_leave(ch);
 	faasin_node_put(&ch->dst->node);

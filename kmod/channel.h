@@ -31,6 +31,8 @@
  *	lock		streams and sessions, the moment of publishing, @cause;
  *			never sleeps. Publishing happens under it so that the
  *			end of a stream and the last byte of it are in order.
+ * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too
+ * (window.h).
  * They nest: rd.mutex -> wr.mutex (only the idle work and the shrinker take
  * both, by trylock) -> lock -> wait queue locks. Spin locks of statistics are
  * taken last and alone.
@@ -51,6 +53,7 @@
 #include "pool.h"
 #include "side.h"
 #include "stream.h"
+#include "window.h"
 #include "uapi/faasin.h"
 
 struct cgroup_subsys_state;
@@ -60,7 +63,7 @@ struct faasin_stats;
 
 /**
  * struct faasin_segment - a run of bytes from the start of one block on
- * @block: where
+ * @block: where; or an extent's: then nothing is added to it
  * @begin: position of the first byte
  *
  * It ends where the next segment begins; the last one ends at head.
@@ -98,6 +101,7 @@ struct faasin_segment {
  * @readers: who waits for bytes
  * @writers: who waits for room
  * @pool: blocks; guarded by @wr.mutex
+ * @window: memory that is mapped; see there
  * @lock: see above
  * @streams: not consumed yet, oldest first; @lock
  * @nr_queued: of these, ended or aborted; @lock
@@ -159,6 +163,7 @@ struct faasin_channel {
 	struct faasin_waiters writers;
 
 	struct faasin_pool pool ____cacheline_aligned_in_smp;
+	struct faasin_window window;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct list_head streams;
@@ -198,6 +203,12 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			     struct iov_iter *from, bool nonblock, bool nowait);
 ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			    struct iov_iter *to, bool nonblock, bool nowait);
+int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
+			 struct faasin_extent **e, u32 n);
+long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
+			 struct faasin_range __user *to, u32 max, bool nonblock);
+struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u64 *turn);
+void faasin_channel_idle_later(struct faasin_channel *ch);
 bool faasin_channel_has_room(struct faasin_channel *ch);
 void faasin_channel_discard(struct faasin_channel *ch);
 void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,

@@ -62,6 +62,45 @@ static inline void faasin_compat_inode_times(struct inode *inode)
 #endif
 }
 
+/* ------------------------------------------------------------------ memory */
+
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
+
+#ifndef PMD_ORDER
+#define PMD_ORDER (PMD_SHIFT - PAGE_SHIFT)
+#endif
+
+#ifndef FAASIN_HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* Larger entries that nobody can pin; before, get_user_pages_fast() could. */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#define FAASIN_HAVE_SPECIAL_PMD
+
+#ifdef FAASIN_HAVE_PFN_T
+#include <linux/pfn_t.h>
+#define faasin_compat_pfn(page)	__pfn_to_pfn_t(page_to_pfn(page), PFN_DEV)
+#else
+#define faasin_compat_pfn(page)	page_to_pfn(page)
+#endif
+
+static inline vm_fault_t faasin_compat_insert_pmd(struct vm_fault *vmf, struct page *page,
+						  bool write)
+{
+	return vmf_insert_pfn_pmd(vmf, faasin_compat_pfn(page), write);
+}
+#endif
+
 /* ---------------------------------------------------------------- shrinker */
 
 #include <linux/shrinker.h>

@@ -18,11 +18,20 @@
 /* Blocks in a channel of default size, so that both sides have work at once. */
 #define FAASIN_BLOCKS_MIN	16
 
+/* Memory of a window, at most: what one larger entry shows, where pages are small. */
+#define FAASIN_CHUNK_MAX	SZ_2M
+
+/* A window whose channel has room for so many larger pages consists of such. */
+#define FAASIN_LARGE_CHUNKS_MIN	2
+
 /* Growth of a pool stops when a cgroup on the way up has less room than the
  * larger of these two, so that buffers never push a stage to its limit.
  */
 #define FAASIN_ROOM_MIN		SZ_8M
 #define FAASIN_ROOM_SHIFT	3	/* an eighth of the limit */
+
+/* Extents of an open file that is closed are freed by so many at a time. */
+#define FAASIN_LEAVE_BATCH	64
 
 /* An idle channel gives its empty blocks back after this long. */
 #define FAASIN_IDLE_NS		(1 * NSEC_PER_SEC)

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "limits.h"
 #include "pool.h"
+#include "window.h"
 
 /* Every pool, for the shrinker. */
 static DEFINE_MUTEX(faasin_pools_mutex);
@@ -34,10 +35,11 @@ static u64 pool_now_ms(void)
 static u64 pool_kib_ms(struct faasin_pool *pool, u64 now)
 {
 	lockdep_assert_held(&pool->size_lock);
-	return pool->kib_ms + (pool->bytes >> 10) * (now - pool->resized_ms);
+	return pool->kib_ms + ((pool->bytes + pool->landings) >> 10) * (now - pool->resized_ms);
 }
 
-static void pool_resize(struct faasin_pool *pool, s64 by)
+/* @what: what of it changes. */
+static void pool_resize(struct faasin_pool *pool, u64 *what, s64 by)
 {
 	u64 now;
 
@@ -45,20 +47,20 @@ static void pool_resize(struct faasin_pool *pool, s64 by)
 	now = pool_now_ms();
 	pool->kib_ms = pool_kib_ms(pool, now);
 	pool->resized_ms = now;
-	pool->bytes += by;
+	*what += by;
 	spin_unlock(&pool->size_lock);
 }
 
 /**
  * faasin_pool_size() - what a pool has and had
  * @pool: pool
- * @bytes: of all its blocks
+ * @bytes: of all its memory
  * @kib_ms: that over time: KiB times milliseconds
  */
 void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms)
 {
 	spin_lock(&pool->size_lock);
-	*bytes = pool->bytes;
+	*bytes = pool->bytes + pool->landings;
 	*kib_ms = pool_kib_ms(pool, pool_now_ms());
 	spin_unlock(&pool->size_lock);
 }
@@ -75,13 +77,13 @@ static struct faasin_block *block_new(struct faasin_pool *pool, u32 size)
 		return NULL;
 	}
 	b->size = size;
-	pool_resize(pool, size);
+	pool_resize(pool, &pool->bytes, size);
 	return b;
 }
 
 static void block_free(struct faasin_pool *pool, struct faasin_block *b)
 {
-	pool_resize(pool, -(s64)b->size);
+	pool_resize(pool, &pool->bytes, -(s64)b->size);
 	__free_pages(b->page, get_order(b->size));
 	kvfree(b);
 }
@@ -143,8 +145,12 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 		goto taken;
 
 	/* The capacity bounds what there is, the reserve included. */
+	if (pool->capacity - pool->bytes < pool->block_size)
+		faasin_window_trim(pool->window, pool->block_size >> PAGE_SHIFT, false);
 	room = min(room, pool->capacity - pool->bytes);
 	size = room ? min_t(u64, pool->block_size, rounddown_pow_of_two(room)) : 0;
+	if (size && !may_grow(pool, size))
+		faasin_window_trim(pool->window, size >> PAGE_SHIFT, false);
 	while (may_grow(pool, size)) {
 		b = block_new(pool, size);
 		if (b)
@@ -182,19 +188,108 @@ void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b)
 	} else {
 		empty_push(pool, b);
 	}
-	atomic64_sub(size, &pool->held);
+	/* Pairs with faasin_pool_room_beside_reserve(). */
+	atomic64_sub_return_release(size, &pool->held);
 	if (READ_ONCE(pool->starved))
 		WRITE_ONCE(pool->starved, false);
 }
 
+static struct page *pages_zeroed(struct faasin_pool *pool, unsigned int order)
+{
+	return faasin_memory_pages(pool->css, order, __GFP_ZERO | (order ? __GFP_COMP : 0));
+}
+
 /**
- * faasin_pool_trim() - free empty blocks
+ * faasin_pool_pages() - zeroed pages for a window, on the pool's account
+ * @pool: pool, its mutex held
+ * @order: how many
+ *
+ * Return: the pages, compound if there are several, or NULL.
+ */
+struct page *faasin_pool_pages(struct faasin_pool *pool, unsigned int order)
+{
+	u32 size = PAGE_SIZE << order;
+	struct page *page;
+
+	lockdep_assert_held(pool->mutex);
+	if (pool->capacity - pool->bytes < size || !may_grow(pool, size))
+		faasin_pool_trim(pool, 1UL << order, false);
+	if (pool->capacity - pool->bytes < size || !may_grow(pool, size))
+		return NULL;
+	page = pages_zeroed(pool, order);
+	if (page)
+		pool_resize(pool, &pool->bytes, size);
+	return page;
+}
+
+/**
+ * faasin_pool_pages_free() - free what faasin_pool_pages() gave
+ * @pool: pool, its mutex held
+ * @page: the pages
+ * @order: how many
+ */
+void faasin_pool_pages_free(struct faasin_pool *pool, struct page *page, unsigned int order)
+{
+	lockdep_assert_held(pool->mutex);
+	pool_resize(pool, &pool->bytes, -(s64)(PAGE_SIZE << order));
+	__free_pages(page, order);
+}
+
+/**
+ * faasin_pool_landing() - zeroed pages for an input, beside the capacity
+ * @pool: pool; its mutex need not be held
+ * @order: receives how many; those of a block, or one
+ *
+ * Return: the pages, or NULL; a pool that may not grow has none for this either.
+ */
+struct page *faasin_pool_landing(struct faasin_pool *pool, unsigned int *order)
+{
+	struct page *page = NULL;
+	unsigned int n;
+
+	for (n = get_order(pool->block_size); ; n = 0) {
+		if (!pool->css || (!faasin_memory_gone(pool->css) &&
+				   faasin_memory_has_room(pool->css, PAGE_SIZE << n)))
+			page = pages_zeroed(pool, n);
+		if (page || !n)
+			break;
+	}
+	if (page)
+		pool_resize(pool, &pool->landings, PAGE_SIZE << n);
+	*order = n;
+	return page;
+}
+
+/**
+ * faasin_pool_landing_free() - free what faasin_pool_landing() gave
+ * @pool: pool
+ * @page: the pages
+ * @order: how many
+ */
+void faasin_pool_landing_free(struct faasin_pool *pool, struct page *page, unsigned int order)
+{
+	pool_resize(pool, &pool->landings, -(s64)(PAGE_SIZE << order));
+	__free_pages(page, order);
+}
+
+/**
+ * faasin_pool_idle() - a window has more pages, or fewer, that can be trimmed
+ * @pages: how many
+ */
+void faasin_pool_idle(long pages)
+{
+	atomic_long_add(pages, &faasin_empty_pages);
+}
+
+/**
+ * faasin_pool_trim() - free empty blocks and a window's idle memory
  * @pool: pool, its mutex held
  * @pages: enough
+ * @nowait: wait for no lock
  *
  * Return: how many pages were freed.
  */
-unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages)
+unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages, bool nowait)
 {
 	unsigned long freed = 0;
 	struct faasin_block *b;
@@ -204,6 +299,8 @@ unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages)
 		freed += b->size >> PAGE_SHIFT;
 		block_free(pool, b);
 	}
+	if (freed < pages)
+		freed += faasin_window_trim(pool->window, pages - freed, nowait);
 	return freed;
 }
 
@@ -213,14 +310,16 @@ unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages)
  * @css: memory controller that pays, or NULL; outlives the pool
  * @capacity: bytes that may be out at a time; a multiple of the page size
  * @mutex: guards the pool, see pool.h
+ * @window: zeroed; has memory on the pool's account
  *
  * Return: 0 or -ENOMEM.
  */
 int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
-		       u64 capacity, struct mutex *mutex)
+		       u64 capacity, struct mutex *mutex, struct faasin_window *window)
 {
 	pool->css = css;
 	pool->mutex = mutex;
+	pool->window = window;
 	pool->capacity = capacity;
 	pool->block_size = clamp_t(u64, rounddown_pow_of_two(capacity / FAASIN_BLOCKS_MIN ?: 1),
 				   PAGE_SIZE, FAASIN_BLOCK_MAX);
@@ -230,6 +329,7 @@ int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css
 	if (!pool->reserve)
 		return -ENOMEM;
 	pool->reserved = true;
+	faasin_window_create(window, pool);
 
 	mutex_lock(&faasin_pools_mutex);
 	list_add(&pool->entry, &faasin_pools);
@@ -248,10 +348,11 @@ void faasin_pool_destroy(struct faasin_pool *pool)
 	mutex_unlock(&faasin_pools_mutex);
 
 	mutex_lock(pool->mutex);
-	faasin_pool_trim(pool, ULONG_MAX);
+	faasin_pool_trim(pool, ULONG_MAX, false);
+	faasin_window_destroy(pool->window);
 	block_free(pool, pool->reserve);
 	mutex_unlock(pool->mutex);
-	WARN_ON_ONCE(pool->bytes);
+	WARN_ON_ONCE(pool->bytes || pool->landings);
 }
 
 static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -272,7 +373,7 @@ static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_contro
 			break;
 		if (!mutex_trylock(pool->mutex))
 			continue;
-		freed += faasin_pool_trim(pool, sc->nr_to_scan - freed);
+		freed += faasin_pool_trim(pool, sc->nr_to_scan - freed, true);
 		mutex_unlock(pool->mutex);
 	}
 	mutex_unlock(&faasin_pools_mutex);

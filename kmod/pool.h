@@ -21,6 +21,7 @@
 #include <linux/types.h>
 
 struct cgroup_subsys_state;
+struct faasin_window;
 struct page;
 
 /**
@@ -46,12 +47,14 @@ struct faasin_block {
  *	the cache
  * @held: bytes of blocks that are out, whole
  * @bytes: of all blocks; @mutex and @size_lock
+ * @landings: bytes that inputs have beside the capacity; @size_lock
  * @reserved: @reserve is not out; set by putting (release), cleared under @mutex
  * @starved: there is room, but no block could be had for it; cleared by putting
  * @gone: growing was refused since the cgroup that pays was removed; @mutex
+ * @window: has idle memory, too, on the pool's account; constant
  * @entry: in the shrinker's list
  * @size_lock: see above
- * @resized_ms: when @bytes last changed; @size_lock
+ * @resized_ms: when either last changed; @size_lock
  * @kib_ms: KiB times milliseconds until then; @size_lock
  */
 struct faasin_pool {
@@ -63,9 +66,11 @@ struct faasin_pool {
 	struct llist_head free;
 	atomic64_t held;
 	u64 bytes;
+	u64 landings;
 	bool reserved;
 	bool starved;
 	bool gone;
+	struct faasin_window *window;
 	struct list_head entry;
 	spinlock_t size_lock;		/* see above */
 	u64 resized_ms;
@@ -73,17 +78,32 @@ struct faasin_pool {
 };
 
 int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
-		       u64 capacity, struct mutex *mutex);
+		       u64 capacity, struct mutex *mutex, struct faasin_window *window);
 void faasin_pool_destroy(struct faasin_pool *pool);
 struct faasin_block *faasin_pool_take(struct faasin_pool *pool);
 void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b);
-unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages);
+struct page *faasin_pool_pages(struct faasin_pool *pool, unsigned int order);
+void faasin_pool_pages_free(struct faasin_pool *pool, struct page *page, unsigned int order);
+void faasin_pool_idle(long pages);
+struct page *faasin_pool_landing(struct faasin_pool *pool, unsigned int *order);
+void faasin_pool_landing_free(struct faasin_pool *pool, struct page *page, unsigned int order);
+unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages, bool nowait);
 void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms);
 
 /* Bytes that may still be taken, counted in whole blocks. */
 static inline u64 faasin_pool_room(struct faasin_pool *pool)
 {
 	return pool->capacity - atomic64_read(&pool->held);
+}
+
+/* The same for a window, which cannot have the reserve. */
+static inline u64 faasin_pool_room_beside_reserve(struct faasin_pool *pool)
+{
+	/* Before @reserved: pairs with faasin_pool_put(). */
+	u64 room = pool->capacity - atomic64_read_acquire(&pool->held);
+	u64 reserve = READ_ONCE(pool->reserved) ? PAGE_SIZE : 0;
+
+	return room > reserve ? room - reserve : 0;
 }
 
 int faasin_pool_init(void);

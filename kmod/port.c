@@ -76,7 +76,7 @@ static int port_open(struct inode *inode, struct file *file)
 	/* The VFS would refuse it only after a stream had begun. */
 	if (file->f_flags & O_DIRECT)
 		return -EINVAL;
-	/* O_RDWR on an output is for windows; reading it stays an error. */
+	/* mmap() of an output needs O_RDWR; reading it stays an error. */
 	if (port->direction != (file->f_mode & FMODE_WRITE ? FAASIN_DIRECTION_OUT :
 							     FAASIN_DIRECTION_IN))
 		return -EACCES;
@@ -85,6 +85,7 @@ static int port_open(struct inode *inode, struct file *file)
 	if (!h)
 		return -ENOMEM;
 	h->direction = port->direction;
+	INIT_LIST_HEAD(&h->extents);
 
 	do {
 		err = port_bind(port, nonblock, &h->channel);
@@ -259,7 +260,7 @@ static long port_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FAASIN_IOC_GET_CONTEXT:
 		return port_get_context(h, p);
 	default:
-		return -ENOTTY;
+		return faasin_window_ioctl(file, cmd, p);
 	}
 }
 
@@ -272,6 +273,10 @@ const struct file_operations faasin_port_fops = {
 	.write_iter = port_write_iter,
 	.splice_read = port_splice_read,
 	.splice_write = iter_file_splice_write,
+	.mmap = faasin_window_mmap,
+#ifdef FAASIN_HAVE_SPECIAL_PMD
+	.get_unmapped_area = thp_get_unmapped_area,
+#endif
 	.poll = port_poll,
 	.unlocked_ioctl = port_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

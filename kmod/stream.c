@@ -241,6 +241,25 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 }
 
 /**
+ * faasin_stream_takes() - is what is written taken
+ * @ch: channel
+ * @s: stream
+ *
+ * Return: true if it is live, or if its reader closed early and the policy is to drain.
+ */
+bool faasin_stream_takes(const struct faasin_channel *ch, const struct faasin_stream *s)
+{
+	switch (READ_ONCE(s->state)) {
+	case FAASIN_STREAM_LIVE:
+		return true;
+	case FAASIN_STREAM_CLOSED:
+		return ch->early_close == FAASIN_EARLY_CLOSE_DRAIN && !READ_ONCE(ch->unlinked);
+	default:
+		return false;
+	}
+}
+
+/**
  * faasin_stream_swallow() - take bytes that nobody will read
  * @ch: channel
  * @s: a stream that is over
@@ -253,8 +272,7 @@ bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, s
 	bool swallow;
 
 	spin_lock(&ch->lock);
-	swallow = s->state == FAASIN_STREAM_CLOSED && !ch->unlinked &&
-		  ch->early_close == FAASIN_EARLY_CLOSE_DRAIN;
+	swallow = s->state != FAASIN_STREAM_LIVE && faasin_stream_takes(ch, s);
 	if (swallow)
 		ch->swallowed += n;
 	spin_unlock(&ch->lock);
@@ -325,6 +343,7 @@ static void output_release(struct faasin_handle *h)
  */
 void faasin_handle_release(struct faasin_handle *h)
 {
+	faasin_window_leave(h);
 	if (h->direction == FAASIN_DIRECTION_OUT)
 		output_release(h);
 	else
@@ -523,17 +542,16 @@ static __poll_t input_poll(struct faasin_handle *h)
 static __poll_t output_poll(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
-	bool drains = ch->early_close == FAASIN_EARLY_CLOSE_DRAIN;
 
-	switch (READ_ONCE(h->stream->state)) {
-	case FAASIN_STREAM_LIVE:
-		return faasin_channel_has_room(ch) ? EPOLLOUT | EPOLLWRNORM : 0;
-	case FAASIN_STREAM_CLOSED:
-		if (drains && !READ_ONCE(ch->unlinked))
-			return EPOLLOUT | EPOLLWRNORM;
-		break;
-	}
-	return EPOLLOUT | EPOLLWRNORM | EPOLLERR;
+	if (!faasin_stream_takes(ch, h->stream))
+		return EPOLLOUT | EPOLLWRNORM | EPOLLERR;
+	/* Who was refused an extent needs another kind of room than write() does. */
+	if (READ_ONCE(h->alloc_turn))
+		return faasin_window_waits(h) ? 0 : EPOLLOUT | EPOLLWRNORM;
+	/* What is swallowed needs no room. */
+	if (READ_ONCE(h->stream->state) != FAASIN_STREAM_LIVE || faasin_channel_has_room(ch))
+		return EPOLLOUT | EPOLLWRNORM;
+	return 0;
 }
 
 /**

@@ -22,6 +22,7 @@
 
 #include "uapi/faasin.h"
 
+struct page;
 struct pid;
 struct faasin_channel;
 struct faasin_handle;
@@ -140,6 +141,13 @@ struct faasin_session {
  * @session: input: where it reads; constant
  * @wrote: output: the process that wrote through it last, held, registered in
  *	the stream and not seen to close since
+ * @extents: that it owns; window->lock
+ * @counted: it has a window, or a landing; window->lock
+ * @alloc_turn: output: the turn at which it found no room, plus 1; or 0
+ * @landing: input: memory for what is taken and was written, or NULL; set under
+ *	window->lock
+ * @landing_order: of that
+ * @landed: it is in use; set under rd.mutex and window->lock, cleared under the latter
  */
 struct faasin_handle {
 	struct faasin_channel *channel;
@@ -147,6 +155,12 @@ struct faasin_handle {
 	struct faasin_stream *stream;
 	struct faasin_session *session;
 	struct pid *wrote;
+	struct list_head extents;
+	bool counted;
+	u64 alloc_turn;
+	struct page *landing;
+	unsigned int landing_order;
+	bool landed;
 };
 
 int faasin_stream_open(struct faasin_handle *h, bool nonblock);
@@ -160,6 +174,7 @@ bool faasin_writers_cause(struct faasin_channel *ch, struct faasin_stream *s,
 			  struct faasin_cause_info *ci);
 void faasin_writers_free(struct list_head *gone);
 
+bool faasin_stream_takes(const struct faasin_channel *ch, const struct faasin_stream *s);
 bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n);
 
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,

@@ -299,7 +299,7 @@ struct faasctl_stats flow_stats(struct flow *f)
 
 int flow_writer(struct flow *f, int flags)
 {
-	return sys(open(f->out, O_WRONLY | O_CLOEXEC | flags));
+	return sys(open(f->out, (flags & O_RDWR ? 0 : O_WRONLY) | O_CLOEXEC | flags));
 }
 
 int flow_reader(struct flow *f, int flags)

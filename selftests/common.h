@@ -131,7 +131,9 @@ void flow_del(struct flow *f);
 /* Its statistics; all zeroes when there is no link. */
 struct faasctl_stats flow_stats(struct flow *f);
 
-/* Opens an end of the flow; returns a descriptor or -errno. */
+/* Opens an end of the flow; returns a descriptor or -errno. @flags: with O_RDWR, the
+ * output can be mapped.
+ */
 int flow_writer(struct flow *f, int flags);
 int flow_reader(struct flow *f, int flags);
 

@@ -4,6 +4,7 @@
 #include <sys/sendfile.h>
 
 #include "fault.h"
+#include "window.h"
 #include "harness.h"
 
 /* ------------------------------------------------------------------- bytes */
@@ -172,14 +173,123 @@ static bool stream_aborted(struct try *t, long result)
 	return heard.bytes == SMALL && heard.intact && heard.end == -ECONNABORTED;
 }
 
-/* A port cannot be mapped: that refusal is the result, until there are windows. */
+/* Of a window: all of these leave what was allocated, sent and taken as it was. */
 static long map(struct try *t)
 {
 	void *at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, t->in, 0);
 
-	if (at != MAP_FAILED)
-		return munmap(at, PAGE), -EEXIST;
-	return errno == ENODEV ? 0 : -errno;
+	return at == MAP_FAILED ? -errno : sys(munmap(at, PAGE));
+}
+
+static struct faasin_range range;
+static uint8_t *window;
+
+static bool has_window(struct try *t)
+{
+	if (!fault_linked(t))
+		return false;
+	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_RDWR);
+	t->in = world_open(&t->w, "b", FAASIN_PORT_IN, O_RDONLY | O_NONBLOCK);
+	window = window_map(t->out, PROT_READ | PROT_WRITE);
+	range = (struct faasin_range){ .length = SMALL };
+	return t->out >= 0 && t->in >= 0 && (void *)window != MAP_FAILED;
+}
+
+static long allocate(struct try *t)
+{
+	range = (struct faasin_range){ .length = SMALL };
+	return sys(ioctl(t->out, FAASIN_IOC_ALLOC, &range));
+}
+
+/* It is the only one, and can be filled and sent. */
+static bool allocated(struct try *t, long result)
+{
+	pattern_fill(window + range.offset, SMALL, 1, 0);
+	return !range.offset && !window_send(t->out, 0, SMALL) && arrives(t, SMALL);
+}
+
+static bool has_extent(struct try *t)
+{
+	return has_window(t) && !allocate(t);
+}
+
+static bool has_untouched(struct try *t)
+{
+	t->file = memfd_create("fault", MFD_CLOEXEC);
+	return t->file >= 0 && pwrite(t->file, fault_data, SMALL, 0) == SMALL && has_extent(t);
+}
+
+/* The first touch, which makes page tables: by a system call, that says what happened. */
+static long fault_in(struct try *t)
+{
+	return sys(pread(t->file, window + range.offset, SMALL, 0));
+}
+
+static bool faulted_in(struct try *t, long result)
+{
+	return result > 0 && pattern_is(window + range.offset, result, 1, 0);
+}
+
+static bool has_filled(struct try *t)
+{
+	if (!has_extent(t))
+		return false;
+	pattern_fill(window + range.offset, SMALL, 1, 0);
+	return true;
+}
+
+static long hand_off(struct try *t)
+{
+	return window_send(t->out, range.offset, SMALL);
+}
+
+static bool handed_off(struct try *t, long result)
+{
+	return window_peek(window + range.offset) == -SIGBUS && arrives(t, SMALL);
+}
+
+static bool has_sent(struct try *t)
+{
+	return has_filled(t) && !hand_off(t);
+}
+
+static long take_record(struct try *t)
+{
+	return window_take(t->in, &range);
+}
+
+/* Once, and nothing else is there. */
+static bool record_taken(struct try *t, long result)
+{
+	return result == 1 && range.length == SMALL && !window_return(t->in, range.offset) &&
+	       sys(read(t->in, fault_back, 1)) == -EAGAIN;
+}
+
+static bool has_taken(struct try *t)
+{
+	return has_sent(t) && window_take(t->in, &range) == 1;
+}
+
+static long return_record(struct try *t)
+{
+	return window_return(t->in, range.offset);
+}
+
+static bool record_returned(struct try *t, long result)
+{
+	return window_return(t->in, range.offset) == -EACCES && !allocate(t) && !range.offset;
+}
+
+static struct faasin_window_info window_told;
+
+static long ask_window(struct try *t)
+{
+	return sys(ioctl(t->in, FAASIN_IOC_WINDOW, &window_told));
+}
+
+static bool window_is_told(struct try *t, long result)
+{
+	return window_told.size == MIB - PAGE;
 }
 
 static bool all_is_unread(struct try *t, long result)
@@ -324,6 +434,13 @@ OPERATION(splice_in, has_pipe, splice_in, arrives, NOMEM);
 OPERATION(splice_out, has_empty_pipe, splice_out, spliced_out, NOMEM);
 OPERATION(sendfile, has_file, send_file, arrives, NOMEM);
 OPERATION(mmap, fault_filled, map, all_is_unread, NOMEM);
+OPERATION(window_info, fault_filled, ask_window, window_is_told, FAULT);
+OPERATION(window_alloc, has_window, allocate, allocated, NOMEM | FAULT);
+OPERATION(window_fault, has_untouched, fault_in, faulted_in, NOMEM | FAULT);
+OPERATION(window_send, has_filled, hand_off, handed_off, NOMEM | FAULT);
+OPERATION(window_take, has_sent, take_record, record_taken, NOMEM | FAULT);
+OPERATION(window_take_written, fault_filled, take_record, record_taken, NOMEM | FAULT);
+OPERATION(window_return, has_taken, return_record, record_returned, NOMEM | FAULT);
 OPERATION(end_stream, fault_filled, end_stream, stream_ended, 0);
 OPERATION(end_session, fault_filled, end_session, session_ended, 0);
 OPERATION(abort, fault_filled, abort_stream, stream_aborted, FAULT);

@@ -276,21 +276,6 @@ TEST_F(fd, has_no_position)
 	EXPECT_EQ(0, unread(self->r));
 }
 
-TEST_F(fd, cannot_be_mapped)
-{
-	void *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->r, 0);
-
-	EXPECT_EQ(MAP_FAILED, map);
-	EXPECT_EQ(ENODEV, errno);
-	map = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, self->r, 0);
-	EXPECT_EQ(MAP_FAILED, map);
-	EXPECT_EQ(ENODEV, errno);
-	/* A descriptor for writing only can never be mapped. */
-	map = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, self->w, 0);
-	EXPECT_EQ(MAP_FAILED, map);
-	EXPECT_EQ(EACCES, errno);
-}
-
 TEST_F(fd, cannot_be_synced_cut_or_reserved)
 {
 	EXPECT_EQ(-EINVAL, sys(fsync(self->w)));

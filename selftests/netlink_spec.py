@@ -608,7 +608,8 @@ def check_syzkaller(tap, spec, header, text):
         for (bits, member, count), (_, kind) in zip(members, fields):
             width = "int" + bits
             wanted = r"array\[%s, %s\]" % (width, count) if count else (
-                r"%s(\[\w+:\w+\])?|flags\[\w+, %s\]" % (width, width))
+                r"%s(\[\w+:\w+\])?|flags\[\w+, %s\]|len\[\w+, %s\]|const\[\w+, %s\]|ptr%s\[.*\]"
+                % (width, width, width, width, bits))
             if not (re.fullmatch(wanted, kind) or (kind == "pid" and bits == "32")):
                 problems.append("%s.%s: %s is not as wide" % (name, member, kind))
     tap.result("syzkaller: ioctls", problems)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tracepoints: what they say of a link's life, in a trace of the test's own. */
 
-#include "common.h"
+#include "window.h"
+
 #include "harness.h"
 
 #define TRACING	"/sys/kernel/tracing"
@@ -126,6 +127,30 @@ TEST_F(trace, tells_of_a_links_life)
 		      link, FAASIN_CAUSE_REQUEST, getpid());
 	EXPECT_EQ(0, flow_unlink(&self->flow));
 	EXPECT_TRACED("faasin_unlink: link=%llu ", link);
+	close(w);
+	close(r);
+}
+
+/* It counts as a write and a read. */
+TEST_F(trace, tells_of_a_hand_off)
+{
+	struct faasin_range range = { 0 };
+	unsigned long long link;
+	int w, r;
+
+	ASSERT_EQ(0, flow_unlink(&self->flow));
+	self->flow.options.capacity = MIB;
+	ASSERT_EQ(0, flow_link(&self->flow));
+	w = flow_writer(&self->flow, O_RDWR);
+	r = flow_reader(&self->flow, 0);
+	link = port_info(w).link_generation;
+	ASSERT_EQ(0, window_alloc(w, 100));
+	ASSERT_EQ(0, window_send(w, 0, 100));
+	EXPECT_EQ(1, window_take(r, &range));
+	EXPECT_TRACED("faasin_publish: link=%llu stream=1 pos=100 bytes=100\n", link);
+	EXPECT_TRACED("faasin_write: link=%llu stream=1 bytes=100\n", link);
+	EXPECT_TRACED("faasin_consume: link=%llu stream=1 pos=100 bytes=100\n", link);
+	EXPECT_TRACED("faasin_read: link=%llu stream=1 bytes=100\n", link);
 	close(w);
 	close(r);
 }

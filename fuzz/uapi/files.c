@@ -212,6 +212,8 @@ long call_ioctl(struct thread *t, const struct call *c)
 	static const unsigned long numbers[] = {
 		FAASIN_IOC_END, FAASIN_IOC_ABORT, FAASIN_IOC_INFO, FIONREAD, FIONBIO, FIOASYNC,
 		TCGETS, FIOCLEX, FAASIN_IOC_SET_CONTEXT, FAASIN_IOC_GET_CONTEXT,
+		FAASIN_IOC_WINDOW, FAASIN_IOC_ALLOC, FAASIN_IOC_SEND, FAASIN_IOC_TAKE,
+		FAASIN_IOC_RETURN,
 	};
 	unsigned long number = c->arg[1] < ARRAY_SIZE(numbers) ? numbers[c->arg[1]] :
 		_IO(FAASIN_IOC_MAGIC, c->arg[3]);
@@ -308,8 +310,8 @@ long call_mmap(struct thread *t, const struct call *c)
 	if (p == MAP_FAILED)
 		return -1;
 	/* The slot may have got another file meanwhile: only a port stays one. */
-	if (fd == slot(c->arg[0]) && is_port(fd))
-		violation("a port could be mapped");
+	if (fd == slot(c->arg[0]) && is_port(fd) && (!(c->arg[3] & 1) || c->arg[2] & PROT_EXEC))
+		violation("a port could be mapped, but not as a window");
 	munmap(p, length(c->arg[1] | 1, 0));
 	return 0;
 }

@@ -102,6 +102,8 @@
 #define FAASIN_CAPACITY_MAX	(1024 * 1024 * 1024)
 #define FAASIN_CAPACITY_DEFAULT	(1024 * 1024)
 #define FAASIN_MODE_DEFAULT	0666
+#define FAASIN_WINDOWS_MAX	64		/* descriptors with a window, an end of a link */
+#define FAASIN_RANGES_MAX	64		/* of a record */
 
 /* ------------------------------------------------------------------ ioctls */
 
@@ -239,6 +241,142 @@ struct faasin_context {
  * ENOTTY (not a port).
  */
 #define FAASIN_IOC_GET_CONTEXT	_IOR(FAASIN_IOC_MAGIC, 5, struct faasin_context)
+
+/*
+ * Windows
+ * -------
+ * A window is a mapping of a channel's memory: mmap() with MAP_SHARED, an output
+ * that is open O_RDWR writable, an input read-only. The producer allocates an
+ * extent, fills it and sends it; the consumer takes it and returns it when it is
+ * done with it. No byte is copied. What was sent can also be read or spliced, and
+ * what was written can be taken. Extents count towards the capacity by the pages that
+ * they are made of, from their allocation to their return, and belong to the open
+ * file that allocated or took them; its last close returns them.
+ *
+ * When an extent is sent, the producer's mapping of it is gone: touching it again is
+ * SIGBUS, and EFAULT to system calls. So is touching what is not one's own. Window
+ * memory cannot be pinned: what needs that (O_DIRECT, vmsplice, registered
+ * buffers of io_uring, process_vm_readv and its like, ptrace, shared futexes) is EFAULT or
+ * EIO.
+ * A child does not inherit windows. The whole pages of an extent are given
+ * away: what lies behind the last byte is for the consumer to see, too.
+ *
+ * mmap() of a port:
+ *   EACCES     writable, of an input; or a descriptor that is not open for reading (VFS)
+ *   EINVAL     a private mapping; a range beyond the window; a channel of one page,
+ *              which has none
+ *   EPERM      an executable mapping
+ *   ENOSPC     FAASIN_WINDOWS_MAX descriptors of this end of the link have a window: they
+ *              were mapped, or what was written was taken through them; each has one
+ *              until it and its mappings are closed
+ *   ENODEV     this machine's pages cannot be kept from being pinned
+ * Of a mapping: mprotect() to more than that is EACCES, mremap() EFAULT or EINVAL.
+ */
+
+/**
+ * struct faasin_window_info - answer of FAASIN_IOC_WINDOW
+ * @size: bytes of the window, from offset 0
+ * @landing: input: bytes behind these, where what was written lands when it is taken
+ * @granule: memory is had by this many bytes; extents of at least half of it begin at a
+ *	multiple of it, and can be mapped at once where the kernel has larger pages
+ * @flags: zero
+ * @reserved: zero
+ */
+struct faasin_window_info {
+	__u64 size;
+	__u64 landing;
+	__u32 granule;
+	__u32 flags;
+	__u64 reserved;
+};
+
+/**
+ * FAASIN_IOC_WINDOW - what can be mapped
+ *
+ * Errors: EFAULT, EINVAL (a channel of one page has no window), ENOTTY (not a port).
+ */
+#define FAASIN_IOC_WINDOW	_IOR(FAASIN_IOC_MAGIC, 6, struct faasin_window_info)
+
+/**
+ * struct faasin_range - bytes of a window
+ * @offset: where they begin, as for mmap()
+ * @length: how many
+ */
+struct faasin_range {
+	__u64 offset;
+	__u64 length;
+};
+
+/**
+ * struct faasin_ranges - argument of FAASIN_IOC_SEND, _TAKE and _RETURN
+ * @ranges: address of an array of struct faasin_range
+ * @count: of how many; take: for how many there is room
+ * @reserved: must be zero
+ */
+struct faasin_ranges {
+	__u64 ranges;
+	__u32 count;
+	__u32 reserved;
+};
+
+/**
+ * FAASIN_IOC_ALLOC - an extent to fill
+ *
+ * Of an output port. @length: at least so many bytes; @offset must be 0 and
+ * receives where they are. Waits for room as a write does, with O_NONBLOCK: EAGAIN, or
+ * ENOMEM where there is room but memory is short; EPOLLOUT then tells that it is worth trying
+ * again, until another extent was had or something written. What it holds at first is zero or what
+ * its producers put there before. Memory is had by @granule: a write may still find
+ * the reserved page where an extent finds nothing.
+ *
+ * Errors: EFAULT, EINVAL (length 0, offset), EMSGSIZE (more than the window has), EPIPE
+ * (the stream is over; no SIGPIPE), EAGAIN, EINTR, ENOMEM (the cgroup that pays was
+ * removed; with O_NONBLOCK also: memory is short), EBADF (an input port), ENOTTY (not a port).
+ */
+#define FAASIN_IOC_ALLOC	_IOWR(FAASIN_IOC_MAGIC, 7, struct faasin_range)
+
+/**
+ * FAASIN_IOC_SEND - hands extents off, as one record
+ *
+ * Of an output port. Each range begins where its extent does; of an extent, the first
+ * @length bytes become part of the stream, and none of it is the caller's any more.
+ * All ranges go, in their order, or none.
+ *
+ * Errors: EFAULT, EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved, length 0, an offset that
+ * is no multiple of the page size), ERANGE (longer than its extent), EACCES (not the
+ * beginning of an extent of this descriptor's: never allocated, sent before, named
+ * twice), EPIPE (the stream is over; no SIGPIPE), EINTR, EUSERS and ENOMEM (as of
+ * write()), EBADF (an input port), ENOTTY (not a port).
+ */
+#define FAASIN_IOC_SEND		_IOW(FAASIN_IOC_MAGIC, 8, struct faasin_ranges)
+
+/**
+ * FAASIN_IOC_TAKE - takes the next record, to be looked at in the window
+ *
+ * Of an input port. Returns how many ranges the record has; 0 at the end of
+ * the stream. Of a record that was read in part, it is the rest. What was written is
+ * copied behind the window, up to @landing bytes at a time, and counts as a record of
+ * one range. Waits as a read does, with O_NONBLOCK: EAGAIN.
+ *
+ * Errors: EFAULT (nothing was taken), EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved,
+ * a channel of one page), EMSGSIZE (the record has more ranges; nothing was taken),
+ * EBUSY (what landed was not returned), ECONNABORTED, EAGAIN, EINTR, ENOMEM (no memory to
+ * land in; nothing was taken, and read() needs none), ENOSPC (no more descriptors that it could
+ * land for, as of mmap()), EBADF (an output port), ENOTTY (not a port).
+ */
+#define FAASIN_IOC_TAKE		_IOW(FAASIN_IOC_MAGIC, 9, struct faasin_ranges)
+
+/**
+ * FAASIN_IOC_RETURN - gives extents back
+ *
+ * Of an input port: what was taken. Of an output port: what was allocated and is
+ * not to be sent. Each is named by an offset within it; lengths are ignored, for good.
+ * All go or none.
+ *
+ * Errors: EFAULT, EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved), EACCES (not an extent of
+ * this descriptor's, or named twice), ENOTTY (not a port).
+ */
+#define FAASIN_IOC_RETURN	_IOW(FAASIN_IOC_MAGIC, 10, struct faasin_ranges)
 
 /* ----------------------------------------------------------------- netlink */
 
@@ -439,7 +577,7 @@ enum faasin_early_close {
  *	in = out + dropped + held
  * @FAASIN_A_STATS_BYTES_HELD: bytes waiting in the channel now
  * @FAASIN_A_STATS_BYTES_HELD_MAX: the most that ever waited
- * @FAASIN_A_STATS_POOL_BYTES: memory of the page pool now
+ * @FAASIN_A_STATS_POOL_BYTES: memory of the page pool, and of what landed in windows, now
  * @FAASIN_A_STATS_WRITES: write calls that moved bytes
  * @FAASIN_A_STATS_READS: read calls that moved bytes
  * @FAASIN_A_STATS_READER_WAKES: wake-ups sent to readers

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tests of windows share. A window is mapped from offset 0 on, so that an offset
+ * is a distance from its beginning.
+ */
+#ifndef _SELFTESTS_WINDOW_H
+#define _SELFTESTS_WINDOW_H
+
+#include "common.h"
+
+/* The window of a port, or what FAASIN_IOC_WINDOW refused. */
+static inline struct faasin_window_info window_info(int fd)
+{
+	struct faasin_window_info info = { 0 };
+
+	ioctl(fd, FAASIN_IOC_WINDOW, &info);
+	return info;
+}
+
+/* Maps all of a port's window; MAP_FAILED if that fails. */
+static inline uint8_t *window_map(int fd, int prot)
+{
+	struct faasin_window_info info = window_info(fd);
+
+	return mmap(NULL, info.size + info.landing, prot, MAP_SHARED, fd, 0);
+}
+
+/* The offset of an extent, or -errno. */
+static inline long window_alloc(int fd, uint64_t length)
+{
+	struct faasin_range range = { .length = length };
+	long result = sys(ioctl(fd, FAASIN_IOC_ALLOC, &range));
+
+	return result < 0 ? result : (long)range.offset;
+}
+
+static inline long window_call(int fd, unsigned long call, struct faasin_range *ranges,
+			       unsigned int count)
+{
+	struct faasin_ranges arg = { .ranges = (uintptr_t)ranges, .count = count };
+
+	return sys(ioctl(fd, call, &arg));
+}
+
+static inline long window_send(int fd, uint64_t offset, uint64_t length)
+{
+	struct faasin_range range = { offset, length };
+
+	return window_call(fd, FAASIN_IOC_SEND, &range, 1);
+}
+
+/* The only range of the next record: 1 if there is one, 0 at the end, or -errno. */
+static inline long window_take(int fd, struct faasin_range *range)
+{
+	return window_call(fd, FAASIN_IOC_TAKE, range, 1);
+}
+
+static inline long window_return(int fd, uint64_t offset)
+{
+	struct faasin_range range = { offset, 0 };
+
+	return window_call(fd, FAASIN_IOC_RETURN, &range, 1);
+}
+
+/* Touches a byte: what is read there, or 0; or minus the signal that this got. */
+int window_peek(const volatile uint8_t *at);
+int window_poke(volatile uint8_t *at, uint8_t value);
+
+#endif /* _SELFTESTS_WINDOW_H */
