@@ -119,7 +119,7 @@ int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
  * @bytes_dropped: bytes accepted and dropped
  * @bytes_held: bytes waiting now
  * @bytes_held_max: the most that ever waited
- * @pool_bytes: memory of the page pool now
+ * @pool_bytes: memory of the page pool, and of what landed in windows, now
  * @writes: write calls that moved bytes
  * @reads: read calls that moved bytes
  * @reader_wakes: wake-ups sent to readers
@@ -695,6 +695,140 @@ int faasctl_events_next(struct faasctl_events *events,
  * @events: the subscription, or NULL
  */
 void faasctl_events_close(struct faasctl_events *events);
+
+/* ---------------------------------------------------------------- windows */
+
+/*
+ * Data without copying, for programs that know of it; <linux/faasin.h> says what
+ * the module promises. None of this needs a handle or a capability: it is about a
+ * port that is open. A window may be used by several threads at a time.
+ *
+ *   producer                                consumer
+ *   fd = open(".../faasout", O_RDWR)        fd = open(".../faasin", O_RDONLY)
+ *   faasctl_window_open(&win, fd, &err)     faasctl_window_open(&win, fd, &err)
+ *   faasctl_window_alloc(win, n, &p, &err)  faasctl_window_receive(win, v, 64, &err)
+ *   fill p                                  look at v
+ *   faasctl_window_send(win, v, 1, &err)    faasctl_window_release(win, v, n, &err)
+ *
+ * Each of these calls waits as long as it takes, or, if the descriptor has O_NONBLOCK,
+ * is -EAGAIN: then poll() it, for POLLOUT or POLLIN. A signal that comes first is -EINTR.
+ */
+
+struct iovec;
+struct faasctl_window;
+
+/**
+ * faasctl_window_open - map the window of a port
+ * @win: receives the window; NULL on failure
+ * @fd: the port: an output that is open O_RDWR, or an input; it stays the
+ *	caller's and must be open as long as the window is
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or
+ *   -ENOTTY    @fd is not a port
+ *   -EINVAL    the link's capacity is one page
+ *   -EACCES    an output that is not open for reading, too
+ *   -ENOSPC    FAASIN_WINDOWS_MAX descriptors of this end of the link have a window
+ *   -ENOMEM    no memory
+ *   and the errors of mmap(2).
+ */
+int faasctl_window_open(struct faasctl_window **win, int fd,
+			struct faasctl_error *err);
+
+/**
+ * faasctl_window_close - unmap a window
+ * @win: the window, or NULL; what was had of it can be touched no more
+ *
+ * Extents that were not sent or released are given back when the descriptor is
+ * closed, too.
+ */
+void faasctl_window_close(struct faasctl_window *win);
+
+/**
+ * faasctl_window_size - the most that can be allocated, and sent as one record
+ * @win: the window
+ *
+ * Return: bytes.
+ */
+size_t faasctl_window_size(const struct faasctl_window *win);
+
+/**
+ * faasctl_window_alloc - memory to fill and send
+ * @win: window of an output
+ * @size: bytes
+ * @at: receives the address
+ * @err: why it failed, or NULL
+ *
+ * Return: 0, or
+ *   -EINVAL    no bytes
+ *   -EMSGSIZE  more than faasctl_window_size()
+ *   -EPIPE     the stream is over: ended, aborted, its reader closed, or unlinked
+ *   -ENOMEM    the cgroup that pays was removed, or (O_NONBLOCK) has no memory: poll()
+ *	as after -EAGAIN
+ *   -EBADF     the window is an input's
+ *   -EAGAIN, -EINTR  see above
+ */
+int faasctl_window_alloc(struct faasctl_window *win, size_t size, void **at,
+			 struct faasctl_error *err);
+
+/**
+ * faasctl_window_send - hand memory off, as one record
+ * @win: window of an output
+ * @parts: what to send, in this order: each begins where faasctl_window_alloc() said and has
+ *	at most as many bytes as were asked for there, rounded up to whole pages
+ * @n: number of @parts, at most FAASIN_RANGES_MAX
+ * @err: why it failed, or NULL
+ *
+ * All of it goes or none. Afterwards touching it is SIGBUS.
+ *
+ * Return: 0, or
+ *   -EINVAL    too many parts or none; an empty one; not the beginning of a page
+ *   -EACCES    not what was allocated here, or sent before
+ *   -ERANGE    longer than what was allocated
+ *   -EPIPE     as faasctl_window_alloc()
+ *   -EUSERS    FAASIN_WRITERS_MAX processes write to the stream
+ *   -ENOMEM    no memory
+ *   -EBADF     the window is an input's
+ *   -EINTR     see above
+ */
+int faasctl_window_send(struct faasctl_window *win, const struct iovec *parts,
+			size_t n, struct faasctl_error *err);
+
+/**
+ * faasctl_window_receive - the next record
+ * @win: window of an input
+ * @parts: receives its parts, to be read only
+ * @n: for how many there is room; FAASIN_RANGES_MAX is always enough
+ * @err: why it failed, or NULL
+ *
+ * What was written instead of sent comes as records of one part, one at a time.
+ *
+ * Return: number of parts; 0 at the end of the stream; or
+ *   -EINVAL    no room, or for more than FAASIN_RANGES_MAX
+ *   -EMSGSIZE  the record has more parts; it stays where it is
+ *   -EBUSY     what was written and received before has to be released first
+ *   -ECONNABORTED  the stream was aborted, and all of it received
+ *   -ENOMEM    no memory
+ *   -EBADF     the window is an output's
+ *   -EAGAIN, -EINTR  see above
+ */
+int faasctl_window_receive(struct faasctl_window *win, struct iovec *parts,
+			   size_t n, struct faasctl_error *err);
+
+/**
+ * faasctl_window_release - give memory back
+ * @win: window
+ * @parts: an input's: what was received; an output's: what is not to be sent
+ * @n: number of @parts, at most FAASIN_RANGES_MAX
+ * @err: why it failed, or NULL
+ *
+ * All of it goes or none. Afterwards touching it is SIGBUS.
+ *
+ * Return: 0, or -EINVAL (too many parts or none), -EACCES (not had here, or released
+ * before), -ENOMEM (no memory).
+ */
+int faasctl_window_release(struct faasctl_window *win, const struct iovec *parts,
+			   size_t n, struct faasctl_error *err);
 
 /* ---------------------------------------------------- cgroups and mounts */
 

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The library's windows: records in and out, and what is said when they cannot be. */
+#include "common.h"
+
+#include "harness.h"
+
+FIXTURE(library)
+{
+	struct flow flow;
+	int w, r;
+	struct faasctl_window *out, *in;
+	struct faasctl_error err;
+};
+
+FIXTURE_SETUP(library)
+{
+	FLOW_SETUP(&self->flow, NULL);
+	self->w = flow_writer(&self->flow, O_RDWR);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	ASSERT_EQ(0, faasctl_window_open(&self->out, self->w, &self->err));
+	ASSERT_EQ(0, faasctl_window_open(&self->in, self->r, &self->err));
+}
+
+FIXTURE_TEARDOWN(library)
+{
+	faasctl_window_close(self->out);
+	faasctl_window_close(self->in);
+	faasctl_window_close(NULL);
+	close(self->w);
+	close(self->r);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+/* Refused with @error, and a line that says @text. */
+#define EXPECT_REFUSED(error, text, call)					\
+do {										\
+	memset(&self->err, 0, sizeof(self->err));				\
+	EXPECT_EQ(-(error), call);						\
+	EXPECT_EQ(error, self->err.code);					\
+	EXPECT_NE(NULL, strstr(self->err.message, text))			\
+		TH_LOG("'%s'", self->err.message);				\
+} while (0)
+
+TEST_F(library, passes_records)
+{
+	static const size_t sizes[] = { 1, 5000, 70000 };
+	struct iovec sent[3], got[FAASIN_RANGES_MAX];
+
+	EXPECT_EQ(MIB - PAGE, faasctl_window_size(self->out));
+	EXPECT_EQ(MIB - PAGE, faasctl_window_size(self->in));
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < 3; i++) {
+			sent[i].iov_len = sizes[i];
+			ASSERT_EQ(0, faasctl_window_alloc(self->out, sizes[i], &sent[i].iov_base,
+							  &self->err));
+			pattern_fill(sent[i].iov_base, sizes[i], i, round);
+		}
+		ASSERT_EQ(0, faasctl_window_send(self->out, sent, 3, &self->err));
+		ASSERT_EQ(3, faasctl_window_receive(self->in, got, FAASIN_RANGES_MAX, &self->err));
+		for (int i = 0; i < 3; i++) {
+			EXPECT_EQ(sizes[i], got[i].iov_len);
+			EXPECT_TRUE(pattern_is(got[i].iov_base, sizes[i], i, round));
+		}
+		ASSERT_EQ(0, faasctl_window_release(self->in, got, 3, &self->err));
+	}
+	EXPECT_EQ(0, sys(ioctl(self->w, FAASIN_IOC_END)));
+	EXPECT_EQ(0, faasctl_window_receive(self->in, got, 1, &self->err));
+}
+
+TEST_F(library, receives_what_was_written)
+{
+	struct iovec got;
+
+	EXPECT_WRITE(self->w, "hello");
+	ASSERT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
+	EXPECT_EQ(5, got.iov_len);
+	EXPECT_EQ(0, memcmp(got.iov_base, "hello", 5));
+	EXPECT_WRITE(self->w, "again");
+	EXPECT_REFUSED(EBUSY, "released first", faasctl_window_receive(self->in, &got, 1, &self->err));
+	EXPECT_EQ(0, faasctl_window_release(self->in, &got, 1, &self->err));
+	EXPECT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
+}
+
+TEST_F(library, says_what_is_wrong)
+{
+	struct iovec many[FAASIN_RANGES_MAX + 1] = { 0 }, part = { 0 }, two[2];
+	struct faasctl_window *win = self->in;
+	struct faasin_abort abort_it = { .cause = FAASIN_CAUSE_REQUEST };
+	int pipe[2], only = flow_writer(&self->flow, 0);
+
+	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC));
+	EXPECT_REFUSED(ENOTTY, "not a port", faasctl_window_open(&win, pipe[0], &self->err));
+	EXPECT_EQ(NULL, win);
+	EXPECT_REFUSED(ENOTTY, "not a port", faasctl_window_open(&win, -1, &self->err));
+	EXPECT_REFUSED(EACCES, "O_RDWR", faasctl_window_open(&win, only, &self->err));
+	EXPECT_REFUSED(EINVAL, "window", faasctl_window_alloc(self->out, 0, &part.iov_base, &self->err));
+	EXPECT_REFUSED(EMSGSIZE, "too large",
+		       faasctl_window_alloc(self->out, MIB, &part.iov_base, &self->err));
+	EXPECT_REFUSED(EBADF, "outputs", faasctl_window_alloc(self->in, 1, &part.iov_base, &self->err));
+	EXPECT_REFUSED(EBADF, "outputs", faasctl_window_receive(self->out, &part, 1, &self->err));
+	EXPECT_REFUSED(EAGAIN, "poll", faasctl_window_receive(self->in, &part, 1, &self->err));
+	EXPECT_REFUSED(EINVAL, "1 to 64", faasctl_window_send(self->out, many, 0, &self->err));
+	EXPECT_REFUSED(EINVAL, "1 to 64",
+		       faasctl_window_send(self->out, many, FAASIN_RANGES_MAX + 1, &self->err));
+	EXPECT_REFUSED(EINVAL, "1 to 64", faasctl_window_receive(self->in, many, 0, &self->err));
+	EXPECT_REFUSED(EACCES, "not this descriptor's",
+		       faasctl_window_release(self->in, many, 1, &self->err));
+
+	ASSERT_EQ(0, faasctl_window_alloc(self->out, 10, &part.iov_base, &self->err));
+	part.iov_len = 10;
+	two[0] = part;
+	two[1] = part;
+	EXPECT_REFUSED(EACCES, "not this descriptor's", faasctl_window_send(self->out, two, 2, &self->err));
+	part.iov_len = MIB;
+	EXPECT_REFUSED(ERANGE, "longer", faasctl_window_send(self->out, &part, 1, &self->err));
+	EXPECT_EQ(0, sys(ioctl(self->w, FAASIN_IOC_ABORT, &abort_it)));
+	part.iov_len = 10;
+	EXPECT_REFUSED(EPIPE, "over", faasctl_window_send(self->out, &part, 1, &self->err));
+	EXPECT_REFUSED(ECONNABORTED, "aborted", faasctl_window_receive(self->in, &part, 1, &self->err));
+	/* Whoever does not ask is not told. */
+	EXPECT_EQ(-ECONNABORTED, faasctl_window_receive(self->in, &part, 1, NULL));
+	close(only);
+}
+
+TEST_HARNESS_MAIN
