@@ -122,4 +122,45 @@ TEST_F(library, says_what_is_wrong)
 	close(only);
 }
 
+/* The example's program, with @port in its environment, from or to @file. */
+static pid_t example(const char *how, const char *variable, const char *port, int file)
+{
+	pid_t pid = child();
+
+	if (!pid) {
+		dup2(file, *how == 's' ? 0 : 1);
+		setenv(variable, port, 1);
+		execl("build/examples/window", "window", how, NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+TEST_F(library, example_passes_a_file)
+{
+	const size_t size = 5 * MIB + 123;
+	int from = memfd_create("from", MFD_CLOEXEC), to = memfd_create("to", MFD_CLOEXEC);
+	uint8_t *got = malloc(size + 1);
+	pid_t pids[2];
+
+	close(self->w);
+	close(self->r);
+	faasctl_window_close(self->out);
+	faasctl_window_close(self->in);
+	self->out = NULL;
+	self->in = NULL;
+	/* Both streams of the setup are over. */
+	ASSERT_EQ(0, flow_unlink(&self->flow));
+	ASSERT_EQ(0, flow_link(&self->flow));
+	ASSERT_EQ(0, pattern_write(from, size, MIB, 1, 0));
+	ASSERT_EQ(0, lseek(from, 0, SEEK_SET));
+	pids[0] = example("send", "FAASOUT", self->flow.out, from);
+	pids[1] = example("receive", "FAASIN", self->flow.in, to);
+	EXPECT_EQ(0, child_end(pids[0]));
+	EXPECT_EQ(0, child_end(pids[1]));
+	EXPECT_EQ((long)size, sys(pread(to, got, size + 1, 0)));
+	EXPECT_TRUE(pattern_is(got, size, 1, 0));
+	free(got);
+}
+
 TEST_HARNESS_MAIN
