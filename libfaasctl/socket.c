@@ -202,10 +202,12 @@ static void *room_for_next(struct faasctl__replies *replies)
 static void keep(struct faasctl__replies *replies, const struct nlmsghdr *hdr)
 {
 	char *to = (char *)replies->buf + replies->len;
+	size_t len = hdr->nlmsg_len;
 
+	/* Maybe over its own header. */
 	if (to != (const char *)hdr)
-		memmove(to, hdr, hdr->nlmsg_len);
-	replies->len += NLMSG_ALIGN(hdr->nlmsg_len);
+		memmove(to, hdr, len);
+	replies->len += NLMSG_ALIGN(len);
 }
 
 /*
