@@ -106,17 +106,20 @@ static void empty_push(struct faasin_pool *pool, struct faasin_block *b)
 	llist_add(&b->free, &pool->free);
 }
 
+/* Has who pays room for so much more? Who is gone pays for nothing. */
+static bool payer_has_room(const struct faasin_pool *pool, u32 size)
+{
+	return !pool->css || (!faasin_memory_gone(pool->css) &&
+			      faasin_memory_has_room(pool->css, size));
+}
+
 static bool may_grow(struct faasin_pool *pool, u32 size)
 {
 	if (!size)
 		return false;
-	if (!pool->css)
-		return true;
-	if (faasin_memory_gone(pool->css)) {
+	if (pool->css && faasin_memory_gone(pool->css))
 		pool->gone = true;
-		return false;
-	}
-	return faasin_memory_has_room(pool->css, size);
+	return pool->capacity - pool->bytes >= size && payer_has_room(pool, size);
 }
 
 /**
@@ -149,9 +152,9 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 		faasin_window_trim(pool->window, pool->block_size >> PAGE_SHIFT, false);
 	room = min(room, pool->capacity - pool->bytes);
 	size = room ? min_t(u64, pool->block_size, rounddown_pow_of_two(room)) : 0;
-	if (size && !may_grow(pool, size))
-		faasin_window_trim(pool->window, size >> PAGE_SHIFT, false);
-	while (may_grow(pool, size)) {
+	while (may_grow(pool, size) ||
+	       (faasin_window_trim(pool->window, size >> PAGE_SHIFT, false) &&
+		may_grow(pool, size))) {
 		b = block_new(pool, size);
 		if (b)
 			goto taken;
@@ -212,9 +215,8 @@ struct page *faasin_pool_pages(struct faasin_pool *pool, unsigned int order)
 	struct page *page;
 
 	lockdep_assert_held(pool->mutex);
-	if (pool->capacity - pool->bytes < size || !may_grow(pool, size))
-		faasin_pool_trim(pool, 1UL << order, false);
-	if (pool->capacity - pool->bytes < size || !may_grow(pool, size))
+	if (!may_grow(pool, size) &&
+	    (!faasin_pool_trim(pool, 1UL << order, false) || !may_grow(pool, size)))
 		return NULL;
 	page = pages_zeroed(pool, order);
 	if (page)
@@ -248,8 +250,7 @@ struct page *faasin_pool_landing(struct faasin_pool *pool, unsigned int *order)
 	unsigned int n;
 
 	for (n = get_order(pool->block_size); ; n = 0) {
-		if (!pool->css || (!faasin_memory_gone(pool->css) &&
-				   faasin_memory_has_room(pool->css, PAGE_SIZE << n)))
+		if (payer_has_room(pool, PAGE_SIZE << n))
 			page = pages_zeroed(pool, n);
 		if (page || !n)
 			break;
