@@ -30,6 +30,11 @@ static u32 chunk_share(const struct faasin_window *win, u32 i, u32 first, u32 nr
 	return min(first + nr, begin + chunk_pages(win, i)) - max(first, begin);
 }
 
+/* Each chunk that has pages of an extent. */
+#define for_each_chunk(win, e, i)						\
+	for ((i) = (e)->first >> (win)->chunk_shift;				\
+	     (i) << (win)->chunk_shift < (e)->first + (e)->nr; (i)++)
+
 /* In the pool's mutex. */
 static void chunk_free(struct faasin_window *win, u32 i)
 {
@@ -205,18 +210,17 @@ static bool extent_place(struct faasin_window *win, struct faasin_extent *e)
  */
 static bool extent_place_beside(struct faasin_window *win, struct faasin_extent *e)
 {
-	u32 i, end;
+	u32 i;
 
 	e->first = 0;
 	for (;;) {
 		e->first = area_find(win, e->first, e->nr, 1);
 		if (e->first >= win->nr_pages)
 			return false;
-		end = e->first + e->nr;
-		i = e->first >> win->chunk_shift;
-		while (i << win->chunk_shift < end && READ_ONCE(win->chunks[i].used))
-			i++;
-		if (i << win->chunk_shift >= end)
+		for_each_chunk(win, e, i)
+			if (!READ_ONCE(win->chunks[i].used))
+				break;
+		if (i << win->chunk_shift >= e->first + e->nr)
 			return true;
 		/* Whatever begins before the end of that chunk needs it, too. */
 		e->first = (i + 1) << win->chunk_shift;
@@ -228,7 +232,7 @@ static u64 extent_needs(struct faasin_window *win, const struct faasin_extent *e
 {
 	u32 i, pages = 0;
 
-	for (i = e->first >> win->chunk_shift; i << win->chunk_shift < e->first + e->nr; i++)
+	for_each_chunk(win, e, i)
 		if (!win->chunks[i].used)
 			pages += chunk_pages(win, i);
 	return (u64)pages << PAGE_SHIFT;
@@ -242,7 +246,7 @@ static void extent_mark(struct faasin_window *win, const struct faasin_extent *e
 
 	lockdep_assert_held(&win->lock);
 	bitmap_set(win->used, e->first, e->nr);
-	for (i = e->first >> win->chunk_shift; i << win->chunk_shift < e->first + e->nr; i++) {
+	for_each_chunk(win, e, i) {
 		c = &win->chunks[i];
 		if (!c->used) {
 			atomic64_add((u64)chunk_pages(win, i) << PAGE_SHIFT, &win->pool->held);
@@ -260,7 +264,7 @@ static void extent_unmark(struct faasin_window *win, const struct faasin_extent 
 
 	lockdep_assert_held(&win->lock);
 	bitmap_clear(win->used, e->first, e->nr);
-	for (i = e->first >> win->chunk_shift; i << win->chunk_shift < e->first + e->nr; i++) {
+	for_each_chunk(win, e, i) {
 		c = &win->chunks[i];
 		c->used -= chunk_share(win, i, e->first, e->nr);
 		if (c->used)
@@ -343,7 +347,7 @@ static bool extent_fill(struct faasin_window *win, const struct faasin_extent *e
 {
 	u32 i;
 
-	for (i = e->first >> win->chunk_shift; i << win->chunk_shift < e->first + e->nr; i++)
+	for_each_chunk(win, e, i)
 		if (!chunk_filled(&win->chunks[i]) &&
 		    (fatal_signal_pending(current) || !chunk_fill(win, i)))
 			return false;
