@@ -12,6 +12,20 @@
 #include "limits.h"
 #include "trace.h"
 
+/* @task: held, or NULL; the side drops it. */
+static void side_exchange_user(struct faasin_channel *ch, struct faasin_side *side,
+			       struct task_struct *task)
+{
+	struct task_struct *old;
+
+	spin_lock(&ch->lock);
+	old = side->user;
+	WRITE_ONCE(side->user, task);
+	spin_unlock(&ch->lock);
+	if (old)
+		put_task_struct(old);
+}
+
 /**
  * faasin_side_set_user() - the caller begins to work on a side
  * @ch: channel
@@ -19,15 +33,7 @@
  */
 void faasin_side_set_user(struct faasin_channel *ch, struct faasin_side *side)
 {
-	struct task_struct *old;
-
-	get_task_struct(current);
-	spin_lock(&ch->lock);
-	old = side->user;
-	WRITE_ONCE(side->user, current);
-	spin_unlock(&ch->lock);
-	if (old)
-		put_task_struct(old);
+	side_exchange_user(ch, side, get_task_struct(current));
 }
 
 /**
@@ -37,14 +43,7 @@ void faasin_side_set_user(struct faasin_channel *ch, struct faasin_side *side)
  */
 void faasin_side_forget_user(struct faasin_channel *ch, struct faasin_side *side)
 {
-	struct task_struct *old;
-
-	spin_lock(&ch->lock);
-	old = side->user;
-	WRITE_ONCE(side->user, NULL);
-	spin_unlock(&ch->lock);
-	if (old)
-		put_task_struct(old);
+	side_exchange_user(ch, side, NULL);
 }
 
 /**
