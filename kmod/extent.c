@@ -30,10 +30,16 @@ static u32 chunk_share(const struct faasin_window *win, u32 i, u32 first, u32 nr
 	return min(first + nr, begin + chunk_pages(win, i)) - max(first, begin);
 }
 
-/* Each chunk that has pages of an extent. */
-#define for_each_chunk(win, e, i)						\
-	for ((i) = (e)->first >> (win)->chunk_shift;				\
-	     (i) << (win)->chunk_shift < (e)->first + (e)->nr; (i)++)
+/* The chunks that have pages of an extent: from, and to. */
+static u32 chunk_first(const struct faasin_window *win, const struct faasin_extent *e)
+{
+	return e->first >> win->chunk_shift;
+}
+
+static u32 chunk_last(const struct faasin_window *win, const struct faasin_extent *e)
+{
+	return (e->first + e->nr - 1) >> win->chunk_shift;
+}
 
 /* In the pool's mutex. */
 static void chunk_free(struct faasin_window *win, u32 i)
@@ -217,10 +223,10 @@ static bool extent_place_beside(struct faasin_window *win, struct faasin_extent 
 		e->first = area_find(win, e->first, e->nr, 1);
 		if (e->first >= win->nr_pages)
 			return false;
-		for_each_chunk(win, e, i)
+		for (i = chunk_first(win, e); i <= chunk_last(win, e); i++)
 			if (!READ_ONCE(win->chunks[i].used))
 				break;
-		if (i << win->chunk_shift >= e->first + e->nr)
+		if (i > chunk_last(win, e))
 			return true;
 		/* Whatever begins before the end of that chunk needs it, too. */
 		e->first = (i + 1) << win->chunk_shift;
@@ -232,7 +238,7 @@ static u64 extent_needs(struct faasin_window *win, const struct faasin_extent *e
 {
 	u32 i, pages = 0;
 
-	for_each_chunk(win, e, i)
+	for (i = chunk_first(win, e); i <= chunk_last(win, e); i++)
 		if (!win->chunks[i].used)
 			pages += chunk_pages(win, i);
 	return (u64)pages << PAGE_SHIFT;
@@ -246,7 +252,7 @@ static void extent_mark(struct faasin_window *win, const struct faasin_extent *e
 
 	lockdep_assert_held(&win->lock);
 	bitmap_set(win->used, e->first, e->nr);
-	for_each_chunk(win, e, i) {
+	for (i = chunk_first(win, e); i <= chunk_last(win, e); i++) {
 		c = &win->chunks[i];
 		if (!c->used) {
 			atomic64_add((u64)chunk_pages(win, i) << PAGE_SHIFT, &win->pool->held);
@@ -264,7 +270,7 @@ static void extent_unmark(struct faasin_window *win, const struct faasin_extent 
 
 	lockdep_assert_held(&win->lock);
 	bitmap_clear(win->used, e->first, e->nr);
-	for_each_chunk(win, e, i) {
+	for (i = chunk_first(win, e); i <= chunk_last(win, e); i++) {
 		c = &win->chunks[i];
 		c->used -= chunk_share(win, i, e->first, e->nr);
 		if (c->used)
@@ -347,7 +353,7 @@ static bool extent_fill(struct faasin_window *win, const struct faasin_extent *e
 {
 	u32 i;
 
-	for_each_chunk(win, e, i)
+	for (i = chunk_first(win, e); i <= chunk_last(win, e); i++)
 		if (!chunk_filled(&win->chunks[i]) &&
 		    (fatal_signal_pending(current) || !chunk_fill(win, i)))
 			return false;
