@@ -8,7 +8,7 @@
 #define VALUE		11
 
 /* The chart: its first line, and what it needs of the screen's. */
-#define CHART		11
+#define CHART		12
 #define CHART_MIN	3
 
 /* Lines of the history below the chart, and the screen's last. */
@@ -114,6 +114,10 @@ static void draw_numbers(const struct rates_link *link)
 	draw_text(y, 0, "bytes");
 	draw_text(y++, VALUE, "%s in, %s out, %s dropped", text_bytes(stats->bytes_in).s,
 		  text_bytes(stats->bytes_out).s, text_bytes(stats->bytes_dropped).s);
+	draw_text(y, 0, "moved");
+	draw_text(y++, VALUE, "%s in, %s out by reference; copied %s in, %s out",
+		  text_bytes(stats->bytes_in_moved).s, text_bytes(stats->bytes_out_moved).s,
+		  text_bytes(stats->bytes_in_copied).s, text_bytes(stats->bytes_out_copied).s);
 	draw_text(y, 0, "streams");
 	draw_text(y++, VALUE, "%llu begun, %llu ended, %llu aborted, %llu closed early",
 		  (unsigned long long)stats->streams_begun,

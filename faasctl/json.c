@@ -65,6 +65,10 @@ json_t *json_stats(const struct faasctl_stats *stats)
 	number(json, "streams_queued", stats->streams_queued);
 	number(json, "pool_kib_ms", stats->pool_kib_ms);
 	number(json, "linked_ns", stats->linked_ns);
+	number(json, "bytes_in_moved", stats->bytes_in_moved);
+	number(json, "bytes_in_copied", stats->bytes_in_copied);
+	number(json, "bytes_out_moved", stats->bytes_out_moved);
+	number(json, "bytes_out_copied", stats->bytes_out_copied);
 	return json;
 }
 

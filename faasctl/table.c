@@ -72,6 +72,9 @@ void print_link(const struct faasctl_link *link)
 	       text_bytes(s->bytes_in).s, text_bytes(s->bytes_out).s,
 	       text_bytes(s->bytes_dropped).s, text_bytes(s->bytes_held).s,
 	       text_bytes(s->bytes_held_max).s, text_bytes(s->pool_bytes).s);
+	printf("    moved    %s in, %s out by reference; copied %s in, %s out\n",
+	       text_bytes(s->bytes_in_moved).s, text_bytes(s->bytes_out_moved).s,
+	       text_bytes(s->bytes_in_copied).s, text_bytes(s->bytes_out_copied).s);
 	printf("    calls    %llu writes, %llu reads\n",
 	       (unsigned long long)s->writes, (unsigned long long)s->reads);
 	printf("    wake-ups %llu of readers, %llu of writers, %llu avoided\n",

@@ -16,6 +16,8 @@ static const struct option_row options[] = {
 
 #define NO_CPU	UINT64_MAX
 
+#define STAT(member)	offsetof(struct faasctl_stats, member)
+
 /**
  * struct used - a line of the bill
  * @cpu_us: microseconds of CPU, or NO_CPU
@@ -74,6 +76,10 @@ static void stats_add(struct faasctl_stats *to, const struct faasctl_stats *from
 	to->bytes_out += from->bytes_out;
 	to->bytes_dropped += from->bytes_dropped;
 	to->bytes_held += from->bytes_held;
+	to->bytes_in_moved += from->bytes_in_moved;
+	to->bytes_in_copied += from->bytes_in_copied;
+	to->bytes_out_moved += from->bytes_out_moved;
+	to->bytes_out_copied += from->bytes_out_copied;
 	to->pool_kib_ms += from->pool_kib_ms;
 	to->streams_begun += from->streams_begun;
 	to->streams_ended += from->streams_ended;
@@ -138,19 +144,32 @@ static void print_cpu(uint64_t us)
 		snprintf(text, sizeof(text), "%llu.%03llu s",
 			 (unsigned long long)(us / 1000000),
 			 (unsigned long long)(us / 1000 % 1000));
-	printf(" %11s", text);
+	printf(" %10s", text);
 }
 
 static void print_line(const char *name, const struct used *used)
 {
-	printf("  %-20s", name);
+	const struct faasctl_stats *s = used->sent, *r = used->received;
+
+	printf("  %-14s", name);
 	print_cpu(used->cpu_us);
-	printf(" %10s", used->received ?
-	       text_bytes(used->received->bytes_out).s : "-");
-	printf(" %10s %10s", text_bytes(used->sent->bytes_in).s,
-	       text_bytes(used->sent->bytes_dropped).s);
+	printf(" %9s", r ? text_bytes(r->bytes_out).s : "-");
+	printf(" %9s", text_bytes(s->bytes_in).s);
+	printf(" %9s", r ? text_bytes(s->bytes_in_copied + r->bytes_out_copied).s : "-");
+	printf(" %9s", text_bytes(s->bytes_dropped).s);
 	printf(" %10s s\n",
-	       text_bytes(byte_seconds(used->sent->pool_kib_ms)).s);
+	       text_bytes(byte_seconds(s->pool_kib_ms)).s);
+}
+
+/* @value: in the statistics of what was received; null where those are not known */
+static json_t *json_received(const struct used *used, size_t value)
+{
+	uint64_t n;
+
+	if (!used->received)
+		return json_null();
+	memcpy(&n, (const char *)used->received + value, sizeof(n));
+	return json_integer((json_int_t)n);
 }
 
 static json_t *json_cpu(uint64_t us)
@@ -161,13 +180,17 @@ static json_t *json_cpu(uint64_t us)
 /* @name: NULL: it has none */
 static json_t *json_used(const char *name, const struct used *used)
 {
-	const struct faasctl_stats *s = used->sent, *r = used->received;
+	const struct faasctl_stats *s = used->sent;
 
-	return json_pack("{s:s*, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s*, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"name", name,
 		"cpu_seconds", json_cpu(used->cpu_us),
 		"bytes_written", (json_int_t)s->bytes_in,
-		"bytes_read", r ? json_integer((json_int_t)r->bytes_out) : json_null(),
+		"bytes_written_moved", (json_int_t)s->bytes_in_moved,
+		"bytes_written_copied", (json_int_t)s->bytes_in_copied,
+		"bytes_read", json_received(used, STAT(bytes_out)),
+		"bytes_read_moved", json_received(used, STAT(bytes_out_moved)),
+		"bytes_read_copied", json_received(used, STAT(bytes_out_copied)),
 		"bytes_dropped", (json_int_t)s->bytes_dropped,
 		"bytes_held", (json_int_t)s->bytes_held,
 		"streams_begun", (json_int_t)s->streams_begun,
@@ -222,9 +245,9 @@ static void bill_workflow(const struct snapshot *snap, size_t first,
 	if (all)
 		bill.json = json_array();
 	else
-		printf("workflow %s%s%s\n  %-20s %11s %10s %10s %10s %12s\n",
+		printf("workflow %s%s%s\n  %-14s %10s %9s %9s %9s %9s %12s\n",
 		       bold(), workflow->name, plain(), "stage", "CPU", "read",
-		       "written", "dropped", "buffers");
+		       "written", "copied", "dropped", "buffers");
 	for (i = first; i < snap->n_stages &&
 	     !strcmp(snap->stages[i].workflow, workflow->name); i++)
 		bill_stage(&bill, &snap->stages[i]);

@@ -504,6 +504,7 @@ int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
 		/* Nothing is added to an extent. */
 		ch->last = NULL;
 		WRITE_ONCE(ch->space, 0);
+		ch->wr.moved += head - ch->head;
 		/* Pairs with head_seen(). */
 		smp_store_release(&ch->head, head);
 	}
@@ -857,7 +858,10 @@ static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	if (unlikely(!READ_ONCE(s->begun)))
 		faasin_session_take(ch, ss);
 	trace_faasin_consume(ch->generation, s->number, last, last - pos);
+	spin_lock(&ch->lock);
+	ch->rd.moved += last - pos;
 	tail_set(ch, last, last == ch->head_known);
+	spin_unlock(&ch->lock);
 	wake_after_read(ch);
 	return n;
 }

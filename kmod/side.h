@@ -24,6 +24,8 @@ struct faasin_channel;
  * @waiting: how many last; channel->lock
  * @wakes: wake-ups that this side sent; @mutex
  * @wakes_avoided: transfers by this side that needed none; @mutex
+ * @moved: bytes that passed this side by reference; changes with the side's cursor, both
+ *	under channel->lock
  */
 struct faasin_side {
 	struct mutex mutex;	/* see channel.h */
@@ -34,6 +36,7 @@ struct faasin_side {
 	unsigned int waiting;
 	u64 wakes;
 	u64 wakes_avoided;
+	u64 moved;
 };
 
 /**

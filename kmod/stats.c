@@ -26,6 +26,10 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_BYTES_HELD] = head - tail;
 	v[FAASIN_A_STATS_BYTES_OUT] = tail - ch->discarded;
 	v[FAASIN_A_STATS_BYTES_DROPPED] = ch->discarded + ch->swallowed;
+	v[FAASIN_A_STATS_BYTES_IN_MOVED] = ch->wr.moved;
+	v[FAASIN_A_STATS_BYTES_IN_COPIED] = head - ch->wr.moved;
+	v[FAASIN_A_STATS_BYTES_OUT_MOVED] = ch->rd.moved;
+	v[FAASIN_A_STATS_BYTES_OUT_COPIED] = tail - ch->discarded - ch->rd.moved;
 	v[FAASIN_A_STATS_STREAMS_BEGUN] = ch->stream_seq;
 	v[FAASIN_A_STATS_STREAMS_ENDED] = ch->ended;
 	v[FAASIN_A_STATS_STREAMS_ABORTED] = ch->aborted;

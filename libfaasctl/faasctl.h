@@ -136,6 +136,11 @@ int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
  * @streams_queued: ended or aborted ones not consumed yet, now
  * @pool_kib_ms: memory over time: KiB times milliseconds
  * @linked_ns: time that there was a link
+ * @bytes_in_moved: bytes that writers gave by reference
+ * @bytes_in_copied: bytes copied from writers; the two and what was swallowed after an
+ *	early close (with the policy to drain) are @bytes_in
+ * @bytes_out_moved: bytes that readers were given by reference
+ * @bytes_out_copied: bytes copied to readers; the two are @bytes_out
  *
  * Numbers that do not say "now" never go back.
  */
@@ -162,6 +167,10 @@ struct faasctl_stats {
 	uint64_t streams_queued;
 	uint64_t pool_kib_ms;
 	uint64_t linked_ns;
+	uint64_t bytes_in_moved;
+	uint64_t bytes_in_copied;
+	uint64_t bytes_out_moved;
+	uint64_t bytes_out_copied;
 };
 
 /* -------------------------------------------------------------- workflows */

@@ -30,6 +30,10 @@ static const size_t stats_offset[FAASIN_A_STATS_MAX + 1] = {
 	STAT(STREAMS_QUEUED, streams_queued),
 	STAT(POOL_KIB_MS, pool_kib_ms),
 	STAT(LINKED_NS, linked_ns),
+	STAT(BYTES_IN_MOVED, bytes_in_moved),
+	STAT(BYTES_IN_COPIED, bytes_in_copied),
+	STAT(BYTES_OUT_MOVED, bytes_out_moved),
+	STAT(BYTES_OUT_COPIED, bytes_out_copied),
 #undef STAT
 };
 

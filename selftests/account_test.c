@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "harness.h"
+#include "window.h"
 #include "world.h"
 
 #define PEERS_MAX	8	/* inputs that an output remembers */
@@ -90,9 +91,12 @@ static struct sums ask(struct world *w)
 	return sums;
 }
 
+/* Nothing is swallowed: no link here has the policy to drain. */
 static bool adds_up(const struct faasctl_stats *s)
 {
 	return s->bytes_in == s->bytes_out + s->bytes_dropped + s->bytes_held &&
+	       s->bytes_in == s->bytes_in_moved + s->bytes_in_copied &&
+	       s->bytes_out == s->bytes_out_moved + s->bytes_out_copied &&
 	       s->streams_begun >= s->streams_ended + s->streams_aborted;
 }
 
@@ -101,6 +105,10 @@ static bool goes_on(const struct faasctl_stats *before, const struct faasctl_sta
 {
 	return before->bytes_in <= now->bytes_in && before->bytes_out <= now->bytes_out &&
 	       before->bytes_dropped <= now->bytes_dropped &&
+	       before->bytes_in_moved <= now->bytes_in_moved &&
+	       before->bytes_in_copied <= now->bytes_in_copied &&
+	       before->bytes_out_moved <= now->bytes_out_moved &&
+	       before->bytes_out_copied <= now->bytes_out_copied &&
 	       before->bytes_held_max <= now->bytes_held_max &&
 	       before->writes <= now->writes && before->reads <= now->reads &&
 	       before->reader_wakes <= now->reader_wakes &&
@@ -394,19 +402,41 @@ TEST_F(account, of_time_that_there_was_a_link)
 
 #define TURNS	400	/* changes of links */
 
-/* Writes, ends, aborts or leaves; the port may have no link. */
+/* By a copy or by reference. */
+static bool storm_in(int fd, uint64_t *seed)
+{
+	static char buf[32 * KIB];
+	size_t n = random_next(seed) % sizeof(buf) + 1;
+	long at;
+
+	if (random_next(seed) % 2)
+		return write(fd, buf, n) >= 0;
+	at = window_alloc(fd, n);
+	return at >= 0 && !window_send(fd, at, n);
+}
+
+static bool storm_out(int fd, uint64_t *seed)
+{
+	static char buf[32 * KIB];
+	struct faasin_range range;
+
+	if (random_next(seed) % 2)
+		return read(fd, buf, random_next(seed) % sizeof(buf) + 1) >= 0;
+	return window_take(fd, &range) == 1 && !window_return(fd, range.offset);
+}
+
+/* Gives bytes, ends, aborts or leaves; the port may have no link. */
 static void storm_writer(struct world *w, const int *over, uint64_t seed)
 {
 	struct faasin_abort how = { .cause = FAASIN_CAUSE_REQUEST };
-	static char buf[32 * KIB];
 	int i, fd;
 
 	while (!__atomic_load_n(over, __ATOMIC_RELAXED)) {
-		fd = world_open(w, "a", FAASIN_PORT_OUT, O_WRONLY | O_NONBLOCK);
+		fd = world_open(w, "a", FAASIN_PORT_OUT, O_RDWR | O_NONBLOCK);
 		if (fd < 0)
 			continue;
 		for (i = random_next(&seed) % 8; i; i--)
-			if (write(fd, buf, random_next(&seed) % sizeof(buf) + 1) < 0)
+			if (!storm_in(fd, &seed))
 				break;
 		switch (random_next(&seed) % 4) {
 		case 0:
@@ -422,7 +452,6 @@ static void storm_writer(struct world *w, const int *over, uint64_t seed)
 
 static void storm_reader(struct world *w, const char *stage, const int *over, uint64_t seed)
 {
-	static char buf[32 * KIB];
 	int i, fd;
 
 	while (!__atomic_load_n(over, __ATOMIC_RELAXED)) {
@@ -430,7 +459,7 @@ static void storm_reader(struct world *w, const char *stage, const int *over, ui
 		if (fd < 0)
 			continue;
 		for (i = random_next(&seed) % 8; i; i--)
-			if (read(fd, buf, random_next(&seed) % sizeof(buf) + 1) < 0)
+			if (!storm_out(fd, &seed))
 				break;
 		close(fd);
 	}
@@ -511,6 +540,10 @@ TEST_F(account, add_up_in_every_answer)
 	now = ask(w);
 	EXPECT_LT(0, now.all.bytes_in);
 	EXPECT_LT(0, now.all.bytes_out);
+	EXPECT_LT(0, now.all.bytes_in_moved);
+	EXPECT_LT(0, now.all.bytes_in_copied);
+	EXPECT_LT(0, now.all.bytes_out_moved);
+	EXPECT_LT(0, now.all.bytes_out_copied);
 	EXPECT_EQ(now.all.bytes_in, now.gone.bytes_in + now.sent[0].bytes_in);
 	EXPECT_EQ(now.all.bytes_out, now.gone.bytes_out + now.sent[0].bytes_out);
 	EXPECT_EQ(now.all.streams_begun, now.gone.streams_begun + now.sent[0].streams_begun);

@@ -367,6 +367,7 @@ workflow $wf
   a:errors --8 B--> b
     capacity 64K, abort on nonzero, on early close drain
     bytes    8 B in, 5 B out, 0 B dropped, 3 B held (most 5 B), pool ~
+    moved    0 B in, 0 B out by reference; copied 8 B in, 5 B out
     calls    2 writes, 1 reads
     wake-ups ~ of readers, ~ of writers, ~ avoided
     blocked  writers ~ in ~ waits, readers ~ in ~ waits
@@ -397,7 +398,7 @@ port $wf a more in - - 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
 port $wf b faasin in a errors 0
 port $wf b faasout out - - 0
-link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~
+link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5
 END
 as_many_columns()
 {

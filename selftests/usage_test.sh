@@ -50,6 +50,8 @@ check 'a pipeline runs' setup
 check 'what a wrote' member 's["a"]["bytes_written"], s["a"]["bytes_read"]' '(3000000, 0)'
 check 'what b read and wrote' member 's["b"]["bytes_read"], s["b"]["bytes_written"]' '(3000000, 1000000)'
 check 'what c read' member 's["c"]["bytes_read"], s["c"]["bytes_written"]' '(1000000, 0)'
+check 'what was copied' member 's["b"]["bytes_read_copied"], s["b"]["bytes_written_copied"], s["b"]["bytes_read_moved"]' \
+	'(3000000, 1000000, 0)'
 check 'the sum' member 'w["total"]["bytes_written"], w["total"]["bytes_read"]' '(4000000, 4000000)'
 check 'streams' member 's["a"]["streams_ended"], w["total"]["streams_begun"]' '(1, 2)'
 check 'CPU of every stage' member 'all(x["cpu_seconds"] > 0 for x in w["stages"])' True
@@ -79,9 +81,9 @@ deleted()
 		member 's["a"]["bytes_written"], s["c"]["bytes_read"]' '(3000000, 1000000)' && adds_up
 }
 check 'a deleted stage counts in the sum' deleted
-says 'a line for deleted stages' '^  \(deleted stages\) +- +- +1\.0 MB +0 B ' faasctl usage "$wf"
-says 'a line for a stage' '^  a +[0-9]+\.[0-9]{3} s +0 B +3\.0 MB +0 B +[0-9.]+ [kM]?B s$' faasctl usage "$wf"
-says 'a line for the sum' '^  \(all\) +[0-9]+\.[0-9]{3} s +4\.0 MB +4\.0 MB +0 B ' faasctl usage "$wf"
+says 'a line for deleted stages' '^  \(deleted stages\) +- +- +1\.0 MB +- +0 B ' faasctl usage "$wf"
+says 'a line for a stage' '^  a +[0-9]+\.[0-9]{3} s +0 B +3\.0 MB +3\.0 MB +0 B +[0-9.]+ [kM]?B s$' faasctl usage "$wf"
+says 'a line for the sum' '^  \(all\) +[0-9]+\.[0-9]{3} s +4\.0 MB +4\.0 MB +8\.0 MB +0 B ' faasctl usage "$wf"
 homeless()
 {
 	rmdir "/sys/fs/cgroup/faasin/$wf/c" && member 's["c"]["cpu_seconds"], s["c"]["bytes_read"]' '(None, 1000000)'

@@ -211,6 +211,43 @@ TEST_F(window, ways_out_can_change_at_any_byte)
 	EXPECT_EQ(0, window_return(self->r, range.offset));
 }
 
+TEST_F(window, tells_what_moved_from_what_was_copied)
+{
+	struct faasin_range range;
+	struct faasctl_stats stats;
+	long at;
+
+	/* Sent and read, sent and taken, written and read, written and taken. */
+	at = FILLED(1000, 1, 0);
+	ASSERT_EQ(0, window_send(self->w, at, 1000));
+	EXPECT_EQ(1000, read_full(self->r, self->buf, 1000));
+	at = FILLED(200, 1, 0);
+	ASSERT_EQ(0, window_send(self->w, at, 200));
+	EXPECT_EQ(50, read_full(self->r, self->buf, 50));
+	EXPECT_RECORD(150, 1, 50);
+	ASSERT_EQ(0, pattern_write(self->w, 30, 30, 1, 0));
+	EXPECT_EQ(30, read_full(self->r, self->buf, 30));
+	ASSERT_EQ(0, pattern_write(self->w, 4, 4, 1, 0));
+	ASSERT_EQ(1, window_take(self->r, &range));
+	EXPECT_EQ(4, range.length);
+	stats = flow_stats(&self->flow);
+	EXPECT_EQ(1200, stats.bytes_in_moved);
+	EXPECT_EQ(34, stats.bytes_in_copied);
+	EXPECT_EQ(150, stats.bytes_out_moved);
+	EXPECT_EQ(1084, stats.bytes_out_copied);
+
+	/* What is dropped, and what is swallowed, went out in neither way. */
+	at = FILLED(5, 1, 0);
+	ASSERT_EQ(0, window_send(self->w, at, 5));
+	munmap((void *)self->in, self->info.size + self->info.landing);
+	close(self->r);
+	self->r = -1;
+	stats = flow_stats(&self->flow);
+	EXPECT_EQ(5, stats.bytes_dropped);
+	EXPECT_EQ(1205, stats.bytes_in_moved);
+	EXPECT_EQ(1234, stats.bytes_out_moved + stats.bytes_out_copied);
+}
+
 TEST_F(window, a_record_has_several_ranges)
 {
 	struct faasin_range sent[5], got[FAASIN_RANGES_MAX];

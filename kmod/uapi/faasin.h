@@ -596,6 +596,11 @@ enum faasin_early_close {
  * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet, now
  * @FAASIN_A_STATS_POOL_KIB_MS: memory over time: KiB times milliseconds
  * @FAASIN_A_STATS_LINKED_NS: time that there was a link
+ * @FAASIN_A_STATS_BYTES_IN_MOVED: bytes that writers gave by reference
+ * @FAASIN_A_STATS_BYTES_IN_COPIED: bytes copied from writers; the two and what was
+ *	swallowed after an early close (with the policy to drain) are BYTES_IN
+ * @FAASIN_A_STATS_BYTES_OUT_MOVED: bytes that readers were given by reference
+ * @FAASIN_A_STATS_BYTES_OUT_COPIED: bytes copied to readers; the two are BYTES_OUT
  */
 enum faasin_stats_attr {
 	/* private: */
@@ -624,6 +629,10 @@ enum faasin_stats_attr {
 	FAASIN_A_STATS_STREAMS_QUEUED,
 	FAASIN_A_STATS_POOL_KIB_MS,
 	FAASIN_A_STATS_LINKED_NS,
+	FAASIN_A_STATS_BYTES_IN_MOVED,
+	FAASIN_A_STATS_BYTES_IN_COPIED,
+	FAASIN_A_STATS_BYTES_OUT_MOVED,
+	FAASIN_A_STATS_BYTES_OUT_COPIED,
 	/* private: */
 	__FAASIN_A_STATS_MAX,
 };
