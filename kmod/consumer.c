@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The consuming side of the ring: emptying it, waiting for bytes. channel.h has the
+ * protocol.
+ */
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "limits.h"
+#include "ring.h"
+#include "trace.h"
+
+static u64 head_seen(struct faasin_channel *ch)
+{
+	/* Pairs with publish(): before looking at the bytes or their segments. */
+	return smp_load_acquire(&ch->head);
+}
+
+/* @all: as far as is known, nothing is left. */
+static void tail_set(struct faasin_channel *ch, u64 pos, bool all)
+{
+	/* Both: after the last look at what is given back. */
+	smp_store_release(&ch->tail, pos);
+	if (all)
+		/* Pairs with ring_start_over(). */
+		smp_store_release(&ch->drained, pos);
+}
+
+/*
+ * Small runs go by the page, as in copy_in(), but only to user memory: into an
+ * iterator over a pipe (6.1 splices so), the page itself would go, while the channel
+ * goes on writing to it.
+ */
+static size_t copy_out(struct faasin_channel *ch, struct faasin_block *b, u32 offset, size_t n,
+		       struct iov_iter *to)
+{
+	struct faasin_extent *e = faasin_extent_of(b);
+
+	if (unlikely(e))
+		return faasin_extent_copy_out(&ch->window, e, offset, n, to);
+	if (n <= PAGE_SIZE && user_backed_iter(to))
+		return copy_page_to_iter(b->page, offset, n, to);
+	return copy_to_iter(page_address(b->page) + offset, n, to);
+}
+
+/* Nothing in segment @i lies at @pos or behind, nor ever will. */
+static bool segment_over(struct faasin_channel *ch, unsigned long i, u64 pos)
+{
+	struct faasin_segment *seg = &ch->ring[i & ch->ring_mask];
+
+	if (i + 1 != ch->queued_known)
+		return ch->ring[(i + 1) & ch->ring_mask].begin <= pos;
+	/* The producer adds to the last block, but not to an extent. */
+	return faasin_extent_of(seg->block) && seg->begin + seg->block->size <= pos;
+}
+
+/*
+ * The segment that holds the byte at @pos, among those that are known; what lies
+ * before it is done with.
+ */
+static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
+{
+	unsigned long i = ch->done;
+	struct faasin_block *b;
+
+	while (i != ch->queued_known && segment_over(ch, i, pos)) {
+		b = ch->ring[i & ch->ring_mask].block;
+		if (unlikely(faasin_extent_of(b))) {
+			faasin_channel_idle_later(ch);
+			/* A page each, of a whole window: it takes a while. */
+			cond_resched();
+		}
+		faasin_ring_put(ch, b);
+		i++;
+	}
+	ch->done = i;
+	if (i != ch->queued_known && i + 1 != ch->queued_known)
+		*end = min(*end, ch->ring[(i + 1) & ch->ring_mask].begin);
+	return &ch->ring[i & ch->ring_mask];
+}
+
+/* Which segments there are. Asked after the position that they are to reach. */
+static void look(struct faasin_channel *ch)
+{
+	/* Pairs with ring_append(). */
+	ch->queued_known = smp_load_acquire(&ch->queued);
+}
+
+/*
+ * Room was made, which is when a block was given back or all was read: tell a
+ * writer when half of it is free, pollers as soon as there is enough for them.
+ */
+static void wake_after_read(struct faasin_channel *ch)
+{
+	bool sleeps = wq_has_sleeper(&ch->writers.wait);
+	u64 room;
+
+	/* Pairs with extent_reserve(); wq_has_sleeper() is a barrier. */
+	if (unlikely(READ_ONCE(ch->window.wanted)))
+		faasin_window_turn(ch);
+	if (!sleeps && !READ_ONCE(ch->full)) {
+		ch->rd.wakes_avoided++;
+		return;
+	}
+	room = READ_ONCE(ch->head) == ch->tail ? ch->pool.capacity :
+	       faasin_pool_room(&ch->pool);
+	if (sleeps && room >= ch->pool.capacity / 2) {
+		ch->rd.wakes++;
+		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
+		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
+	} else {
+		ch->rd.wakes_avoided++;
+	}
+	if (READ_ONCE(ch->full) && faasin_ring_has_room(ch, PIPE_BUF)) {
+		WRITE_ONCE(ch->full, false);
+		wake_up_interruptible_poll(&ch->writers.poll, EPOLLOUT | EPOLLWRNORM);
+	}
+}
+
+static void drop_discarded(struct faasin_channel *ch)
+{
+	/* Pairs with session_closes_early(): before looking at the segments. */
+	u64 to = smp_load_acquire(&ch->discard), end = to;
+
+	lockdep_assert_held(&ch->rd.mutex);
+	if (likely(to <= ch->tail))
+		return;
+	look(ch);
+	segment_at(ch, to, &end);
+	/* Together, so that the sums of the statistics hold at any time. */
+	spin_lock(&ch->lock);
+	ch->discarded += to - ch->tail;
+	tail_set(ch, to, true);
+	spin_unlock(&ch->lock);
+	wake_after_read(ch);
+}
+
+/**
+ * faasin_channel_discard() - drop what was asked to be dropped
+ * @ch: channel
+ *
+ * Never waits: if a reader is at work, it does so itself when it is done.
+ */
+void faasin_channel_discard(struct faasin_channel *ch)
+{
+	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
+		if (!mutex_trylock(&ch->rd.mutex)) {
+			/* The reader may have looked before; if so, this will. */
+			mod_delayed_work(system_wq, &ch->idle, 1);
+			return;
+		}
+		drop_discarded(ch);
+		mutex_unlock(&ch->rd.mutex);
+	}
+}
+
+static void reader_unlock(struct faasin_channel *ch)
+{
+	mutex_unlock(&ch->rd.mutex);
+	if (unlikely(READ_ONCE(ch->discard) > READ_ONCE(ch->tail)))
+		faasin_channel_discard(ch);
+}
+
+/*
+ * Where a stream ends for now. Must be asked before the segments. Head comes
+ * before the state: a stream that is live afterwards was so when head was read,
+ * which therefore is not yet the next one's.
+ */
+static u64 stream_limit(struct faasin_channel *ch, struct faasin_stream *s, int *state)
+{
+	u64 head = head_seen(ch);
+
+	/* Pairs with faasin_stream_finish(): the end is there. */
+	*state = smp_load_acquire(&s->state);
+	return *state == FAASIN_STREAM_LIVE ? head : s->end;
+}
+
+static struct faasin_stream *session_stream(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	/* Pairs with faasin_session_bind(): it is set once. */
+	struct faasin_stream *s = smp_load_acquire(&ss->stream);
+
+	return likely(s) ? s : faasin_session_stream(ch, ss);
+}
+
+/*
+ * Are there bytes of the session's stream from ch->tail on: 1 yes, up to ch->head_known,
+ * and of which stream; 0 not yet; < 0 an error, of which -ENODATA stands for the end.
+ */
+static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
+			struct faasin_stream **stream)
+{
+	struct faasin_stream *s = session_stream(ch, ss);
+	u64 limit;
+	int state;
+
+	switch (READ_ONCE(ss->result)) {
+	case FAASIN_RESULT_END:
+		return -ENODATA;
+	case FAASIN_RESULT_ABORTED:
+		return -ECONNABORTED;
+	}
+	if (!s)
+		return 0;
+	*stream = s;
+	if (ch->tail < ch->head_known && ch->stream_known == s->number)
+		return 1;
+
+	limit = stream_limit(ch, s, &state);
+	if (ch->tail >= limit) {
+		switch (state) {
+		case FAASIN_STREAM_ENDED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_END);
+			return -ENODATA;
+		case FAASIN_STREAM_ABORTED:
+			faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
+			return -ECONNABORTED;
+		}
+		return 0;
+	}
+	look(ch);
+	ch->head_known = limit;
+	ch->stream_known = s->number;
+	return 1;
+}
+
+/* What is there of the session's stream, into @to: > 0 bytes, or as stream_ahead(). */
+static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
+			     struct iov_iter *to)
+{
+	struct faasin_segment *seg;
+	struct faasin_stream *s;
+	unsigned long done;
+	size_t n, copied;
+	u64 pos, limit;
+	int ahead;
+
+	ahead = stream_ahead(ch, ss, &s);
+	if (ahead <= 0)
+		return ahead;
+	pos = ch->tail;
+	limit = ch->head_known;
+	done = ch->done;
+	seg = segment_at(ch, pos, &limit);
+	n = min_t(u64, limit - pos, iov_iter_count(to));
+	copied = copy_out(ch, seg->block, pos - seg->begin, n, to);
+	if (!copied) {
+		if (done != ch->done)
+			wake_after_read(ch);
+		return -EFAULT;
+	}
+	if (unlikely(!READ_ONCE(s->begun)))
+		faasin_session_take(ch, ss);
+
+	pos += copied;
+	trace_faasin_consume(ch->generation, s->number, pos, copied);
+	if (pos == limit) {
+		/* A block that is full may have a successor that is not known yet. */
+		if (pos == ch->head_known && pos - seg->begin == seg->block->size)
+			look(ch);
+		segment_at(ch, pos, &limit);
+	}
+	tail_set(ch, pos, pos == ch->head_known);
+	if (done != ch->done || pos == ch->head_known)
+		wake_after_read(ch);
+	else
+		ch->rd.wakes_avoided++;
+	return copied;
+}
+
+/* What was written, for faasin_channel_take(): into the landing. */
+static long take_bytes(struct faasin_channel *ch, struct faasin_handle *h,
+		       struct faasin_range __user *to, size_t n)
+{
+	struct faasin_range r;
+	struct iov_iter iter;
+	struct kvec kvec;
+	ssize_t copied;
+	int err;
+
+	err = faasin_window_land(h, &n, &kvec.iov_base);
+	if (err)
+		return err;
+	r.offset = (u64)ch->window.nr_pages << PAGE_SHIFT;
+	r.length = n;
+	if (copy_to_user(to, &r, sizeof(r)))
+		return -EFAULT;
+	kvec.iov_len = n;
+	iov_iter_kvec(&iter, READ, &kvec, 1, n);
+	/* All of it is there, in one segment, unless the session was ended meanwhile. */
+	copied = channel_drain(ch, h->session, &iter);
+	if (copied <= 0)
+		return copied;
+	mutex_lock(&ch->window.lock);
+	WRITE_ONCE(h->landed, true);
+	mutex_unlock(&ch->window.lock);
+	return 1;
+}
+
+/* A record's extents, from segment ch->done on; of the first, what lies behind @skip. */
+static long take_record(struct faasin_channel *ch, struct faasin_handle *h, u32 skip,
+			struct faasin_range __user *to, u32 max)
+{
+	struct faasin_extent *e;
+	struct faasin_range r;
+	u32 n = 0;
+
+	/* They were published together, so all of them are known. */
+	do {
+		if (n == max)
+			return -EMSGSIZE;
+		e = faasin_extent_of(ch->ring[(ch->done + n) & ch->ring_mask].block);
+		r.offset = faasin_extent_offset(e) + skip;
+		r.length = e->block.size - skip;
+		if (copy_to_user(&to[n++], &r, sizeof(r)))
+			return -EFAULT;
+		skip = 0;
+	} while (!e->last);
+	return n;
+}
+
+/* The next record, for faasin_channel_take(): > 0 its ranges, or as stream_ahead(). */
+static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
+			 struct faasin_range __user *to, u32 max)
+{
+	struct faasin_session *ss = h->session;
+	u64 pos = ch->tail, limit, last = 0;
+	unsigned long done = ch->done;
+	struct faasin_segment *seg;
+	struct faasin_extent *e;
+	struct faasin_stream *s;
+	bool sent;
+	long n, i;
+
+	n = stream_ahead(ch, ss, &s);
+	if (n <= 0)
+		return n;
+	limit = ch->head_known;
+	seg = segment_at(ch, pos, &limit);
+	sent = faasin_extent_of(seg->block);
+	n = sent ? take_record(ch, h, pos - seg->begin, to, max) :
+		   take_bytes(ch, h, to, limit - pos);
+	/* What lay before may have been a block of its own. */
+	if ((n < 0 || !sent) && done != ch->done)
+		wake_after_read(ch);
+	if (n < 0 || !sent)
+		return n;
+
+	for (i = 0; i < n; i++) {
+		seg = &ch->ring[ch->done++ & ch->ring_mask];
+		last = seg->begin + seg->block->size;
+		e = faasin_extent_of(seg->block);
+		/* Its owner may return it at once. */
+		faasin_extents_own(&ch->window, &e, 1, h);
+	}
+	if (unlikely(!READ_ONCE(s->begun)))
+		faasin_session_take(ch, ss);
+	trace_faasin_consume(ch->generation, s->number, last, last - pos);
+	spin_lock(&ch->lock);
+	ch->rd.moved += last - pos;
+	tail_set(ch, last, last == ch->head_known);
+	spin_unlock(&ch->lock);
+	wake_after_read(ch);
+	return n;
+}
+
+static bool data_ready(struct faasin_channel *ch, void *arg)
+{
+	struct faasin_session *ss = arg;
+	struct faasin_stream *s;
+	int state;
+
+	if (READ_ONCE(ss->result) || READ_ONCE(ch->discard) > READ_ONCE(ch->tail))
+		return true;
+	s = session_stream(ch, ss);
+	if (!s)
+		return READ_ONCE(ss->result);
+	return stream_limit(ch, s, &state) > READ_ONCE(ch->tail) ||
+	       state != FAASIN_STREAM_LIVE;
+}
+
+/* No bytes yet: wait without the mutex. Holds it again if 0 is returned. */
+static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
+{
+	struct task_struct *peer;
+	DEFINE_WAIT(wait);
+	int err = 0;
+	u64 since;
+
+	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
+	ch->rd.blocks++;
+	reader_unlock(ch);
+	peer = faasin_side_wait_begin(ch, &ch->rd, &ch->wr, &since);
+	if (faasin_side_spin(ch, peer, data_ready, ss))
+		goto done;
+
+	for (;;) {
+		prepare_to_wait(&ch->readers.wait, &wait, TASK_INTERRUPTIBLE);
+		/* For wake_after_write(). */
+		spin_lock(&ch->lock);
+		spin_unlock(&ch->lock);
+		if (data_ready(ch, ss))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		schedule();
+	}
+	finish_wait(&ch->readers.wait, &wait);
+done:
+	faasin_side_wait_end(ch, &ch->rd, since);
+	return err ?: faasin_side_lock(&ch->rd, false);
+}
+
+/**
+ * faasin_channel_read() - bytes out
+ * @ch: channel
+ * @h: an input's open file
+ * @to: where to; advanced by what was given
+ * @nonblock: do not wait for bytes
+ * @nowait: do not wait for other readers either
+ *
+ * Return: bytes read, 0 at the end of the session's stream, or
+ * -ECONNABORTED: all bytes of an aborted stream were read, or the link is gone
+ *	and no stream was left
+ * -EAGAIN: nothing there and not to wait
+ * -EFAULT: none of the bytes could be stored
+ * -ERESTARTSYS: a signal came first
+ */
+ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
+			    struct iov_iter *to, bool nonblock, bool nowait)
+{
+	struct faasin_session *ss = h->session;
+	size_t done = 0;
+	ssize_t n;
+	int err;
+
+	if (!iov_iter_count(to))
+		return 0;
+	err = faasin_side_lock(&ch->rd, nowait);
+	if (err)
+		return err;
+	faasin_side_user(ch, &ch->rd);
+
+	while (iov_iter_count(to)) {
+		drop_discarded(ch);
+		n = channel_drain(ch, ss, to);
+		if (n > 0) {
+			done += n;
+			continue;
+		}
+		if (n < 0 || done) {
+			err = n == -ENODATA ? 0 : n;
+			break;
+		}
+		if (nonblock) {
+			err = -EAGAIN;
+			break;
+		}
+		err = wait_for_data(ch, ss);
+		if (err)
+			goto unlocked;
+	}
+	if (done)
+		ch->rd.calls++;
+	reader_unlock(ch);
+unlocked:
+	if (done)
+		trace_faasin_read(ch->generation, ss->stream ? ss->stream->number : 0, done);
+	return done ?: err;
+}
+
+/**
+ * faasin_channel_take() - the next record out, by reference
+ * @ch: channel
+ * @h: an input's open file; it becomes the owner
+ * @to: receives its ranges
+ * @max: for how many there is room
+ * @nonblock: do not wait for it
+ *
+ * What was written is copied and becomes a record of one range.
+ *
+ * Return: ranges, 0 at the end of the session's stream, or what uapi/faasin.h
+ * lists for FAASIN_IOC_TAKE.
+ */
+long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
+			 struct faasin_range __user *to, u32 max, bool nonblock)
+{
+	struct faasin_session *ss = h->session;
+	u64 tail;
+	long n;
+	int err;
+
+	err = faasin_side_lock(&ch->rd, false);
+	if (err)
+		return err;
+	faasin_side_user(ch, &ch->rd);
+	for (;;) {
+		drop_discarded(ch);
+		tail = ch->tail;
+		n = channel_take(ch, h, to, max);
+		if (n || nonblock)
+			break;
+		err = wait_for_data(ch, ss);
+		if (err)
+			return err;
+	}
+	tail = ch->tail - tail;
+	if (n > 0)
+		ch->rd.calls++;
+	reader_unlock(ch);
+	if (n > 0)
+		trace_faasin_read(ch->generation, ss->stream->number, tail);
+	return n == -ENODATA ? 0 : n ?: -EAGAIN;
+}

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The producing side of the ring: filling it, waiting for room. channel.h has the
+ * protocol.
+ */
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "event.h"
+#include "limits.h"
+#include "ring.h"
+#include "trace.h"
+
+/*
+ * The pool was asked for memory, and had @bytes before. That the cgroup that pays is
+ * gone is said once, when it first matters.
+ */
+static void pool_asked(struct faasin_channel *ch, u64 bytes)
+{
+	if (ch->pool.bytes != bytes)
+		faasin_channel_idle_later(ch);
+	if (ch->pool.gone && !ch->gone_said) {
+		ch->gone_said = true;
+		faasin_channel_event(ch, FAASIN_EVENT_CGROUP_GONE, 0, 0, NULL);
+	}
+}
+
+/* A block for the ring, or NULL. */
+static struct faasin_block *block_take(struct faasin_channel *ch)
+{
+	u64 bytes = ch->pool.bytes;
+	struct faasin_block *b = faasin_pool_take(&ch->pool);
+
+	pool_asked(ch, bytes);
+	return b;
+}
+
+/*
+ * wr.mutex held: the block that is being filled, from an empty channel; unless a reader
+ * is at work. Whether there was anything.
+ */
+static bool ring_take_back(struct faasin_channel *ch)
+{
+	bool any = false;
+
+	if (faasin_ring_tail(ch) != ch->head || !mutex_trylock(&ch->rd.mutex))
+		return false;
+	if (ch->tail == ch->head)
+		any = faasin_ring_clear(ch);
+	mutex_unlock(&ch->rd.mutex);
+	return any;
+}
+
+/* Bytes that still fit into the last segment's block. */
+static u32 last_space(struct faasin_channel *ch, u64 head)
+{
+	struct faasin_segment *seg = ch->last;
+
+	return seg ? seg->block->size - (u32)(head - seg->begin) : 0;
+}
+
+/*
+ * Small runs go by the page: those functions compare with the size of the page.
+ * What checks whole addresses (hardened usercopy) costs as much as copying 512
+ * bytes does, but is asked once where the others loop over pages.
+ */
+static size_t copy_in(struct faasin_block *b, u32 offset, size_t n, struct iov_iter *from)
+{
+	if (n <= PAGE_SIZE)
+		return copy_page_from_iter(b->page, offset, n, from);
+	return copy_from_iter(page_address(b->page) + offset, n, from);
+}
+
+/*
+ * If the consumer has seen all there is, it looks at nothing until more is
+ * published, so that the last block can be filled from its start again: an empty
+ * channel takes its whole capacity.
+ */
+static void ring_start_over(struct faasin_channel *ch, u64 head)
+{
+	/* Pairs with tail_set(): the consumer looks at nothing below. */
+	if (smp_load_acquire(&ch->drained) != head)
+		return;
+	ch->tail_known = head;
+	if (ch->last)
+		ch->last->begin = head;
+}
+
+static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 begin)
+{
+	struct faasin_segment *seg = &ch->ring[ch->queued & ch->ring_mask];
+
+	seg->block = b;
+	seg->begin = begin;
+	ch->last = seg;
+	/* Pairs with look(): the segment is filled in. */
+	smp_store_release(&ch->queued, ch->queued + 1);
+}
+
+/*
+ * Let the consumer see what lies up to @head, with its last part in @next, if
+ * that is not NULL, from @begin on. Returns false, and has changed nothing, if
+ * the stream is over: the bytes are not part of it then.
+ */
+static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
+		    struct faasin_block *next, u64 begin, u64 head)
+{
+	bool live;
+
+	spin_lock(&ch->lock);
+	live = s->state == FAASIN_STREAM_LIVE;
+	if (live) {
+		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
+		if (next)
+			ring_append(ch, next, begin);
+		/* Pairs with head_seen(): the bytes and their segment are there. */
+		smp_store_release(&ch->head, head);
+		WRITE_ONCE(ch->space, last_space(ch, head));
+	}
+	spin_unlock(&ch->lock);
+	return live;
+}
+
+static void note_held(struct faasin_channel *ch, u64 head)
+{
+	if (head - ch->tail_known <= ch->held_max)
+		return;
+	ch->tail_known = faasin_ring_tail(ch);
+	ch->held_max = max(ch->held_max, head - ch->tail_known);
+}
+
+/* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
+static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
+			    struct iov_iter *from, bool whole)
+{
+	size_t want = iov_iter_count(from), n, copied = 0;
+	struct faasin_block *next = NULL;
+	u64 head = ch->head;
+	u32 space;
+
+	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
+		return -EPIPE;
+
+	ring_start_over(ch, head);
+	space = last_space(ch, head);
+	if (whole ? space < want : !space) {
+		next = block_take(ch);
+		if (!next)
+			return 0;
+	}
+
+	n = min_t(size_t, want, space);
+	if (n)
+		copied = copy_in(ch->last->block, head - ch->last->begin, n, from);
+	if (next && copied == n) {
+		n = min_t(size_t, want - n, next->size);
+		copied += copy_in(next, 0, n, from);
+	}
+	/* Of what goes in together, a part is nothing. */
+	if (!copied || (whole && copied < want)) {
+		if (next)
+			faasin_pool_put(&ch->pool, next);
+		return -EFAULT;
+	}
+	if (!publish(ch, s, next, head + min_t(size_t, copied, space), head + copied)) {
+		if (next)
+			faasin_pool_put(&ch->pool, next);
+		iov_iter_revert(from, copied);
+		return -EPIPE;
+	}
+	note_held(ch, head + copied);
+	return copied;
+}
+
+/*
+ * Bytes were published: wake whoever found none. Publishing was done under
+ * ch->lock, and whoever sleeps or polls for bytes takes that lock between
+ * queueing and looking: either it saw the bytes, or it is in the queue by now.
+ */
+static void wake_after_write(struct faasin_channel *ch)
+{
+	/* No barrier: see above. */
+	if (waitqueue_active(&ch->readers.wait)) {
+		ch->wr.wakes++;
+		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
+		wake_up_interruptible_poll(&ch->readers.wait, EPOLLIN | EPOLLRDNORM);
+	} else {
+		ch->wr.wakes_avoided++;
+	}
+	/* Whoever polls edge-triggered expects to hear of every write. See above. */
+	if (waitqueue_active(&ch->readers.poll))
+		wake_up_interruptible_poll(&ch->readers.poll, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
+ * faasin_channel_has_room() - would a write of up to PIPE_BUF bytes go through
+ * @ch: channel
+ *
+ * If not, the consumer tells the pollers when one would.
+ *
+ * Return: whether there is room.
+ */
+bool faasin_channel_has_room(struct faasin_channel *ch)
+{
+	if (faasin_ring_has_room(ch, PIPE_BUF))
+		return true;
+	WRITE_ONCE(ch->full, true);
+	/* Pairs with wq_has_sleeper() in wake_after_read(). */
+	smp_mb();
+	return faasin_ring_has_room(ch, PIPE_BUF);
+}
+
+struct room_wait {
+	struct faasin_stream *stream;
+	size_t need;
+};
+
+static bool room_ready(struct faasin_channel *ch, void *arg)
+{
+	struct room_wait *w = arg;
+
+	return READ_ONCE(w->stream->state) != FAASIN_STREAM_LIVE ||
+	       faasin_ring_has_room(ch, w->need);
+}
+
+/* The channel is full: wait without the mutex. Holds it again if 0 is returned. */
+static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, size_t need)
+{
+	struct room_wait w = { .stream = s, .need = need };
+	struct task_struct *peer;
+	DEFINE_WAIT(wait);
+	int err = 0;
+	u64 since;
+
+	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
+	ch->wr.blocks++;
+	mutex_unlock(&ch->wr.mutex);
+	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
+	if (faasin_side_spin(ch, peer, room_ready, &w))
+		goto done;
+
+	for (;;) {
+		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
+		if (room_ready(ch, &w))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		/* What kept the pool from growing may have passed. */
+		if (!schedule_timeout(FAASIN_LOOK_JIFFIES) && READ_ONCE(ch->pool.starved))
+			break;
+	}
+	finish_wait(&ch->writers.wait, &wait);
+done:
+	faasin_side_wait_end(ch, &ch->wr, since);
+	return err ?: faasin_side_lock(&ch->wr, false);
+}
+
+/**
+ * faasin_channel_write() - bytes in
+ * @ch: channel
+ * @h: an output's open file
+ * @from: bytes; advanced by what was taken
+ * @nonblock: do not wait for room
+ * @nowait: do not wait for other writers either
+ *
+ * Up to PIPE_BUF bytes go in together; without waiting, all or none.
+ *
+ * Return: bytes written, or
+ * -EPIPE: the stream is over (with SIGPIPE), also sent after a partial count
+ * -EAGAIN: no room and not to wait
+ * -EFAULT: none of the bytes could be read
+ * -ERESTARTSYS: a signal came first
+ * -EUSERS: FAASIN_WRITERS_MAX processes write already
+ * -ENOMEM: no memory to register the process as a writer
+ */
+ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
+			     struct iov_iter *from, bool nonblock, bool nowait)
+{
+	bool whole = iov_iter_count(from) <= PIPE_BUF;
+	struct faasin_stream *s = h->stream;
+	bool again = false;
+	size_t done = 0;
+	ssize_t n;
+	int err;
+
+	if (!iov_iter_count(from))
+		return 0;
+	/* Held, so that the same address means the same process. */
+	if (unlikely(READ_ONCE(h->wrote) != task_tgid(current))) {
+		err = faasin_stream_note_writer(h);
+		if (err)
+			return err;
+	}
+	/* What is polled for is what was refused last. */
+	if (unlikely(READ_ONCE(h->alloc_turn)))
+		WRITE_ONCE(h->alloc_turn, 0);
+	err = faasin_side_lock(&ch->wr, nowait);
+	if (err)
+		return err;
+	faasin_side_user(ch, &ch->wr);
+
+	while (iov_iter_count(from)) {
+		n = channel_fill(ch, s, from, whole);
+		if (n > 0) {
+			done += n;
+			again = false;
+			wake_after_write(ch);
+			continue;
+		}
+		if (!n && nonblock) {
+			/* Tried again so that the pollers' mark is set first. */
+			if (!again && faasin_channel_has_room(ch)) {
+				again = true;
+				continue;
+			}
+			n = -EAGAIN;
+		}
+		if (n == -EPIPE) {
+			n = iov_iter_count(from);
+			if (faasin_stream_swallow(ch, s, n)) {
+				iov_iter_advance(from, n);
+				done += n;
+				break;
+			}
+			n = -EPIPE;
+		}
+		if (n) {
+			err = n;
+			break;
+		}
+		err = wait_for_room(ch, s, whole ? iov_iter_count(from) : 1);
+		if (err)
+			goto unlocked;
+	}
+	if (done)
+		ch->wr.calls++;
+	mutex_unlock(&ch->wr.mutex);
+unlocked:
+	if (done)
+		trace_faasin_write(ch->generation, s->number, done);
+	if (err == -EPIPE)
+		send_sig(SIGPIPE, current, 0);
+	return done ?: err;
+}
+
+/**
+ * faasin_channel_queue() - a record in, by reference
+ * @ch: channel, its wr.mutex held
+ * @s: the stream
+ * @e: its extents, without an owner
+ * @n: how many
+ *
+ * Return: 0, or -EPIPE if the stream is over; then nothing was done.
+ */
+int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
+			 struct faasin_extent **e, u32 n)
+{
+	u64 head = ch->head;
+	bool live;
+	u32 i;
+
+	lockdep_assert_held(&ch->wr.mutex);
+	faasin_side_user(ch, &ch->wr);
+	spin_lock(&ch->lock);
+	live = s->state == FAASIN_STREAM_LIVE;
+	for (i = 0; live && i < n; i++) {
+		ring_append(ch, &e[i]->block, head);
+		head += e[i]->block.size;
+	}
+	if (live) {
+		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
+		/* Nothing is added to an extent. */
+		ch->last = NULL;
+		WRITE_ONCE(ch->space, 0);
+		ch->wr.moved += head - ch->head;
+		/* Pairs with head_seen(). */
+		smp_store_release(&ch->head, head);
+	}
+	spin_unlock(&ch->lock);
+	if (!live)
+		return -EPIPE;
+	note_held(ch, head);
+	ch->wr.calls++;
+	wake_after_write(ch);
+	return 0;
+}
+
+/**
+ * faasin_channel_alloc() - pages for an extent
+ * @ch: channel, its wr.mutex held
+ * @nr: as for faasin_extent_alloc()
+ * @turn: likewise
+ *
+ * Return: likewise.
+ */
+struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u64 *turn)
+{
+	u64 bytes = ch->pool.bytes;
+	struct faasin_extent *e;
+
+	e = faasin_extent_alloc(&ch->window, nr, turn);
+	if (e == ERR_PTR(-EAGAIN) && ring_take_back(ch)) {
+		/* It may be enough for another open file. */
+		faasin_window_turn(ch);
+		e = faasin_extent_alloc(&ch->window, nr, turn);
+	}
+	pool_asked(ch, bytes);
+	if (IS_ERR(e))
+		/* It makes the turns that nothing else does. */
+		faasin_channel_idle_later(ch);
+	return e;
+}
