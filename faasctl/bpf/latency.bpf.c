@@ -60,6 +60,27 @@ struct {
 	__uint(max_entries, 1);
 } queues SEC(".maps");
 
+/* @entry: NULL: the link is not looked at */
+static __always_inline struct latency_link *result_of(const struct link_entry *entry)
+{
+	__u32 slot;
+
+	if (!entry)
+		return NULL;
+	slot = entry->slot;
+	return bpf_map_lookup_elem(&results, &slot);
+}
+
+static __always_inline struct queue *queue_of(const struct link_entry *entry)
+{
+	__u32 slot;
+
+	if (!entry)
+		return NULL;
+	slot = entry->slot;
+	return bpf_map_lookup_elem(&queues, &slot);
+}
+
 static __always_inline __u32 logarithm(__u64 v)
 {
 	__u32 n = 0;
@@ -116,15 +137,10 @@ int published(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct link_entry *entry = link_find(ARG(0));
 	__u64 end = ARG(2), begin = end - ARG(3), now, waiting;
+	struct queue *q = queue_of(entry);
 	struct part *part;
-	struct queue *q;
-	__u32 slot;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	q = bpf_map_lookup_elem(&queues, &slot);
-	if (!q)
+	if (!entry || !q)
 		return 0;
 	now = bpf_ktime_get_ns();
 	waiting = q->published - q->consumed;
@@ -184,7 +200,7 @@ static __always_inline bool consume_one(struct consuming *c)
 	if (part->end > c->to || q->consumed + 1 == q->published)
 		return true;
 	q->consumed++;
-	return false;
+	return part->end == c->to;
 }
 
 static long consume_part(__u32 i, void *c)
@@ -197,23 +213,17 @@ SEC("raw_tp/faasin_consume")
 int consumed(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct link_entry *entry = link_find(ARG(0));
-	struct latency_link *result;
-	struct consuming c = { 0 };
-	__u32 slot;
+	struct latency_link *result = result_of(entry);
+	struct consuming c = { .q = queue_of(entry) };
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	result = bpf_map_lookup_elem(&results, &slot);
-	c.q = bpf_map_lookup_elem(&queues, &slot);
 	if (!result || !c.q)
 		return 0;
 	c.h = &result->kinds[LATENCY_RESIDENCE];
 	c.to = ARG(2);
 	c.from = c.to - ARG(3);
 	c.now = bpf_ktime_get_ns();
-	/* Most reads are of one part, or of some of it. */
-	if (!consume_one(&c))
+	/* Most reads are of one part, and may find the one before that was left. */
+	if (!consume_one(&c) && !consume_one(&c))
 		bpf_loop(QUEUE_PARTS, consume_part, &c, 0);
 	if (c.matched < c.to - c.from)
 		__sync_fetch_and_add(&result->unmatched, c.to - c.from - c.matched);
@@ -222,14 +232,8 @@ int consumed(struct bpf_raw_tracepoint_args *ctx)
 
 static __always_inline int transferred(__u64 link, __u64 bytes, enum latency_kind kind)
 {
-	struct link_entry *entry = link_find(link);
-	struct latency_link *result;
-	__u32 slot;
+	struct latency_link *result = result_of(link_find(link));
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	result = bpf_map_lookup_elem(&results, &slot);
 	if (result)
 		note(&result->kinds[kind], bytes, 1);
 	return 0;
@@ -253,15 +257,9 @@ int was_read(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_block")
 int blocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
+	struct latency_link *result = result_of(link_find(ARG(0)));
 	__u64 dir = bounded(ARG(1), 2);
-	struct latency_link *result;
-	__u32 slot;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	result = bpf_map_lookup_elem(&results, &slot);
 	if (result)
 		result->waiting_since[dir] = bpf_ktime_get_ns();
 	return 0;
@@ -272,16 +270,10 @@ SEC("raw_tp/faasin_unblock")
 int unblocked(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct link_entry *entry = link_find(ARG(0));
+	struct latency_link *result = result_of(entry);
+	struct queue *q = queue_of(entry);
 	__u64 dir = bounded(ARG(1), 2), ns = ARG(2), now, woken;
-	struct latency_link *result;
-	struct queue *q;
-	__u32 slot;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	result = bpf_map_lookup_elem(&results, &slot);
-	q = bpf_map_lookup_elem(&queues, &slot);
 	if (!result || !q)
 		return 0;
 	result->waiting_since[dir] = 0;
@@ -300,15 +292,9 @@ int unblocked(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_wake")
 int woke(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
+	struct queue *q = queue_of(link_find(ARG(0)));
 	__u64 dir = bounded(ARG(1), 2);
-	struct queue *q;
-	__u32 slot;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	q = bpf_map_lookup_elem(&queues, &slot);
 	if (q)
 		q->woken[dir] = bpf_ktime_get_ns();
 	return 0;

@@ -140,29 +140,41 @@ static __always_inline void seen(struct handoffs *flow, __u32 slot, __u32 dir)
 	tell(TRACE_SEEN, slot, dir, BPF_CORE_READ(task, start_time));
 }
 
+/*
+ * The hand-offs of a link where the current task does something on side @dir, which is told
+ * if it was not seen there before; NULL: the link is not looked at.
+ */
+static __always_inline struct handoffs *flow_of(__u64 link, __u32 dir, __u32 *slot)
+{
+	struct link_entry *entry = link_find(link);
+	struct handoffs *flow;
+
+	if (!entry)
+		return NULL;
+	*slot = entry->slot;
+	flow = bpf_map_lookup_elem(&flows, slot);
+	if (flow)
+		seen(flow, *slot, dir);
+	return flow;
+}
+
 /* faasin_publish(link, stream, pos, bytes) */
 SEC("raw_tp/faasin_publish")
 int published(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
-	struct handoffs *flow;
 	__u32 slot;
+	struct handoffs *flow = flow_of(ARG(0), DIRECTION_OUT, &slot);
 	__u64 now;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	flow = bpf_map_lookup_elem(&flows, &slot);
 	if (!flow)
 		return 0;
-	seen(flow, slot, DIRECTION_OUT);
 	now = bpf_ktime_get_ns();
 	if (flow->begun - flow->done >= HANDOFFS || now - flow->last < HANDOFF_GAP_NS)
 		return 0;
 	flow->last = now;
 	flow->ends[flow->begun % HANDOFFS] = ARG(2);
 	flow->begun++;
-	tell(TRACE_HAND, entry->slot, DIRECTION_OUT, ARG(2));
+	tell(TRACE_HAND, slot, DIRECTION_OUT, ARG(2));
 	return 0;
 }
 
@@ -170,19 +182,13 @@ int published(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/faasin_consume")
 int consumed(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
-	struct handoffs *flow;
 	__u32 slot;
+	struct handoffs *flow = flow_of(ARG(0), DIRECTION_IN, &slot);
 	__u64 end;
 	int i;
 
-	if (!entry)
-		return 0;
-	slot = entry->slot;
-	flow = bpf_map_lookup_elem(&flows, &slot);
 	if (!flow)
 		return 0;
-	seen(flow, slot, DIRECTION_IN);
 	for (i = 0; i < HANDOFFS && flow->done != flow->begun; i++) {
 		end = flow->ends[flow->done % HANDOFFS];
 		if (end > ARG(2))
@@ -190,43 +196,32 @@ int consumed(struct bpf_raw_tracepoint_args *ctx)
 		flow->done++;
 		/* What was dropped unread is passed over. */
 		if (end > ARG(2) - ARG(3))
-			tell(TRACE_TAKE, entry->slot, DIRECTION_IN, end);
+			tell(TRACE_TAKE, slot, DIRECTION_IN, end);
 	}
 	return 0;
 }
 
-static __always_inline void waits(__u32 slot, __u32 dir, enum trace_type type, __u64 ns)
+static __always_inline int waits(__u64 link, __u64 side, enum trace_type type, __u64 ns)
 {
-	struct handoffs *flow = bpf_map_lookup_elem(&flows, &slot);
+	__u32 dir = side ? DIRECTION_OUT : DIRECTION_IN, slot;
 
-	if (!flow)
-		return;
-	seen(flow, slot, dir);
-	tell(type, slot, dir, ns);
+	if (flow_of(link, dir, &slot))
+		tell(type, slot, dir, ns);
+	return 0;
 }
 
 /* faasin_block(link, dir) */
 SEC("raw_tp/faasin_block")
 int blocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
-
-	if (!entry)
-		return 0;
-	waits(entry->slot, ARG(1) ? DIRECTION_OUT : DIRECTION_IN, TRACE_BLOCK, 0);
-	return 0;
+	return waits(ARG(0), ARG(1), TRACE_BLOCK, 0);
 }
 
 /* faasin_unblock(link, dir, ns) */
 SEC("raw_tp/faasin_unblock")
 int unblocked(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct link_entry *entry = link_find(ARG(0));
-
-	if (!entry)
-		return 0;
-	waits(entry->slot, ARG(1) ? DIRECTION_OUT : DIRECTION_IN, TRACE_UNBLOCK, ARG(2));
-	return 0;
+	return waits(ARG(0), ARG(1), TRACE_UNBLOCK, ARG(2));
 }
 
 static __always_inline int stream(__u64 link, __u64 number, __u64 bytes, enum trace_type type)
