@@ -255,7 +255,6 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 		faasin_session_take(ch, ss);
 
 	pos += copied;
-	trace_faasin_consume(ch->generation, s->number, pos, copied);
 	if (pos == limit) {
 		/* A block that is full may have a successor that is not known yet. */
 		if (pos == ch->head_known && pos - seg->begin == seg->block->size)
@@ -268,6 +267,12 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	else
 		ch->rd.wakes_avoided++;
 	return copied;
+}
+
+/* @bytes below @pos went to a reader of the session's stream. */
+static void consumed(struct faasin_channel *ch, struct faasin_session *ss, u64 pos, u64 bytes)
+{
+	trace_faasin_consume(ch->generation, ss->stream->number, pos, bytes);
 }
 
 /* What was written, for faasin_channel_take(): into the landing. */
@@ -293,6 +298,7 @@ static long take_bytes(struct faasin_channel *ch, struct faasin_handle *h,
 	copied = channel_drain(ch, h->session, &iter);
 	if (copied <= 0)
 		return copied;
+	consumed(ch, h->session, ch->tail, copied);
 	mutex_lock(&ch->window.lock);
 	WRITE_ONCE(h->landed, true);
 	mutex_unlock(&ch->window.lock);
@@ -434,7 +440,8 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			    struct iov_iter *to, bool nonblock, bool nowait)
 {
 	struct faasin_session *ss = h->session;
-	size_t done = 0;
+	size_t done = 0, told = 0;
+	u64 pos = 0;
 	ssize_t n;
 	int err;
 
@@ -450,8 +457,16 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 		n = channel_drain(ch, ss, to);
 		if (n > 0) {
 			done += n;
+			pos = ch->tail;
+			/* Once a read, but for those that go on and on. */
+			if (!iov_iter_count(to) || done - told >= ch->pool.block_size) {
+				consumed(ch, ss, pos, done - told);
+				told = done;
+			}
 			continue;
 		}
+		if (done != told)
+			consumed(ch, ss, pos, done - told);
 		if (n < 0 || done) {
 			err = n == -ENODATA ? 0 : n;
 			break;

@@ -146,7 +146,10 @@ DEFINE_EVENT(faasin_part, faasin_publish,
 	TP_ARGS(link, stream, pos, bytes)
 );
 
-/* "bytes" that end at "pos" were copied to a reader. */
+/*
+ * "bytes" that end at "pos" went to a reader. Told once of a read that ends before it has
+ * much; of others, of each block's worth.
+ */
 DEFINE_EVENT(faasin_part, faasin_consume,
 	TP_PROTO(u64 link, u64 stream, u64 pos, u64 bytes),
 	TP_ARGS(link, stream, pos, bytes)
