@@ -144,9 +144,9 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 
 	ring_start_over(ch, head);
 	space = last_space(ch, head);
-	if (whole ? space < want : !space) {
+	if (space < want) {
 		next = block_take(ch);
-		if (!next)
+		if (!next && (whole || !space))
 			return 0;
 	}
 
@@ -158,11 +158,14 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 		copied += copy_in(next, 0, n, from);
 	}
 	/* Of what goes in together, a part is nothing. */
-	if (!copied || (whole && copied < want)) {
-		if (next)
-			faasin_pool_put(&ch->pool, next);
-		return -EFAULT;
+	if (whole && copied < want)
+		copied = 0;
+	if (next && copied <= space) {
+		faasin_pool_put(&ch->pool, next);
+		next = NULL;
 	}
+	if (!copied)
+		return -EFAULT;
 	if (!publish(ch, s, next, head + min_t(size_t, copied, space), head + copied)) {
 		if (next)
 			faasin_pool_put(&ch->pool, next);

@@ -201,6 +201,40 @@ TEST_F(rw, large_write_into_bad_memory_counts_what_it_took)
 	EXPECT_READ(self->r, "next");
 }
 
+/* Wherever a block of the channel ends, and before or after that. */
+TEST_F(rw, bad_memory_anywhere_leaves_the_channel_whole)
+{
+	size_t most = variant->capacity < 96 * KIB ? variant->capacity : 96 * KIB;
+	size_t used, good;
+	uint8_t *partly;
+	long n;
+
+	for (used = 100; used + 3 * PAGE < most; used += 4 * PAGE - 100) {
+		for (good = PAGE - 100; used + good + PAGE < most; good += PAGE) {
+			ASSERT_EQ(0, pattern_write(self->w, used, used, 1, 0));
+			partly = edge(good);
+			pattern_fill(partly, good, 1, used);
+			n = sys(write(self->w, partly, good + PAGE));
+			munmap(partly + good - (good + PAGE - 1) / PAGE * PAGE,
+			       (good + PAGE - 1) / PAGE * PAGE + PAGE);
+			if (n == -EFAULT)
+				n = 0;
+			ASSERT_LE(0, n);
+			ASSERT_GE((long)good, n);
+			ASSERT_EQ(0, pattern_write(self->w, 10, 10, 1, used + n));
+			ASSERT_EQ((int)used + n + 10, unread(self->r));
+			ASSERT_EQ((long)used + n + 10, read_full(self->r, self->buf, used + n + 10));
+			ASSERT_TRUE(pattern_is(self->buf, used + n + 10, 1, 0));
+		}
+	}
+	/* No block was lost. */
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(0, pattern_write(self->w, variant->capacity, variant->capacity, 1, 0));
+	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
+	ASSERT_EQ((long)variant->capacity, read_full(self->r, self->buf, variant->capacity));
+	EXPECT_TRUE(pattern_is(self->buf, variant->capacity, 1, 0));
+}
+
 TEST_F(rw, read_into_bad_memory_loses_nothing)
 {
 	uint8_t *partly = edge(1000);
