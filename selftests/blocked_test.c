@@ -28,18 +28,12 @@ FIXTURE_SETUP(blocked)
 {
 	const struct flow_options options = { .capacity = FAASIN_CAPACITY_MIN };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(blocked)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 static uint64_t blocked_ns(const struct faasctl_stats *stats, bool writers)

@@ -28,20 +28,14 @@ FIXTURE_SETUP(name)								\
 {										\
 	const struct flow_options options = { .capacity = variant->capacity };	\
 										\
-	FLOW_SETUP(&self->flow, &options);					\
-	self->w = flow_writer(&self->flow, flags);				\
-	self->r = flow_reader(&self->flow, 0);					\
+	ENDS_SETUP(self, &options, flags, 0);					\
 	self->buf = malloc(variant->capacity + MIB);				\
-	ASSERT_LE(0, self->w);							\
-	ASSERT_LE(0, self->r);							\
 	ASSERT_NE(NULL, self->buf);						\
 	pattern_fill(self->buf, variant->capacity + MIB, 1, 0);			\
 }										\
 FIXTURE_TEARDOWN(name)								\
 {										\
-	close(self->w);								\
-	close(self->r);								\
-	FLOW_TEARDOWN(&self->flow);						\
+	ENDS_TEARDOWN(self);							\
 }
 
 #endif /* _FAASIN_SELFTESTS_CAPACITIES_H */

@@ -111,18 +111,12 @@ FIXTURE_SETUP(large)
 {
 	const struct flow_options options = { .capacity = variant->capacity };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_NONBLOCK);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, O_NONBLOCK, 0);
 }
 
 FIXTURE_TEARDOWN(large)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(large, capacity_holds_what_it_says)

@@ -240,6 +240,23 @@ do {										\
 		TH_LOG("the kernel's log: %s", flow_complaint);			\
 } while (0)
 
+/* The same with both ends open: for fixtures with the members flow, w and r. */
+#define ENDS_SETUP(self, options, writer_flags, reader_flags)			\
+do {										\
+	FLOW_SETUP(&(self)->flow, options);					\
+	(self)->w = flow_writer(&(self)->flow, writer_flags);			\
+	(self)->r = flow_reader(&(self)->flow, reader_flags);			\
+	ASSERT_LE(0, (self)->w);						\
+	ASSERT_LE(0, (self)->r);						\
+} while (0)
+
+#define ENDS_TEARDOWN(self)							\
+do {										\
+	close((self)->w);							\
+	close((self)->r);							\
+	FLOW_TEARDOWN(&(self)->flow);						\
+} while (0)
+
 /* A read that must give exactly this text. */
 #define EXPECT_READ(fd, text)							\
 do {										\

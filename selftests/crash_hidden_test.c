@@ -19,18 +19,12 @@ FIXTURE(hidden)
 
 FIXTURE_SETUP(hidden)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, 0);
 }
 
 FIXTURE_TEARDOWN(hidden)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 static pid_t clone_with(unsigned long flags)
@@ -293,18 +287,12 @@ INIT(is_killed_beside_a_writer, .end = -SIGKILL, .wrote = true, .aborts = true);
 
 FIXTURE_SETUP(init)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, 0);
 }
 
 FIXTURE_TEARDOWN(init)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* A bystander: a daemon in the container that inherited the port. */

@@ -75,18 +75,12 @@ SIGNAL(realtime, 40, false);
 
 FIXTURE_SETUP(signal)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(signal)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(signal, kills_the_only_writer)
@@ -219,18 +213,12 @@ FIXTURE_SETUP(status)
 {
 	const struct flow_options options = { .abort_on = variant->policy };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(status)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(status, of_the_only_writer)
@@ -302,18 +290,12 @@ FIXTURE_SETUP(crash)
 {
 	const struct flow_options options = { .capacity = 512 * KIB };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(crash)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(crash, every_byte_comes_first)

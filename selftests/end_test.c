@@ -50,18 +50,12 @@ FIXTURE_SETUP(early)
 		.capacity = 64 * KIB, .early_close = variant->policy,
 	};
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(early)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(early, close_after_reading_is_one)
@@ -218,18 +212,12 @@ FIXTURE(ended)
 
 FIXTURE_SETUP(ended)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(ended)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(ended, by_the_writer_whoever_holds_it)

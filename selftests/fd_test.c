@@ -17,18 +17,12 @@ FIXTURE(fd)
 
 FIXTURE_SETUP(fd)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(fd)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 #define EXPECT_EMPTY(fd)						\

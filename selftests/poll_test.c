@@ -90,18 +90,12 @@ FIXTURE_SETUP(poll)
 {
 	const struct flow_options options = { .capacity = 4 * 64 * KIB };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_NONBLOCK);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, O_NONBLOCK, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(poll)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 #define EXPECT_STATE(fd, bits) \
@@ -479,12 +473,8 @@ FIXTURE_SETUP(edge)
 	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
 	const struct flow_options options = { .capacity = 4 * 64 * KIB };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_NONBLOCK);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	ENDS_SETUP(self, &options, O_NONBLOCK, O_NONBLOCK);
 	self->ep = epoll_create1(EPOLL_CLOEXEC);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
 	e.data.fd = self->r;
 	ASSERT_EQ(0, epoll_ctl(self->ep, EPOLL_CTL_ADD, self->r, &e));
 	e.events = EPOLLOUT | EPOLLET;
@@ -498,9 +488,7 @@ FIXTURE_SETUP(edge)
 FIXTURE_TEARDOWN(edge)
 {
 	close(self->ep);
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* The bits of @fd's edge among those that are there now, or 0. */

@@ -108,11 +108,7 @@ FIXTURE_SETUP(copying)
 		.early_close = variant->cut == BY_CLOSE_AND_DRAIN ? FAASIN_EARLY_CLOSE_DRAIN : 0,
 	};
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, O_NONBLOCK);
 	self->pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 	ASSERT_NE(MAP_FAILED, self->pages);
@@ -124,9 +120,7 @@ FIXTURE_SETUP(copying)
 
 FIXTURE_TEARDOWN(copying)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 static void *write_it(void *arg)

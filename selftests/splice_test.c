@@ -18,12 +18,8 @@ FIXTURE(splice)
 
 FIXTURE_SETUP(splice)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
+	ENDS_SETUP(self, NULL, 0, 0);
 	self->buf = malloc(SIZE);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
 	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
 	ASSERT_NE(NULL, self->buf);
 	pattern_fill(self->buf, SIZE, 1, 0);
@@ -31,9 +27,7 @@ FIXTURE_SETUP(splice)
 
 FIXTURE_TEARDOWN(splice)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(splice, from_a_pipe)

@@ -33,11 +33,7 @@ FIXTURE_SETUP(stuck)
 	self->can = page;
 	if (!page)
 		SKIP(return, "userfaultfd is not to be had: %s", strerror(errno));
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, 0, O_NONBLOCK);
 	ASSERT_EQ(0, pattern_write(self->w, QUEUED, PAGE, 1, 0));
 	self->pid = child();
 	if (!self->pid) {
@@ -53,9 +49,7 @@ FIXTURE_TEARDOWN(stuck)
 	if (!self->can)
 		return;
 	child_kill(self->pid, SIGKILL);
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* The same call as its, with a byte of the caller's own. */

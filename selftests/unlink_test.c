@@ -25,18 +25,12 @@ FIXTURE_SETUP(unlink)
 {
 	const struct flow_options options = { .capacity = 64 * KIB };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(unlink)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 static int cut(struct flow *f, enum way way)

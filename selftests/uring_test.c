@@ -30,19 +30,13 @@ FIXTURE_SETUP(uring)
 	if (error)
 		SKIP(return, "io_uring is not to be had: %s", strerror(-error));
 	self->have_ring = true;
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(uring)
 {
 	io_uring_queue_exit(&self->ring);
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* A request with the variant's flags, told apart by @number. */

@@ -43,11 +43,7 @@ FIXTURE_SETUP(attack)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_RDWR);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
 	self->info = window_info(self->r);
 	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
 	self->in = window_map(self->r, PROT_READ);
@@ -63,9 +59,7 @@ FIXTURE_TEARDOWN(attack)
 {
 	munmap(self->out, self->info.size);
 	munmap((void *)self->in, self->info.size + self->info.landing);
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 #define SEND()	EXPECT_EQ(0, window_send(self->w, self->at, variant->length))

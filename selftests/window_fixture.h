@@ -31,11 +31,7 @@ FIXTURE_SETUP(window)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_RDWR);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
 	self->info = window_info(self->r);
 	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
 	self->in = window_map(self->r, PROT_READ);
@@ -49,10 +45,8 @@ FIXTURE_TEARDOWN(window)
 {
 	munmap(self->out, self->info.size);
 	munmap((void *)self->in, self->info.size + self->info.landing);
-	close(self->w);
-	close(self->r);
 	free(self->buf);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* Allocates and fills; the offset or -errno. */

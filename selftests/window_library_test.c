@@ -14,9 +14,7 @@ FIXTURE(library)
 
 FIXTURE_SETUP(library)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, O_RDWR);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	ENDS_SETUP(self, NULL, O_RDWR, O_NONBLOCK);
 	ASSERT_EQ(0, faasctl_window_open(&self->out, self->w, &self->err));
 	ASSERT_EQ(0, faasctl_window_open(&self->in, self->r, &self->err));
 }
@@ -26,9 +24,7 @@ FIXTURE_TEARDOWN(library)
 	faasctl_window_close(self->out);
 	faasctl_window_close(self->in);
 	faasctl_window_close(NULL);
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* Refused with @error, and a line that says @text. */

@@ -14,18 +14,12 @@ FIXTURE(limits)
 
 FIXTURE_SETUP(limits)
 {
-	FLOW_SETUP(&self->flow, NULL);
-	self->w = flow_writer(&self->flow, O_RDWR);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, NULL, O_RDWR, O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(limits)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 /* An input's open files with a window, as many as there may be. */

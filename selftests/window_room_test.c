@@ -460,11 +460,7 @@ FIXTURE_SETUP(drained)
 {
 	struct flow_options options = { .early_close = FAASIN_EARLY_CLOSE_DRAIN };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, O_RDWR | O_NONBLOCK);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, O_RDWR | O_NONBLOCK, O_NONBLOCK);
 	/* Its stream has begun, and is closed early. */
 	EXPECT_WRITE(self->w, "abc");
 	EXPECT_READ(self->r, "a");
@@ -473,9 +469,7 @@ FIXTURE_SETUP(drained)
 
 FIXTURE_TEARDOWN(drained)
 {
-	close(self->w);
-	close(self->r);
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(drained, swallows_what_is_sent)

@@ -35,16 +35,12 @@ FIXTURE_SETUP(atomic)
 {
 	const struct flow_options options = { .capacity = variant->capacity };
 
-	FLOW_SETUP(&self->flow, &options);
-	self->w = flow_writer(&self->flow, 0);
-	self->r = flow_reader(&self->flow, 0);
-	ASSERT_LE(0, self->w);
-	ASSERT_LE(0, self->r);
+	ENDS_SETUP(self, &options, 0, 0);
 }
 
 FIXTURE_TEARDOWN(atomic)
 {
-	FLOW_TEARDOWN(&self->flow);
+	ENDS_TEARDOWN(self);
 }
 
 TEST_F(atomic, records_of_several_writers_stay_whole)
