@@ -66,4 +66,22 @@ static inline long window_return(int fd, uint64_t offset)
 int window_peek(const volatile uint8_t *at);
 int window_poke(volatile uint8_t *at, uint8_t value);
 
+/* As ENDS_SETUP(), with both ends mapped: for fixtures with the members out, in and info, too. */
+#define WINDOWS_SETUP(self, options)						\
+do {										\
+	ENDS_SETUP(self, options, O_RDWR, O_NONBLOCK);				\
+	(self)->info = window_info((self)->r);					\
+	(self)->out = window_map((self)->w, PROT_READ | PROT_WRITE);		\
+	(self)->in = window_map((self)->r, PROT_READ);				\
+	ASSERT_NE(MAP_FAILED, (void *)(self)->out);				\
+	ASSERT_NE(MAP_FAILED, (void *)(self)->in);				\
+} while (0)
+
+#define WINDOWS_TEARDOWN(self)							\
+do {										\
+	munmap((self)->out, (self)->info.size);					\
+	munmap((void *)(self)->in, (self)->info.size + (self)->info.landing);	\
+	ENDS_TEARDOWN(self);							\
+} while (0)
+
 #endif /* _SELFTESTS_WINDOW_H */

@@ -43,12 +43,7 @@ FIXTURE_SETUP(attack)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
-	self->info = window_info(self->r);
-	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
-	self->in = window_map(self->r, PROT_READ);
-	ASSERT_NE(MAP_FAILED, (void *)self->out);
-	ASSERT_NE(MAP_FAILED, (void *)self->in);
+	WINDOWS_SETUP(self, &options);
 	self->at = window_alloc(self->w, variant->length);
 	ASSERT_LE(0, self->at);
 	self->mine = self->out + self->at;
@@ -57,9 +52,7 @@ FIXTURE_SETUP(attack)
 
 FIXTURE_TEARDOWN(attack)
 {
-	munmap(self->out, self->info.size);
-	munmap((void *)self->in, self->info.size + self->info.landing);
-	ENDS_TEARDOWN(self);
+	WINDOWS_TEARDOWN(self);
 }
 
 #define SEND()	EXPECT_EQ(0, window_send(self->w, self->at, variant->length))

@@ -31,22 +31,15 @@ FIXTURE_SETUP(window)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
-	self->info = window_info(self->r);
-	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
-	self->in = window_map(self->r, PROT_READ);
+	WINDOWS_SETUP(self, &options);
 	self->buf = malloc(variant->capacity);
-	ASSERT_NE(MAP_FAILED, (void *)self->out);
-	ASSERT_NE(MAP_FAILED, (void *)self->in);
 	ASSERT_NE(NULL, self->buf);
 }
 
 FIXTURE_TEARDOWN(window)
 {
-	munmap(self->out, self->info.size);
-	munmap((void *)self->in, self->info.size + self->info.landing);
 	free(self->buf);
-	ENDS_TEARDOWN(self);
+	WINDOWS_TEARDOWN(self);
 }
 
 /* Allocates and fills; the offset or -errno. */

@@ -31,12 +31,7 @@ FIXTURE_SETUP(meeting)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
-	self->info = window_info(self->r);
-	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
-	self->in = window_map(self->r, PROT_READ);
-	ASSERT_NE(MAP_FAILED, (void *)self->out);
-	ASSERT_NE(MAP_FAILED, (void *)self->in);
+	WINDOWS_SETUP(self, &options);
 	self->unwritable = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	self->unwritable->length = PAGE;
 	ASSERT_EQ(0, mprotect(self->unwritable, PAGE, PROT_READ));
@@ -45,9 +40,7 @@ FIXTURE_SETUP(meeting)
 FIXTURE_TEARDOWN(meeting)
 {
 	munmap(self->unwritable, PAGE);
-	munmap(self->out, self->info.size);
-	munmap((void *)self->in, self->info.size + self->info.landing);
-	ENDS_TEARDOWN(self);
+	WINDOWS_TEARDOWN(self);
 }
 
 struct other {
