@@ -176,9 +176,7 @@ static bool stream_aborted(struct try *t, long result)
 /* Of a window: all of these leave what was allocated, sent and taken as it was. */
 static long map(struct try *t)
 {
-	void *at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, t->in, 0);
-
-	return at == MAP_FAILED ? -errno : sys(munmap(at, PAGE));
+	return window_try_map(t->in, PAGE, PROT_READ, MAP_SHARED, 0);
 }
 
 static struct faasin_range range;

@@ -25,6 +25,14 @@ static inline uint8_t *window_map(int fd, int prot)
 	return mmap(NULL, info.size + info.landing, prot, MAP_SHARED, fd, 0);
 }
 
+/* Whether a part of it can be mapped: it is, and no longer, and 0; or -errno. */
+static inline long window_try_map(int fd, size_t length, int prot, int flags, off_t offset)
+{
+	void *at = mmap(NULL, length, prot, flags, fd, offset);
+
+	return at == MAP_FAILED ? -errno : sys(munmap(at, length));
+}
+
 /* The offset of an extent, or -errno. */
 static inline long window_alloc(int fd, uint64_t length)
 {

@@ -46,9 +46,7 @@ static void unmap_all(const int *fd, uint8_t *const *at)
 
 static long map_page(int fd, int prot)
 {
-	void *at = mmap(NULL, PAGE, prot, MAP_SHARED, fd, 0);
-
-	return at == MAP_FAILED ? -errno : sys(munmap(at, PAGE));
+	return window_try_map(fd, PAGE, prot, MAP_SHARED, 0);
 }
 
 TEST_F(limits, windows_of_a_port)
