@@ -1,67 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attacks. Each function tries to get at what is not its own, and returns 1 if it could.
- * From inside a domain it must be stopped or refused. The same function is then called
- * where the one defence is missing (outside, where all keys are open; or in a process that
- * is not confined), and has to succeed: else it would show nothing.
+ * Attacks of a thread on what its key does not open. Each function tries to get at what is
+ * not its own, and returns 1 if it could. From inside a domain it must be stopped or refused.
+ * The same function is then called outside, where all keys are open, and has to succeed: else
+ * it would show nothing.
  */
-#include <asm/ioctls.h>
-#include <asm/sockios.h>
-#include <dirent.h>
-#include <faasctl/domain.h>
-#include <linux/io_uring.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <sys/mount.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-
-#include "harness.h"
-
-#define SECRET	"a secret of stage b"
-
-/* Where b keeps things; for a to attack. */
-struct targets {
-	char *heap;
-	char *large;
-	char *stack;
-	char *tls;
-	char *input;
-	char *domain;
-	pid_t pid;
-	int pipe[2];
-	atomic_int ready;
-	atomic_int go;
-};
-
-static struct targets *t;
-static __thread char tls_secret[32];
-
-static long live(void *arg)
-{
-	char stack[64] = SECRET;
-
-	t->heap = strdup(SECRET);
-	t->large = malloc(5 << 20);
-	strcpy(t->large + (4 << 20), SECRET);
-	strcpy(tls_secret, SECRET);
-	/* Its own process, if it is no thread of this one. */
-	t->pid = getpid();
-	t->tls = tls_secret;
-	t->stack = stack;
-	atomic_store(&t->ready, 1);
-	while (!atomic_load(&t->go))
-		sched_yield();
-	return !strcmp(t->heap, SECRET) && !strcmp(stack, SECRET) && !strcmp(tls_secret, SECRET);
-}
+#include "domain_targets.h"
 
 /* ------------------------------------------------------------------------- by pointers */
-
-static long reads(const char *at)
-{
-	return !memcmp(at, SECRET, sizeof(SECRET));
-}
 
 /* Writes what is there already: b must not notice when the defence is missing. */
 static long writes(volatile char *at)
@@ -250,6 +196,7 @@ FIXTURE(careful)
 	struct faasctl_domain *a, *b;
 	struct faasctl_input *input;
 	struct faasctl_error err;
+	struct faasctl_domains_info info;
 };
 
 FIXTURE_VARIANT(careful)
@@ -295,31 +242,11 @@ ATTACK(new_code, .refused = true);
 ATTACK(make_code, .refused = true);
 ATTACK(free_key, .refused = true);
 
-static void live_begin(struct faasctl_domain *b, struct faasctl_domain *a)
-{
-	t = faasctl_shared_alloc(sizeof(*t));
-	if (!t || pipe(t->pipe))
-		abort();
-	t->domain = (char *)a;
-	if (faasctl_domain_start(b, live, NULL, NULL))
-		abort();
-	while (!atomic_load(&t->ready))
-		sched_yield();
-}
-
 FIXTURE_SETUP(careful)
 {
-	struct faasctl_domains_info info;
-
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	if (!info.threads)
-		SKIP(return, "no protection keys here");
-	ASSERT_EQ(0, faasctl_domain_new("a", NULL, &self->a, &self->err));
-	ASSERT_EQ(0, faasctl_domain_new("b", NULL, &self->b, &self->err));
-	live_begin(self->b, self->a);
+	DOMAINS_SETUP(self, NULL);
+	NEED_KEYS(self);
+	TARGETS_SETUP(self, NULL);
 	ASSERT_EQ(0, faasctl_input_new(PAGE, &self->input, &self->err));
 	ASSERT_EQ(0, faasctl_input_share(self->input, self->a, &self->err));
 	t->input = faasctl_input_data(self->input);
@@ -328,14 +255,7 @@ FIXTURE_SETUP(careful)
 
 FIXTURE_TEARDOWN(careful)
 {
-	long unharmed = 0;
-
-	atomic_store(&t->go, 1);
-	EXPECT_EQ(0, faasctl_domain_join(self->b, &unharmed, &self->err))
-		TH_LOG("%s", self->err.message);
-	EXPECT_EQ(1, unharmed);
-	EXPECT_EQ(0, faasctl_domain_free(self->a, NULL));
-	EXPECT_EQ(0, faasctl_domain_free(self->b, NULL));
+	TARGETS_TEARDOWN(self);
 }
 
 TEST_F(careful, attack)
@@ -377,37 +297,25 @@ FIXTURE(own)
 {
 	struct faasctl_domain *a, *b;
 	struct faasctl_error err;
+	struct faasctl_domains_info info;
 };
 
 /* Keys are left, so that outside is another value than all of them. */
 FIXTURE_SETUP(own)
 {
 	struct faasctl_domains_options options = { .keys = 3 };
-	struct faasctl_domains_info info;
 
-	memset(self, 0, sizeof(*self));
 	ASSERT_EQ(0, faasctl_scan_process(note_gate, NULL, NULL));
 	/* Two in gate_call(), two in gate_monitor(), one in gate_fault(). */
 	ASSERT_EQ(5, n_gates);
-	ASSERT_EQ(0, faasctl_domains_begin(&options, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	if (!info.threads)
-		SKIP(return, "no protection keys here");
-	ASSERT_EQ(0, faasctl_domain_new("a", NULL, &self->a, &self->err));
-	ASSERT_EQ(0, faasctl_domain_new("b", NULL, &self->b, &self->err));
-	live_begin(self->b, self->a);
+	DOMAINS_SETUP(self, &options);
+	NEED_KEYS(self);
+	TARGETS_SETUP(self, NULL);
 }
 
 FIXTURE_TEARDOWN(own)
 {
-	long unharmed = 0;
-
-	atomic_store(&t->go, 1);
-	EXPECT_EQ(0, faasctl_domain_join(self->b, &unharmed, &self->err));
-	EXPECT_EQ(1, unharmed);
-	EXPECT_EQ(0, faasctl_domain_free(self->a, NULL));
-	EXPECT_EQ(0, faasctl_domain_free(self->b, NULL));
+	TARGETS_TEARDOWN(self);
 }
 
 /* What is freed by others must not come out of their heap. */
@@ -436,319 +344,6 @@ TEST_F(own, forged)
 			TH_LOG("gate %ld", i);
 		EXPECT_EQ(0, faasctl_domain_free(c, NULL));
 	}
-}
-
-/* ------------------------------------------------------------------------------- hostile */
-
-static long vm_read(void *arg)
-{
-	char text[sizeof(SECRET)];
-	struct iovec mine = { text, sizeof(text) }, theirs = { t->heap, sizeof(text) };
-
-	return process_vm_readv(t->pid, &mine, 1, &theirs, 1, 0) == sizeof(text) && reads(text);
-}
-
-static long vm_write(void *arg)
-{
-	struct iovec mine = { SECRET, 1 }, theirs = { t->heap, 1 };
-
-	return process_vm_writev(t->pid, &mine, 1, &theirs, 1, 0) == 1;
-}
-
-static long proc_mem(void *arg)
-{
-	char path[64], text[sizeof(SECRET)];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
-	fd = open(path, O_RDWR);
-	return fd >= 0 && pread(fd, text, sizeof(text), (off_t)(uintptr_t)t->heap) == sizeof(text) && reads(text);
-}
-
-static long proc_maps(void *arg)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", t->pid);
-	fd = open(path, O_RDONLY);
-	return fd >= 0 && read(fd, path, sizeof(path)) > 0;
-}
-
-static long proc_fd(void *arg)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->pid, t->pipe[0]);
-	return open(path, O_RDONLY | O_NONBLOCK) >= 0;
-}
-
-static long get_fd(void *arg)
-{
-	int pidfd = syscall(SYS_pidfd_open, t->pid, 0);
-
-	return pidfd >= 0 && syscall(SYS_pidfd_getfd, pidfd, t->pipe[0], 0) >= 0;
-}
-
-static long attach(void *arg)
-{
-	if (ptrace(PTRACE_SEIZE, t->pid, NULL, NULL))
-		return 0;
-	return !ptrace(PTRACE_INTERRUPT, t->pid, NULL, NULL) && waitpid(t->pid, NULL, __WALL) == t->pid &&
-	       !ptrace(PTRACE_DETACH, t->pid, NULL, NULL);
-}
-
-static long send_signal(void *arg)
-{
-	return !kill(t->pid, 0);
-}
-
-static long send_to_group(void *arg)
-{
-	return !kill(0, 0);
-}
-
-static long send_to_thread(void *arg)
-{
-	return !syscall(SYS_tgkill, t->pid, t->pid, 0);
-}
-
-static long queue_signal(void *arg)
-{
-	siginfo_t info = { .si_code = SI_QUEUE };
-
-	return !syscall(SYS_rt_sigqueueinfo, t->pid, 0, &info);
-}
-
-static long inherited_fd(void *arg)
-{
-	return fcntl(t->pipe[0], F_GETFD) >= 0;
-}
-
-static long make_ring(void *arg)
-{
-	struct io_uring_params params = { 0 };
-
-	return syscall(SYS_io_uring_setup, 4, &params) >= 0;
-}
-
-static long enter_namespace(void *arg)
-{
-	return !unshare(CLONE_NEWUSER);
-}
-
-static long change_limit(void *arg)
-{
-	struct rlimit limit;
-
-	return !prlimit(t->pid, RLIMIT_NOFILE, NULL, &limit);
-}
-
-/* Only root can; and it needs to no more. */
-static long change_user(void *arg)
-{
-	return !setuid(12345);
-}
-
-static long compare(void *arg)
-{
-	return syscall(SYS_kcmp, t->pid, getpid(), 0, 0, 0) >= 0;
-}
-
-static long load_program(void *arg)
-{
-	return syscall(SYS_bpf, -1, NULL, 0) < 0 && errno == EINVAL;
-}
-
-static long mount_over(void *arg)
-{
-	return !mount("none", "/mnt", "tmpfs", 0, NULL);
-}
-
-/* Signals that a file sends when there is something to read: to whom it says. */
-static long own_file(void *arg)
-{
-	return !fcntl(0, F_SETOWN, t->pid);
-}
-
-static long own_file_by_request(void *arg)
-{
-	/* As the kernel sees it: it takes 32 bits of this. */
-	return !syscall(SYS_ioctl, t->pipe[0], 0x100000000 | FIOSETOWN, &t->pid) || errno != EPERM;
-}
-
-static long choose_signal(void *arg)
-{
-	return !fcntl(0, F_SETSIG, SIGKILL);
-}
-
-/* What is no terminal says so; who is let that far. */
-static long type_on_terminal(void *arg)
-{
-	return ioctl(0, TIOCSTI, "x") && errno == ENOTTY;
-}
-
-static long make_child(void *arg)
-{
-	pid_t pid = syscall(SYS_fork);
-
-	if (!pid)
-		syscall(SYS_exit_group, 0);
-	return pid > 0 && waitpid(pid, NULL, 0) == pid;
-}
-
-static long clone_child(void *arg)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		syscall(SYS_exit_group, 0);
-	return pid > 0 && waitpid(pid, NULL, 0) == pid;
-}
-
-static long move_other(void *arg)
-{
-	unsigned long cpus = 1;
-
-	return syscall(SYS_sched_getaffinity, t->pid, sizeof(cpus), &cpus) > 0 &&
-	       !syscall(SYS_sched_setaffinity, t->pid, sizeof(cpus), &cpus);
-}
-
-static long slow_other(void *arg)
-{
-	return !setpriority(PRIO_PROCESS, t->pid, getpriority(PRIO_PROCESS, t->pid));
-}
-
-static long make_semaphore(void *arg)
-{
-	int id = syscall(SYS_semget, 0, 1, 0600);
-
-	return id >= 0 && !syscall(SYS_semctl, id, 0, 0 /* IPC_RMID */, 0);
-}
-
-static long take_priority(void *arg)
-{
-	return !setpriority(PRIO_PROCESS, 0, -5);
-}
-
-static long write_register(void *arg)
-{
-	/* xor eax, ecx, edx; wrpkru; ret: made here, as it would not be let in otherwise. */
-	static const uint8_t code[] = { 0x31, 0xc0, 0x31, 0xc9, 0x31, 0xd2, 0x0f, 0x01, 0xef, 0xc3 };
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return 0;
-	memcpy(page, code, sizeof(code));
-	if (mprotect(page, PAGE, PROT_READ | PROT_EXEC))
-		return 0;
-	((void (*)(void))page)();
-	return reads(t->heap);
-}
-
-static long read_address(void *arg)
-{
-	return reads(t->heap);
-}
-
-FIXTURE(hostile)
-{
-	struct faasctl_domain *a, *b, *plain;
-	struct faasctl_error err;
-	bool threads;
-};
-
-FIXTURE_VARIANT(hostile)
-{
-	long (*fn)(void *arg);
-	bool outside;	/* where it succeeds: outside, with the keys open */
-	bool stopped;	/* it does not come back */
-};
-
-#define HOSTILE(name_, ...) FIXTURE_VARIANT_ADD(hostile, name_) { .fn = name_, ##__VA_ARGS__ }
-
-HOSTILE(vm_read);
-HOSTILE(vm_write);
-HOSTILE(proc_mem);
-HOSTILE(proc_maps);
-HOSTILE(proc_fd);
-HOSTILE(get_fd);
-HOSTILE(attach);
-HOSTILE(send_signal);
-HOSTILE(send_to_group);
-HOSTILE(send_to_thread);
-HOSTILE(queue_signal);
-HOSTILE(inherited_fd);
-HOSTILE(make_ring);
-HOSTILE(enter_namespace);
-HOSTILE(change_limit);
-HOSTILE(compare);
-HOSTILE(load_program);
-HOSTILE(mount_over);
-HOSTILE(own_file);
-HOSTILE(own_file_by_request);
-HOSTILE(choose_signal);
-HOSTILE(type_on_terminal);
-HOSTILE(make_child);
-HOSTILE(clone_child);
-HOSTILE(move_other);
-HOSTILE(slow_other);
-HOSTILE(make_semaphore);
-HOSTILE(take_priority);
-HOSTILE(change_user);
-HOSTILE(write_register, .outside = true, .stopped = true);
-HOSTILE(read_address, .outside = true, .stopped = true);
-
-FIXTURE_SETUP(hostile)
-{
-	struct faasctl_domain_options options = { .isolation = FAASCTL_HOSTILE };
-	struct faasctl_domains_info info;
-
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	self->threads = info.threads;
-	if (variant->outside && !info.threads)
-		SKIP(return, "no protection keys here to be missing");
-	/* Without keys it is a careful process, made before the hostile one. */
-	ASSERT_EQ(0, faasctl_domain_new("b", NULL, &self->b, &self->err));
-	ASSERT_EQ(0, faasctl_domain_new("a", &options, &self->a, &self->err));
-	EXPECT_EQ(info.threads, faasctl_domain_is_thread(self->b));
-	EXPECT_EQ(0, faasctl_domain_is_thread(self->a));
-	live_begin(self->b, self->a);
-}
-
-FIXTURE_TEARDOWN(hostile)
-{
-	long unharmed = 0;
-
-	atomic_store(&t->go, 1);
-	EXPECT_EQ(0, faasctl_domain_join(self->b, &unharmed, &self->err));
-	EXPECT_EQ(1, unharmed);
-	EXPECT_EQ(0, faasctl_domain_free(self->a, NULL));
-	EXPECT_EQ(0, faasctl_domain_free(self->b, NULL));
-}
-
-TEST_F(hostile, attack)
-{
-	long result = 0;
-	pid_t pid;
-	int ret;
-
-	ret = faasctl_domain_call(self->a, variant->fn, NULL, &result, &self->err);
-	EXPECT_EQ(variant->stopped ? -EFAULT : 0, ret)
-		TH_LOG("%s", self->err.message);
-	EXPECT_EQ(0, result);
-	/* The defence is missing: outside, or in a process that is not confined. */
-	if (variant->outside) {
-		EXPECT_EQ(1, variant->fn(NULL));
-		return;
-	}
-	pid = child();
-	if (!pid)
-		syscall(SYS_exit_group, (int)variant->fn(NULL));
-	EXPECT_EQ(1, child_end(pid));
 }
 
 TEST_HARNESS_MAIN

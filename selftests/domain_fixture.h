@@ -3,9 +3,7 @@
 #ifndef _FAASIN_SELFTESTS_DOMAIN_FIXTURE_H
 #define _FAASIN_SELFTESTS_DOMAIN_FIXTURE_H
 
-#include <faasctl/domain.h>
-
-#include "harness.h"
+#include "domain_setup.h"
 
 FIXTURE(domain)
 {
@@ -25,40 +23,17 @@ FIXTURE_VARIANT_ADD(domain, processes) { .options = { .flags = FAASCTL_DOMAINS_P
 
 FIXTURE_SETUP(domain)
 {
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(&variant->options, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&self->info);
-	if (variant->threads && !self->info.threads) {
-		EXPECT_STREQ("this machine, or its kernel, has no protection keys to give",
-			     self->info.why);
-		SKIP(return, "no protection keys here");
-	}
+	DOMAINS_SETUP(self, &variant->options);
+	if (variant->threads)
+		NEED_KEYS(self);
 	ASSERT_EQ(variant->threads, self->info.threads);
-	ASSERT_EQ(0, faasctl_domain_new("a", NULL, &self->a, &self->err));
-	ASSERT_EQ(0, faasctl_domain_new("b", NULL, &self->b, &self->err));
+	TWO_DOMAINS_SETUP(self);
 	EXPECT_EQ(variant->threads, faasctl_domain_is_thread(self->a));
 }
 
 FIXTURE_TEARDOWN(domain)
 {
-	EXPECT_EQ(0, faasctl_domain_free(self->a, &self->err))
-		TH_LOG("%s", self->err.message);
-	EXPECT_EQ(0, faasctl_domain_free(self->b, &self->err))
-		TH_LOG("%s", self->err.message);
+	TWO_DOMAINS_TEARDOWN(self);
 }
-
-#define EXPECT_OK(call)						\
-	EXPECT_EQ(0, call)					\
-		TH_LOG("%s", self->err.message)
-
-/* @text says why the call failed with @code. */
-#define EXPECT_FAIL(code, text, call)				\
-do {								\
-	self->err.message[0] = '\0';				\
-	EXPECT_EQ(-(code), call);				\
-	EXPECT_NE(NULL, strstr(self->err.message, text))	\
-		TH_LOG("it said: %s", self->err.message);	\
-} while (0)
 
 #endif /* _FAASIN_SELFTESTS_DOMAIN_FIXTURE_H */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Functions: what is loaded, what is refused, and that nothing of it harms others. */
 #include <elf.h>
-#include <faasctl/domain.h>
 
-#include "harness.h"
+#include "domain_setup.h"
 
 #define FUNCTIONS	"build/selftests/functions/"
 
@@ -12,18 +11,12 @@ FIXTURE(function)
 	struct faasctl_function function;
 	struct faasctl_domain *domain;
 	struct faasctl_error err;
-	bool threads;
+	struct faasctl_domains_info info;
 };
 
 FIXTURE_SETUP(function)
 {
-	struct faasctl_domains_info info;
-
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	self->threads = info.threads;
+	DOMAINS_SETUP(self, NULL);
 	ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
 }
 
@@ -64,8 +57,7 @@ TEST_F(function, runs)
 		.output = out[1], .stage = "f", .workflow = "w" } };
 	EXPECT_WRITE(in[1], "small letters");
 	close(in[1]);
-	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err))
-		TH_LOG("%s", self->err.message);
+	EXPECT_OK(faasctl_domain_call(self->domain, run, job, &result, &self->err));
 	EXPECT_EQ(0, result);
 	EXPECT_READ(out[0], "SMALL LETTERS");
 }
@@ -89,7 +81,7 @@ TEST_F(function, prints)
 	job->io.argv = argv;
 	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err));
 	/* Threads share it with us. */
-	if (self->threads)
+	if (self->info.threads)
 		fflush(stdout);
 	dup2(standard, STDOUT_FILENO);
 	EXPECT_EQ(3, result);
@@ -107,26 +99,23 @@ TEST_F(function, thread_data)
 	ASSERT_EQ(0, faasctl_function_load(FUNCTIONS "thread_data.so", &self->function, &self->err));
 	ASSERT_EQ(0, faasctl_domain_new("g", NULL, &other, &self->err));
 	*job = (struct job){ self->function.main, { .size = sizeof(job->io) } };
-	if (!self->threads) {
+	if (!self->info.threads) {
 		/* Its process was made before the function was loaded. */
 		ASSERT_EQ(0, faasctl_domain_free(self->domain, &self->err));
 		ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
 	}
-	EXPECT_EQ(0, faasctl_domain_call(self->domain, run, job, &result, &self->err))
-		TH_LOG("%s", self->err.message);
+	EXPECT_OK(faasctl_domain_call(self->domain, run, job, &result, &self->err));
 	EXPECT_EQ(1, result);
-	EXPECT_EQ(0, faasctl_domain_call(other, run, job, &result, &self->err))
-		TH_LOG("%s", self->err.message);
-	EXPECT_EQ(self->threads ? 2 : 1, result);
+	EXPECT_OK(faasctl_domain_call(other, run, job, &result, &self->err));
+	EXPECT_EQ(self->info.threads ? 2 : 1, result);
 	/* One of its own has its own. */
 	EXPECT_EQ(0, faasctl_domain_start(self->domain, run, job, &self->err));
-	EXPECT_EQ(0, faasctl_domain_join(self->domain, &result, &self->err))
-		TH_LOG("%s", self->err.message);
-	EXPECT_EQ(self->threads ? 1 : 2, result);
+	EXPECT_OK(faasctl_domain_join(self->domain, &result, &self->err));
+	EXPECT_EQ(self->info.threads ? 1 : 2, result);
 	EXPECT_EQ(0, faasctl_domain_free(self->domain, NULL));
 	self->domain = NULL;
 	EXPECT_EQ(0, faasctl_domain_call(other, run, job, &result, &self->err));
-	EXPECT_EQ(self->threads ? 3 : 2, result);
+	EXPECT_EQ(self->info.threads ? 3 : 2, result);
 	EXPECT_EQ(0, faasctl_domain_free(other, NULL));
 }
 
@@ -202,8 +191,7 @@ TEST_F(function, bad_files)
 	ASSERT_EQ(0, copy(fd, 0, offsetof(Elf64_Ehdr, e_machine), EM_AARCH64));
 	EXPECT_REFUSED(ENOEXEC, path, "is for another machine");
 	ASSERT_EQ(0, copy(fd, 0, 0, 0));
-	EXPECT_EQ(0, faasctl_function_load(path, &self->function, &self->err))
-		TH_LOG("%s", self->err.message);
+	EXPECT_OK(faasctl_function_load(path, &self->function, &self->err));
 	close(fd);
 	unlink(path);
 }

@@ -3,13 +3,12 @@
  * More domains than keys: who gives one up, who waits for one, and that what each domain
  * has stays its own. Skipped where there are no keys.
  */
-#include <faasctl/domain.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "harness.h"
+#include "domain_setup.h"
 
 #define MANY	64
 #define KEYS	3
@@ -18,23 +17,19 @@ FIXTURE(keys)
 {
 	struct faasctl_domain *domains[MANY];
 	struct faasctl_error err;
+	struct faasctl_domains_info info;
 	atomic_int *flags;
 };
 
 FIXTURE_SETUP(keys)
 {
 	struct faasctl_domains_options options = { .keys = KEYS };
-	struct faasctl_domains_info info;
 	char name[16];
 	int i;
 
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(&options, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	if (!info.threads)
-		SKIP(return, "no protection keys here");
-	ASSERT_EQ(KEYS, info.keys);
+	DOMAINS_SETUP(self, &options);
+	NEED_KEYS(self);
+	ASSERT_EQ(KEYS, self->info.keys);
 	self->flags = faasctl_shared_alloc(MANY * sizeof(*self->flags));
 	for (i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "s%d", i);
@@ -45,14 +40,12 @@ FIXTURE_SETUP(keys)
 
 FIXTURE_TEARDOWN(keys)
 {
-	struct faasctl_domains_info info;
 	int i;
 
 	for (i = 0; i < MANY; i++)
-		EXPECT_EQ(0, faasctl_domain_free(self->domains[i], &self->err))
-			TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	EXPECT_EQ(0, info.domains);
+		EXPECT_OK(faasctl_domain_free(self->domains[i], &self->err));
+	faasctl_domains_info(&self->info);
+	EXPECT_EQ(0, self->info.domains);
 }
 
 /* What each domain keeps in its heap, by number. */
@@ -286,13 +279,11 @@ TEST_F(keys, hole)
 {
 	long i, round, result = -1;
 
-	EXPECT_EQ(0, faasctl_domain_call(self->domains[0], make_hole, NULL, &result, &self->err))
-		TH_LOG("%s", self->err.message);
+	EXPECT_OK(faasctl_domain_call(self->domains[0], make_hole, NULL, &result, &self->err));
 	EXPECT_EQ(0, result);
 	for (round = 0; round < 2; round++)
 		for (i = 1; i < MANY; i++)
-			EXPECT_EQ(0, faasctl_domain_call(self->domains[i], nothing, NULL, NULL, &self->err))
-				TH_LOG("%s", self->err.message);
+			EXPECT_OK(faasctl_domain_call(self->domains[i], nothing, NULL, NULL, &self->err));
 }
 
 /* Inputs take keys, but the last. */

@@ -422,6 +422,7 @@ FIXTURE(crash)
 {
 	struct faasctl_domain *a, *b;
 	struct faasctl_error err;
+	struct faasctl_domains_info info;
 };
 
 FIXTURE_VARIANT(crash)
@@ -444,22 +445,14 @@ FIXTURE_VARIANT_ADD(crash, stack_thread) { deep, "below its stack: it overflowed
 
 FIXTURE_SETUP(crash)
 {
-	struct faasctl_domains_info info;
-
-	memset(self, 0, sizeof(*self));
-	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err))
-		TH_LOG("%s", self->err.message);
-	faasctl_domains_info(&info);
-	if (!info.threads)
-		SKIP(return, "no protection keys here");
-	ASSERT_EQ(0, faasctl_domain_new("a", NULL, &self->a, &self->err));
-	ASSERT_EQ(0, faasctl_domain_new("b", NULL, &self->b, &self->err));
+	DOMAINS_SETUP(self, NULL);
+	NEED_KEYS(self);
+	TWO_DOMAINS_SETUP(self);
 }
 
 FIXTURE_TEARDOWN(crash)
 {
-	EXPECT_EQ(0, faasctl_domain_free(self->a, NULL));
-	EXPECT_EQ(0, faasctl_domain_free(self->b, NULL));
+	TWO_DOMAINS_TEARDOWN(self);
 }
 
 /* It is stopped, says why, and others go on. */
