@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -190,6 +191,47 @@ static inline int open_port(const char *workflow, const char *stage,
 	if (fd < 0)
 		die("%s: %s", path, strerror(errno));
 	return fd;
+}
+
+static inline void write_all(int fd, const char *from, size_t size)
+{
+	ssize_t n;
+
+	for (; size; from += n, size -= n) {
+		n = write(fd, from, size);
+		if (n <= 0)
+			die("write: %s", strerror(errno));
+	}
+}
+
+static inline void read_all(int fd, char *to, size_t size)
+{
+	ssize_t n;
+
+	for (; size; to += n, size -= n) {
+		n = read(fd, to, size);
+		if (n <= 0)
+			die("read: %s", n ? strerror(errno) : "end of file");
+	}
+}
+
+static inline pid_t fork_or_die(void)
+{
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child < 0)
+		die("fork: %s", strerror(errno));
+	return child;
+}
+
+static inline void reap(pid_t child)
+{
+	int status;
+
+	if (waitpid(child, &status, 0) != child || status)
+		die("the other process failed");
 }
 
 #endif /* BENCH_H */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * copy: what it costs to write and read a size, in nanoseconds for both together. In a
- * guest that counts instructions (vm-test/run --icount) that is instructions.
+ * guest that counts instructions (vm-test/run --icount) that is instructions. It is done
+ * several times; the median counts.
  *
  * There is a link from stage a to stage b, and for round trips one from c to d.
  */
 #include <limits.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
-#include "bench.h"
+#include "links.h"
 
 #define WARM_UP	64	/* writes, and reads, that are not counted */
 
@@ -18,101 +18,79 @@ static char *buffer;
 static size_t size;
 static unsigned long count;
 
-static void write_one(int out)
-{
-	if (write(out, buffer, size) != (ssize_t)size)
-		die("write: %s", strerror(errno));
-}
-
-static void read_one(int in)
-{
-	size_t done;
-	ssize_t n;
-
-	for (done = 0; done < size; done += n) {
-		n = read(in, buffer, size - done);
-		if (n <= 0)
-			die("read: %s", n ? strerror(errno) : "end of file");
-	}
-}
-
 /* One process, a write and a read at a time: nobody waits. */
 static uint64_t turns(void)
 {
-	int out = open_port(workflow, "a", "faasout", O_WRONLY);
-	int in = open_port(workflow, "b", "faasin", O_RDONLY);
 	uint64_t begun = 0;
 	unsigned long i;
+	int ends[2];
 
+	open_link(workflow, 0, ends, O_WRONLY);
 	for (i = 0; i < WARM_UP + count; i++) {
 		if (i == WARM_UP)
 			begun = now_ns();
-		write_one(out);
-		read_one(in);
+		write_all(ends[1], buffer, size);
+		read_all(ends[0], buffer, size);
 	}
-	return now_ns() - begun;
+	begun = now_ns() - begun;
+	close_ends(ends);
+	return begun;
 }
 
 /* Two processes, as fast as each can: each waits for the other now and then. */
 static uint64_t stream(void)
 {
-	int out = open_port(workflow, "a", "faasout", O_WRONLY);
-	int in = open_port(workflow, "b", "faasin", O_RDONLY);
 	unsigned long i;
 	uint64_t begun;
 	pid_t writer;
-	int status;
+	int ends[2];
 
-	writer = fork();
-	if (writer < 0)
-		die("fork: %s", strerror(errno));
+	open_link(workflow, 0, ends, O_WRONLY);
+	writer = fork_or_die();
 	if (!writer) {
 		for (i = 0; i < WARM_UP + count; i++)
-			write_one(out);
+			write_all(ends[1], buffer, size);
 		_exit(0);
 	}
 	for (i = 0; i < WARM_UP; i++)
-		read_one(in);
+		read_all(ends[0], buffer, size);
 	begun = now_ns();
 	for (i = 0; i < count; i++)
-		read_one(in);
+		read_all(ends[0], buffer, size);
 	begun = now_ns() - begun;
-	if (waitpid(writer, &status, 0) != writer || status)
-		die("the writer failed");
+	reap(writer);
+	close_ends(ends);
 	return begun;
 }
 
 /* Two processes, one message under way: each write wakes a sleeper. */
 static uint64_t trips(void)
 {
-	int out = open_port(workflow, "a", "faasout", O_WRONLY);
-	int in = open_port(workflow, "b", "faasin", O_RDONLY);
-	int back = open_port(workflow, "c", "faasout", O_WRONLY);
-	int home = open_port(workflow, "d", "faasin", O_RDONLY);
+	int there[2], back[2];
 	uint64_t begun = 0;
 	unsigned long i;
 	pid_t other;
-	int status;
 
-	other = fork();
-	if (other < 0)
-		die("fork: %s", strerror(errno));
+	open_link(workflow, 0, there, O_WRONLY);
+	open_link(workflow, 1, back, O_WRONLY);
+	other = fork_or_die();
 	if (!other) {
 		for (i = 0; i < WARM_UP + count; i++) {
-			read_one(in);
-			write_one(back);
+			read_all(there[0], buffer, size);
+			write_all(back[1], buffer, size);
 		}
 		_exit(0);
 	}
 	for (i = 0; i < WARM_UP + count; i++) {
 		if (i == WARM_UP)
 			begun = now_ns();
-		write_one(out);
-		read_one(home);
+		write_all(there[1], buffer, size);
+		read_all(back[0], buffer, size);
 	}
 	begun = now_ns() - begun;
-	if (waitpid(other, &status, 0) != other || status)
-		die("the other side failed");
+	reap(other);
+	close_ends(there);
+	close_ends(back);
 	return begun;
 }
 
@@ -141,10 +119,10 @@ static uint64_t streams(void)
 		if (i == WARM_UP)
 			begun = now_ns();
 		fd = open_one(out, O_WRONLY);
-		write_one(fd);
+		write_all(fd, buffer, size);
 		close(fd);
 		fd = open_one(in, O_RDONLY);
-		read_one(fd);
+		read_all(fd, buffer, size);
 		if (read(fd, buffer, 1))
 			die("a stream does not end");
 		close(fd);
@@ -152,7 +130,7 @@ static uint64_t streams(void)
 	return now_ns() - begun;
 }
 
-static const struct {
+static const struct way {
 	const char *name;
 	uint64_t (*run)(void);
 } ways[] = {
@@ -162,27 +140,37 @@ static const struct {
 	{ "streams", streams },
 };
 
-int main(int argc, char **argv)
+static const struct way *way_called(const char *name)
 {
-	unsigned long ns = 0;
 	size_t i;
 
-	if (argc != 5)
-		die("usage: copy WORKFLOW turns|stream|trips|streams SIZE COUNT");
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(name, ways[i].name))
+			return &ways[i];
+	die("there is no way called %s", name);
+}
+
+int main(int argc, char **argv)
+{
+	struct spread spread = { 0 };
+	const struct way *way;
+	unsigned long times;
+
+	if (argc != 6)
+		die("usage: copy WORKFLOW turns|stream|trips|streams SIZE COUNT TIMES");
 	workflow = argv[1];
+	way = way_called(argv[2]);
 	size = strtoul(argv[3], NULL, 10);
 	count = strtoul(argv[4], NULL, 10);
-	if (!size || !count)
-		die("SIZE and COUNT are numbers above 0");
+	times = strtoul(argv[5], NULL, 10);
+	if (!size || !count || !times)
+		die("SIZE, COUNT and TIMES are numbers above 0");
 	buffer = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (buffer == MAP_FAILED)
 		die("no memory");
-	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		if (!strcmp(argv[2], ways[i].name))
-			ns = ways[i].run();
-	if (!ns)
-		die("there is no way called %s", argv[2]);
-	printf("%.1f\n", (double)ns / count);
+	for (; times; times--)
+		spread_add(&spread, (double)way->run() / count);
+	printf("%.1f\n", median(&spread));
 	return 0;
 }

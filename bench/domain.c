@@ -154,7 +154,7 @@ static long fill(void *arg)
 	return 0;
 }
 
-static long read_all(void *arg)
+static long read_lines(void *arg)
 {
 	struct parcel *parcel = arg;
 	long sum = 0;
@@ -173,7 +173,7 @@ static double share_calls(void *arg)
 
 	for (i = 0; i < 100; i++) {
 		fill(arg);
-		read_all(arg);
+		read_lines(arg);
 	}
 	return (double)(now_ns() - start) / 100;
 }
@@ -186,7 +186,7 @@ static double share_domains(void *arg)
 
 	for (i = 0; i < 100; i++) {
 		must(faasctl_domain_call(some[0], fill, arg, NULL, &err), &err);
-		must(faasctl_domain_call(some[1], read_all, arg, NULL, &err), &err);
+		must(faasctl_domain_call(some[1], read_lines, arg, NULL, &err), &err);
 	}
 	return (double)(now_ns() - start) / 100;
 }
@@ -208,7 +208,7 @@ static double share_pipe(void *arg)
 			    read(ends[0], copy, n) != (ssize_t)n)
 				die("a pipe is not what it was");
 		}
-		read_all(arg);
+		read_lines(arg);
 	}
 	return (double)(now_ns() - start) / 100;
 }

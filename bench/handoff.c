@@ -11,12 +11,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
-#include "bench.h"
+#include "links.h"
 
 #define WORKFLOW	"bench-handoff"
-#define MIB		(1 << 20)
 #define CAPACITY	(64u * MIB)
 #define LARGEST		16000000
 #define ROUNDS		15	/* of a repetition; the median counts */
@@ -37,7 +35,7 @@ struct lane;
 struct way {
 	const char *name;
 	const char *key;
-	void (*open)(struct lane *lane);
+	void (*open)(int ends[2]);
 	char *(*memory)(struct lane *lane, size_t size);
 	void (*send)(struct lane *lane, char *from, size_t size);
 	void (*receive)(struct lane *lane, size_t size);
@@ -80,33 +78,14 @@ static void fill(char *at, size_t size, char with)
 		p[i] = with;
 }
 
-static void open_pipe(struct lane *lane)
+static void open_faasin(int ends[2])
 {
-	if (pipe2(lane->ends, O_CLOEXEC))
-		die("pipe: %s", strerror(errno));
+	open_link(WORKFLOW, 0, ends, O_RDWR);
 }
 
-static void open_large_pipe(struct lane *lane)
+static void open_window(int ends[2])
 {
-	open_pipe(lane);
-	if (fcntl(lane->ends[1], F_SETPIPE_SZ, MIB) != MIB)
-		die("cannot make a pipe of 1 MiB: %s", strerror(errno));
-}
-
-static void open_link(struct lane *lane, const char *from, const char *to)
-{
-	lane->ends[1] = open_port(WORKFLOW, from, "faasout", O_RDWR);
-	lane->ends[0] = open_port(WORKFLOW, to, "faasin", O_RDONLY);
-}
-
-static void open_faasin(struct lane *lane)
-{
-	open_link(lane, "a", "b");
-}
-
-static void open_window(struct lane *lane)
-{
-	open_link(lane, "c", "d");
+	open_link(WORKFLOW, 1, ends, O_RDWR);
 }
 
 static char *memory_own(struct lane *lane, size_t size)
@@ -116,13 +95,7 @@ static char *memory_own(struct lane *lane, size_t size)
 
 static void send_bytes(struct lane *lane, char *from, size_t size)
 {
-	ssize_t n;
-
-	for (; size; from += n, size -= n) {
-		n = write(lane->ends[1], from, size);
-		if (n <= 0)
-			die("write: %s", strerror(errno));
-	}
+	write_all(lane->ends[1], from, size);
 }
 
 /* Each part is touched while it is still in the cache. */
@@ -229,13 +202,11 @@ static void hand_off(const struct way *way, size_t size, const int cpus[2], doub
 	int i;
 
 	lane.own = aligned_alloc(4096, LARGEST + 4096 - LARGEST % 4096);
-	if (!lane.own || pipe2(lane.ready, O_CLOEXEC))
+	if (!lane.own)
 		die("no memory");
-	way->open(&lane);
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
+	open_pipe(lane.ready);
+	way->open(lane.ends);
+	pid = fork_or_die();
 	if (!pid)
 		consume(way, &lane, size, cpus[1]);
 	pin(cpus[0]);
@@ -254,12 +225,10 @@ static void hand_off(const struct way *way, size_t size, const int cpus[2], doub
 			die("the consumer died");
 		took[i] = (double)ended - begun;
 	}
-	waitpid(pid, NULL, 0);
+	reap(pid);
 	faasctl_window_close(lane.window);
-	close(lane.ends[0]);
-	close(lane.ends[1]);
-	close(lane.ready[0]);
-	close(lane.ready[1]);
+	close_ends(lane.ends);
+	close_ends(lane.ready);
 	free(lane.own);
 	qsort(took, ROUNDS, sizeof(double), bench_compare);
 	/* The first fill of a window gets its memory. */
@@ -319,40 +288,15 @@ static void measure(size_t s, const int cpus[2], FILE *json)
 	fputc('}', json);
 }
 
-static void make_links(void)
-{
-	static const char *const lanes[][2] = { { "a", "b" }, { "c", "d" } };
-	struct faasctl_link_options options = FAASCTL_LINK_OPTIONS_INIT;
-	struct faasctl *ctl;
-	size_t i;
-
-	if (faasctl_open(&ctl, &err))
-		die("%s", err.message);
-	for (i = 0; i < ARRAY_SIZE(lanes); i++) {
-		options.capacity = i ? CAPACITY : MIB;
-		if (faasctl_chain_add(ctl, WORKFLOW, lanes[i], 2, &options, NULL, &err))
-			die("%s", err.message);
-	}
-	faasctl_close(ctl);
-}
-
-static void remove_links(void)
-{
-	struct faasctl *ctl;
-
-	if (faasctl_open(&ctl, &err) || faasctl_workflow_del(ctl, WORKFLOW, 0, &err))
-		die("%s", err.message);
-	faasctl_close(ctl);
-}
-
 int main(void)
 {
+	static const uint64_t capacities[2] = { MIB, CAPACITY };
 	int cpus[2] = { 0, sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0 };
 	FILE *json = open_json();
 	size_t i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	make_links();
+	make_links(WORKFLOW, capacities);
 	printf("\nHand-off in us until the consumer has touched every line, and the producer's next fill, on CPUs %d and %d: median of %d (min-max) of the median of %d\n\n",
 	       cpus[0], cpus[1], REPEATS, ROUNDS);
 	printf("| size | what ");
@@ -368,6 +312,6 @@ int main(void)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		measure(i, cpus, json);
 	close_json(json);
-	remove_links();
+	remove_links(WORKFLOW);
 	return 0;
 }

@@ -9,15 +9,13 @@
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#include "bench.h"
+#include "links.h"
 
 #define SECONDS		0.4	/* that a stream lasts */
 #define ROUND_TRIPS	500	/* of a repetition */
 #define MESSAGE		64	/* bytes of a round trip's message */
 #define WORKFLOW	"bench-rw"
-#define MIB		(1 << 20)
 
 /**
  * struct transport - a way to move bytes from one process to another
@@ -34,23 +32,17 @@ struct transport {
 
 static void open_faasin(int ends[2], int lane)
 {
-	static const char *const stages[][2] = { { "a", "b" }, { "c", "d" } };
-
-	ends[1] = open_port(WORKFLOW, stages[lane][0], "faasout", O_WRONLY);
-	ends[0] = open_port(WORKFLOW, stages[lane][1], "faasin", O_RDONLY);
+	open_link(WORKFLOW, lane, ends, O_WRONLY);
 }
 
-static void open_pipe(int ends[2], int lane)
+static void open_usual_pipe(int ends[2], int lane)
 {
-	if (pipe2(ends, O_CLOEXEC))
-		die("pipe: %s", strerror(errno));
+	open_pipe(ends);
 }
 
-static void open_large_pipe(int ends[2], int lane)
+static void open_1m_pipe(int ends[2], int lane)
 {
-	open_pipe(ends, lane);
-	if (fcntl(ends[1], F_SETPIPE_SZ, MIB) != MIB)
-		die("cannot make a pipe of 1 MiB: %s", strerror(errno));
+	open_large_pipe(ends);
 }
 
 static void open_unix(int ends[2], int lane)
@@ -61,8 +53,8 @@ static void open_unix(int ends[2], int lane)
 
 static const struct transport transports[] = {
 	{ "FAASIN", "faasin", open_faasin },
-	{ "default pipe", "pipe", open_pipe },
-	{ "1 MiB pipe", "pipe_1m", open_large_pipe },
+	{ "default pipe", "pipe", open_usual_pipe },
+	{ "1 MiB pipe", "pipe_1m", open_1m_pipe },
 	{ "AF_UNIX stream", "unix", open_unix },
 };
 
@@ -101,17 +93,6 @@ static void meet(void)
 		sched_yield();
 }
 
-static void write_all(int fd, const char *from, size_t size)
-{
-	ssize_t n;
-
-	for (; size; from += n, size -= n) {
-		n = write(fd, from, size);
-		if (n <= 0)
-			die("write: %s", strerror(errno));
-	}
-}
-
 static void produce(int fd, size_t chunk)
 {
 	/* Asking for the time costs more than a small write. */
@@ -146,24 +127,10 @@ static double consume(int fd, size_t chunk)
 	return bytes * 1e9 / n;
 }
 
-static void reap(pid_t child)
+static pid_t fork_other(void)
 {
-	int status;
-
-	if (waitpid(child, &status, 0) != child || status)
-		die("the other process failed");
-}
-
-static pid_t fork_or_die(void)
-{
-	pid_t child;
-
 	memset(shared, 0, sizeof(*shared));
-	fflush(NULL);
-	child = fork();
-	if (child < 0)
-		die("fork: %s", strerror(errno));
-	return child;
+	return fork_or_die();
 }
 
 /* Bytes a second of one stream. */
@@ -175,7 +142,7 @@ static double stream(const struct transport *transport, size_t chunk,
 	int ends[2];
 
 	transport->open(ends, 0);
-	child = fork_or_die();
+	child = fork_other();
 	if (!child) {
 		pin(cpus[1]);
 		close(ends[0]);
@@ -191,17 +158,6 @@ static double stream(const struct transport *transport, size_t chunk,
 	return rate;
 }
 
-static void read_all(int fd, char *to, size_t size)
-{
-	ssize_t n;
-
-	for (; size; to += n, size -= n) {
-		n = read(fd, to, size);
-		if (n <= 0)
-			die("read: %s", n ? strerror(errno) : "end of file");
-	}
-}
-
 /* Median of the round trips of one repetition, in nanoseconds. */
 static double round_trip(const struct transport *transport, const int cpus[2])
 {
@@ -213,7 +169,7 @@ static double round_trip(const struct transport *transport, const int cpus[2])
 
 	transport->open(there, 0);
 	transport->open(back, 1);
-	child = fork_or_die();
+	child = fork_other();
 	if (!child) {
 		pin(cpus[1]);
 		close(there[1]);
@@ -352,34 +308,9 @@ static void both(const char *where, const char *key, const int cpus[2],
 	fputc('}', json);
 }
 
-static void make_links(void)
-{
-	static const char *const lanes[][2] = { { "a", "b" }, { "c", "d" } };
-	struct faasctl_error err;
-	struct faasctl *ctl;
-	size_t i;
-
-	if (faasctl_open(&ctl, &err))
-		die("%s", err.message);
-	for (i = 0; i < ARRAY_SIZE(lanes); i++)
-		if (faasctl_chain_add(ctl, WORKFLOW, lanes[i], 2, NULL, NULL, &err))
-			die("%s", err.message);
-	faasctl_close(ctl);
-}
-
-static void remove_links(void)
-{
-	struct faasctl_error err;
-	struct faasctl *ctl;
-
-	if (faasctl_open(&ctl, &err) ||
-	    faasctl_workflow_del(ctl, WORKFLOW, 0, &err))
-		die("%s", err.message);
-	faasctl_close(ctl);
-}
-
 int main(void)
 {
+	static const uint64_t usual[2] = { FAASCTL_UNSET64, FAASCTL_UNSET64 };
 	static const int two[2] = { 0, 1 }, one[2] = { 0, 0 };
 	FILE *json = open_json();
 
@@ -390,7 +321,7 @@ int main(void)
 	if (shared == MAP_FAILED || !buffer)
 		die("no memory");
 	memset(buffer, 'x', MIB);
-	make_links();
+	make_links(WORKFLOW, usual);
 	fputc('{', json);
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1) {
 		both("two CPUs, one for each side", "two_cpus", two, json);
@@ -398,6 +329,6 @@ int main(void)
 	}
 	both("both sides on one CPU", "one_cpu", one, json);
 	close_json(json);
-	remove_links();
+	remove_links(WORKFLOW);
 	return 0;
 }

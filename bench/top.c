@@ -66,7 +66,7 @@ static void make_workflow(int i)
 static pid_t move_bytes(int workflows)
 {
 	int i, n = 0, *ends = calloc(2 * workflows, sizeof(*ends));
-	pid_t pid = fork();
+	pid_t pid = fork_or_die();
 	char byte = 'x';
 
 	if (pid)
@@ -197,7 +197,7 @@ static double once_ns(void)
 {
 	struct rusage used;
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork_or_die();
 
 	if (!pid) {
 		if (!freopen("/dev/null", "w", stdout))
@@ -205,7 +205,7 @@ static double once_ns(void)
 		execlp("faasctl", "faasctl", "top", "--once", "--interval", "0.1", NULL);
 		_exit(127);
 	}
-	if (pid < 0 || wait4(pid, &status, 0, &used) != pid || status)
+	if (wait4(pid, &status, 0, &used) != pid || status)
 		die("faasctl top --once failed");
 	return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e9 +
 	       (used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e3;
