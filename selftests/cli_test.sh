@@ -424,18 +424,14 @@ check 'JSON: status' member 'd["problems"], d["module"]["abi"] == d["tool"]["abi
 
 # ------------------------------------------------------------------------- monitor
 
-# listens PID: waits until that monitor, or one that it runs, waits for events
+# listens PID: that monitor, or one that it runs, waits for events
 listens()
 {
 	local pid
-	for _ in {1..100}; do
-		for pid in "$1" $(pgrep -P "$1"); do
-			if grep -q poll "/proc/$pid/wchan"; then
-				return
-			fi
-		done
-		sleep 0.1
-	done 2>/dev/null
+	for pid in "$1" $(pgrep -P "$1"); do
+		! grep -qs poll "/proc/$pid/wchan" || return 0
+	done
+	return 1
 }
 
 # monitored COMMAND...: what it prints of a workflow that comes and goes
@@ -444,7 +440,7 @@ monitored()
 	faasctl workflow del "$wf" 2>/dev/null
 	timeout 20 "$@" >"$work/events" 2>"$work/err" &
 	local monitor=$!
-	listens "$monitor"
+	soon listens "$monitor"
 	faasctl link "$wf" a b
 	printf hello >"$point/$wf/a/faasout"
 	head -c 1 "$point/$wf/b/faasin" >/dev/null
@@ -482,7 +478,7 @@ lost()
 {
 	faasctl monitor >"$work/events" &
 	local monitor=$! i
-	listens "$monitor"
+	soon listens "$monitor"
 	kill -STOP "$monitor"
 	for ((i = 0; i < 900; i++)); do
 		: 8<>"$point/$wf/loud/faasout"

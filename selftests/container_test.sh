@@ -127,10 +127,7 @@ killed()
 	container "$name" "$member" 'exec >/run/faasin/faasout; echo begun; sleep 1000'
 	timeout 60 cat "$point/$wf/other/faasin" >"$containers/heard" 2>"$containers/error" &
 	run "$name" </dev/null &
-	for _ in {1..200}; do
-		[ ! -s "$containers/heard" ] || break
-		sleep 0.1
-	done
+	soon test -s "$containers/heard"
 	crun kill "$name" KILL
 	wait
 	remove "$name"
@@ -168,15 +165,20 @@ left()
 		done
 }
 
+mounted()
+{
+	[ -n "$(left)" ]
+}
+
+unmounted()
+{
+	! mounted
+}
+
 # A container that was killed takes a moment to go.
 gone()
 {
-	for _ in {1..50}; do
-		[ -n "$(left)" ] || return 0
-		sleep 0.1
-	done
-	left
-	return 1
+	soon unmounted || { left; return 1; }
 }
 
 seen()
@@ -185,10 +187,7 @@ seen()
 	stages >/dev/null || return
 	container "$name" "$member" 'sleep 1000'
 	run "$name" </dev/null &
-	for _ in {1..100}; do
-		[ -z "$(left)" ] || { status=0; break; }
-		sleep 0.1
-	done
+	soon mounted && status=0
 	crun kill "$name" KILL
 	wait
 	remove "$name"

@@ -52,18 +52,6 @@ as()
 	timeout 30 faasctl exec "$wf" "$stage" -- "$@"
 }
 
-# soon COMMAND...: it succeeds within five seconds
-soon()
-{
-	local tries
-	for tries in {1..50}; do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "never: $*, $tries times"
-	return 1
-}
-
 # opened STAGE PORT: somebody has it open
 opened()
 {

@@ -39,18 +39,6 @@ golden()
 	tap_output=$(diff "$work/want" "$work/out") || failed=1
 	tap_result "$failed" "$name"
 }
-# fails STATUS PATTERN COMMAND...: exits so, prints one line like that and nothing else
-fails()
-{
-	local want=$1 pattern=$2 status=0
-	shift 2
-	timeout 30 "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
-	cat "$work/out" "$work/err"
-	echo "exit status $status, want $want and '$pattern'"
-	[ "$status" = "$want" ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" = 1 ] &&
-		grep -Eq -- "$pattern" "$work/err"
-}
-
 # ------------------------------------------------------------------------------- text
 
 faasctl workflow add "$wf" >/dev/null
@@ -120,15 +108,17 @@ narrow()
 check 'no line is wider than a terminal' narrow
 faasctl workflow del "$wf" >/dev/null
 
+writer_waits()
+{
+	! faasctl dump "$wf" | awk -F'\t' '$1 == "link" && $22 > 0 { exit 1 }'
+}
+
 # blocked SECONDS: what a graph of that time says of a link whose writer waits
 blocked()
 {
 	faasctl link -c 4K "$wf" fast slow >/dev/null
 	head -c 8192 /dev/zero >"$point/$wf/fast/faasout" & local writer=$!
-	for _ in {1..100}; do
-		! faasctl dump "$wf" | awk -F'\t' '$1 == "link" && $22 > 0 { exit 1 }' || { sleep 0.1; continue; }
-		break
-	done
+	soon writer_waits
 	faasctl graph "$@" "$wf"
 	faasctl workflow del "$wf" >/dev/null
 	wait "$writer" 2>/dev/null
@@ -261,10 +251,7 @@ watched()
 	local pattern=$1 status=0 watcher
 	shift
 	faasctl graph -w "$wf" >"$work/out" 2>"$work/err" & watcher=$!
-	for _ in {1..100}; do
-		[ ! -s "$work/out" ] || break
-		sleep 0.1
-	done
+	soon test -s "$work/out"
 	"$@" && wait "$watcher" || status=$?
 	cat "$work/err"
 	[ "$status" = 2 ] && [ -s "$work/out" ] && grep -Eq -- "$pattern" "$work/err"

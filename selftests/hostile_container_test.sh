@@ -95,11 +95,7 @@ in_use()
 
 unload_soon()
 {
-	for _ in {1..100}; do
-		rmmod faasin 2>/dev/null && return
-		sleep 0.1
-	done
-	rmmod faasin
+	soon rmmod faasin 2>/dev/null || rmmod faasin
 }
 
 check 'a container holds its port and is stopped' held

@@ -12,6 +12,7 @@ set -uo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
+. "$here/delays.sh"
 
 needs_module
 needs_cgroups
@@ -30,19 +31,21 @@ cleanup()
 }
 trap cleanup EXIT
 
-# watch OPTION...: starts it, and returns when it looks
+# looks: it says so, or is over
+looks()
+{
+	grep -q '^faasctl: looking at' "$work/said" || ! kill -0 "$watcher" 2>/dev/null
+}
+
+# watch OPTION...: starts it, and returns when it looks at $of, or $wf
 watch()
 {
-	local tries
-	faasctl latency -j "$@" "$wf" >"$work/json" 2>"$work/said" &
+	faasctl latency -j "$@" "${of:-$wf}" >"$work/json" 2>"$work/said" &
 	watcher=$!
-	for tries in {1..300}; do
-		! grep -q '^faasctl: looking at' "$work/said" || return 0
-		kill -0 "$watcher" 2>/dev/null || break
-		sleep 0.1
-	done
+	if soon looks && grep -q '^faasctl: looking at' "$work/said"; then
+		return
+	fi
 	cat "$work/said"
-	echo "never looked, $tries times"
 	return 1
 }
 
@@ -64,34 +67,6 @@ is()
 		jq -c 'del(.links[] | .residence, .write_size, .read_size)' <"$work/json"
 		return 1
 	}
-}
-
-# stage NAME CHUNKS DELAY
-stage()
-{
-	timeout 120 faasctl exec "$wf" "$1" -- python3 "$here/delays.py" "$work/flow" "$@"
-}
-
-# flow DELAY-OF-A -OF-B -OF-C: 2.5 MiB from a through b to c
-flow()
-{
-	local pids=() pid status=0
-	rm -rf "$work/flow"
-	mkdir "$work/flow"
-	stage a 40 "$1" &
-	pids+=($!)
-	stage b 0 "$2" &
-	pids+=($!)
-	stage c 0 "$3" >/dev/null &
-	pids+=($!)
-	until [ -e "$work/flow/a" ] && [ -e "$work/flow/b" ] && [ -e "$work/flow/c" ]; do
-		sleep 0.05
-	done
-	: >"$work/flow/go"
-	for pid in "${pids[@]}"; do
-		wait "$pid" || status=$?
-	done
-	return "$status"
 }
 
 # measured DELAYS: on a workflow that is new, so that its counters start from 0
@@ -176,16 +151,20 @@ before()
 }
 check 'what was written before is counted as unmatched' before
 
+# blocked: a reader does, more often than in the last picture
+blocked()
+{
+	[ "$(faasctl show -j "$wf" | jq '.workflows[0].links[0].stats.reader_blocks')" -gt \
+		"$(jq '.links[0].stats.reader_blocks' <"$work/last")" ]
+}
+
 waiting()
 {
 	local pid
 	watch || return
 	timeout 60 faasctl exec "$wf" b -- cat >/dev/null &
 	pid=$!
-	until [ "$(faasctl show -j "$wf" | jq '.workflows[0].links[0].stats.reader_blocks')" -gt "$(jq '.links[0].stats.reader_blocks' <"$work/last")" ]; do
-		sleep 0.1
-	done
-	watched || return
+	soon blocked && watched || return
 	faasctl exec "$wf" a -- true
 	wait "$pid"
 	is '.links[0].reader_waiting_ns > 0 and .links[0].reader_blocked.count == 0'
@@ -238,9 +217,7 @@ crowded()
 	done
 	faasctl link "$wf-3" c d || return
 	faasctl show -j "$wf-3" | jq -e "[.workflows[0].links[].generation] | sort | .[1] - .[0] == $places" || return
-	faasctl latency -j "$wf-3" >"$work/json" 2>"$work/said" &
-	watcher=$!
-	until grep -q '^faasctl: looking at' "$work/said"; do sleep 0.1; done
+	of=$wf-3 watch || return
 	faasctl exec "$wf-3" a -- echo one && faasctl exec "$wf-3" b -- cat >/dev/null &&
 		faasctl exec "$wf-3" c -- echo other && faasctl exec "$wf-3" d -- cat >/dev/null && watched &&
 		is '[.links[] | {stage: .source.stage, n: .residence.count}] | sort == [{stage: "a", n: 4}, {stage: "c", n: 6}]'
@@ -259,7 +236,7 @@ vanishes()
 {
 	faasctl link "$wf-2" x y && faasctl latency --duration 60 "$wf-2" >"$work/text" 2>&1 &
 	local pid=$!
-	until grep -q 'looking at' "$work/text" 2>/dev/null; do sleep 0.1; done
+	soon grep -qs 'looking at' "$work/text"
 	faasctl workflow del "$wf-2" && wait "$pid" && grep "^$wf-2: x:faasout to y:faasin" "$work/text"
 	local status=$?
 	rmdir "$cgroups/$wf-2"/* "$cgroups/$wf-2" 2>/dev/null

@@ -36,12 +36,7 @@ unload()
 # What was closed a moment ago may be let go of a moment later.
 unload_soon()
 {
-	for _ in {1..50}; do
-		unload 2>"$work/error" && return
-		sleep 0.1
-	done
-	cat "$work/error"
-	return 1
+	soon unload 2>/dev/null || unload
 }
 
 mount_it()
@@ -120,15 +115,19 @@ check 'mounts again' mount_it
 refuse 'workflows of before are forgotten' test -e "$point/$wf"
 refuse 'loads once' load
 
+# sleeps PID
+sleeps()
+{
+	grep -q faasin "/proc/$1/wchan" || [ "$(awk '{ print $3 }' "/proc/$1/stat")" = S ]
+}
+
 blocked_open()
 {
 	local pid
 	make_link
 	cat "$point/$wf/a/faasin" &
 	pid=$!
-	until grep -q faasin "/proc/$pid/wchan" || [ "$(awk '{ print $3 }' "/proc/$pid/stat")" = S ]; do
-		sleep 0.05
-	done
+	soon sleeps "$pid"
 	umount -l "$point"
 	in_use
 	local refused=$?

@@ -71,18 +71,6 @@ same()
 	equal "$1" "$1"
 }
 
-# soon COMMAND...: it succeeds within five seconds
-soon()
-{
-	local tries
-	for tries in {1..50}; do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "never: $*, $tries times"
-	return 1
-}
-
 # ------------------------------------------------------------------------------- data
 
 check 'two stages' same 'seq 1 1000 | wc -l'

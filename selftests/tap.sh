@@ -8,6 +8,9 @@
 #	refuse 'what is not' COMMAND...		passes if COMMAND fails
 #	says 'what it says' PATTERN COMMAND...	passes if COMMAND's output, errors included,
 #						has a line that matches PATTERN
+#	soon COMMAND...				waits until COMMAND succeeds; fails if it does not
+#	fails STATUS PATTERN COMMAND...		for check: COMMAND exits so, and all it prints is a line
+#						like that on standard error. Sets files in $work
 #	skip 'what is not tested' REASON
 #	skip_all REASON				nothing of this can be tested here; exits
 #	needs_module, needs_cgroups		skip all without root and the module, or without
@@ -63,6 +66,28 @@ says()
 	grep -Eq -- "$pattern" <<<"$tap_output" || status=1
 	[ "$status" = 0 ] || tap_output+=$'\n'"no line like '$pattern': $*"
 	tap_result "$status" "$name"
+}
+
+soon()
+{
+	local tries
+	for ((tries = 0; tries < 300 * ${FAASIN_SLOWER:-1}; tries++)); do
+		"$@" && return
+		sleep 0.1
+	done
+	echo "never: $*, $tries times"
+	return 1
+}
+
+fails()
+{
+	local want=$1 pattern=$2 status=0
+	shift 2
+	timeout 30 "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	cat "$work/out" "$work/err"
+	echo "exit status $status, want $want and '$pattern'"
+	[ "$status" = "$want" ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" = 1 ] &&
+		grep -Eq -- "$pattern" "$work/err"
 }
 
 skip()

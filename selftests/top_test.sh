@@ -77,23 +77,19 @@ vanishing()
 	local pid got=0
 	faasctl workflow add "$wf" && faasctl top --once --interval 6 "$wf" >"$work/out" 2>"$work/err" &
 	pid=$!
-	sleeps "$work/out" && faasctl workflow del "$wf"
+	soon sleeps "$work/out" && faasctl workflow del "$wf"
 	wait "$pid" || got=$?
 	cat "$work/out" "$work/err"
 	[ "$got" = 2 ] && [ "$(<"$work/err")" = 'faasctl: no such workflow; see: faasctl show' ]
 }
 
-# sleeps FILE: waits until the faasctl top whose output FILE is has read once
+# sleeps FILE: the faasctl top whose output FILE is has read once
 sleeps()
 {
-	local tries pid
-	for tries in {1..200}; do
-		for pid in $(pgrep -x faasctl); do
-			[ "$(readlink "/proc/$pid/fd/1")" = "$1" ] && grep -q poll "/proc/$pid/wchan" && return
-		done
-		sleep 0.1
+	local pid
+	for pid in $(pgrep -x faasctl); do
+		[ "$(readlink "/proc/$pid/fd/1")" = "$1" ] && grep -q poll "/proc/$pid/wchan" && return
 	done
-	echo "never slept, looked $tries times"
 	return 1
 }
 check 'a workflow that vanishes between the readings' vanishing
@@ -110,7 +106,7 @@ counted()
 	local pid
 	faasctl top -j --interval 6 "$wf" >"$work/json" &
 	pid=$!
-	sleeps "$work/json" && head -c 300000 /dev/zero >&9 && head -c 200000 <&8 >/dev/null && wait "$pid"
+	soon sleeps "$work/json" && head -c 300000 /dev/zero >&9 && head -c 200000 <&8 >/dev/null && wait "$pid"
 }
 check 'reads twice' counted
 check 'bytes in, between the readings' is '.links[0].rates.bytes_in' 300000 "$work/json"
@@ -137,7 +133,7 @@ relinked()
 	faasctl top -j --interval 6 "$wf" >"$work/json" &
 	pid=$!
 	# However long the rest takes: it reads again when it may go on.
-	sleeps "$work/json" && kill -STOP "$pid" && printf more >"$point/$wf/d/faasout" && faasctl unlink "$wf" d && faasctl link "$wf" d e &&
+	soon sleeps "$work/json" && kill -STOP "$pid" && printf more >"$point/$wf/d/faasout" && faasctl unlink "$wf" d && faasctl link "$wf" d e &&
 		printf again >"$point/$wf/d/faasout" && kill -CONT "$pid" && wait "$pid" &&
 		is '.links[] | select(.source.stage == "d") | [.stats.bytes_in, .rates.bytes_in]' '[15,9]' "$work/json"
 }
@@ -150,9 +146,7 @@ waiting()
 	local pid
 	cat "$point/$wf/c/faasin" >/dev/null &
 	pid=$!
-	until grep -qE 'faasin|wait_for' "/proc/$pid/wchan"; do
-		sleep 0.1
-	done
+	soon grep -qE 'faasin|wait_for' "/proc/$pid/wchan"
 	faasctl top -j --interval 1 "$wf" >"$work/json"
 	is '.links[1].rates.reader_blocked > 0.5' true "$work/json" && kill "$pid"
 }
@@ -190,26 +184,27 @@ faasctl workflow del "$wf"
 
 # ---------------------------------------------------------------------- bottlenecks
 
+flows()
+{
+	faasctl top -j --interval 0.5 "$wf" >"$work/json" 2>/dev/null &&
+		is '.links[1].stats.bytes_out > 300000 and (.bottlenecks | length > 0)' true "$work/json" >/dev/null
+}
+
 # named STAGE LINE: of the pipeline LINE, with stages a, b and c, just that one is slow
 named()
 {
-	local want=$1 line=$2 tries pid got=''
+	local want=$1 line=$2 pid got=''
 	faasctl run --names a,b,c "$wf" "$line" 2>"$work/run" &
 	pid=$!
 	# From when bytes reach the end.
-	for tries in {1..100}; do
-		faasctl top -j --interval 0.5 "$wf" >"$work/json" 2>/dev/null &&
-			is '.links[1].stats.bytes_out > 300000 and (.bottlenecks | length > 0)' true "$work/json" >/dev/null &&
-			break
-		sleep 0.1
-	done
+	soon flows
 	faasctl top -j --interval 2 "$wf" >"$work/json"
 	got=$(jq -c '[.bottlenecks[] | [.workflow, .stage]]' "$work/json")
 	faasctl top --once --interval 2 "$wf" >"$work/table"
 	kill "$pid" && wait "$pid"
 	jq -c '.bottlenecks, (.links[] | [.source.stage, .rates])' "$work/json"
 	cat "$work/table" "$work/run"
-	echo "$got after $tries tries, want $want"
+	echo "$got, want $want"
 	[ "$got" = "[[\"$wf\",\"$want\"]]" ] && grep -q "^\\* bottleneck of $wf: $want, [0-9]*% of the time\$" "$work/table" &&
 		grep -q "^$wf: .*\\b$want\\* " "$work/table"
 }

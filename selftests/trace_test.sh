@@ -12,6 +12,7 @@ set -uo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
+. "$here/delays.sh"
 
 needs_guest
 needs_cgroups
@@ -33,19 +34,21 @@ cleanup()
 }
 trap cleanup EXIT
 
+# traces: it says so, or is over
+traces()
+{
+	grep -q '^faasctl: tracing' "$work/said" || ! kill -0 "$tracer" 2>/dev/null
+}
+
 # trace OPTION...: starts it, and returns when it traces
 trace()
 {
-	local tries
 	faasctl trace "$@" "$wf" >"$work/said" 2>&1 &
 	tracer=$!
-	for tries in {1..300}; do
-		! grep -q '^faasctl: tracing' "$work/said" || return 0
-		kill -0 "$tracer" 2>/dev/null || break
-		sleep 0.1
-	done
+	if soon traces && grep -q '^faasctl: tracing' "$work/said"; then
+		return
+	fi
 	cat "$work/said"
-	echo "never traced, $tries times"
 	return 1
 }
 
@@ -66,33 +69,6 @@ stage()
 	local name=$1
 	shift
 	timeout 120 faasctl exec "$wf" "$name" -- "$@"
-}
-
-delayed()
-{
-	stage "$1" python3 "$here/delays.py" "$work/flow" "$@"
-}
-
-# flow DELAY-OF-A -OF-B -OF-C: 2.5 MiB from a through b to c
-flow()
-{
-	local pids=() pid status=0
-	rm -rf "$work/flow"
-	mkdir "$work/flow"
-	delayed a 40 "$1" &
-	pids+=($!)
-	delayed b 0 "$2" &
-	pids+=($!)
-	delayed c 0 "$3" >/dev/null &
-	pids+=($!)
-	until [ -e "$work/flow/a" ] && [ -e "$work/flow/b" ] && [ -e "$work/flow/c" ]; do
-		sleep 0.05
-	done
-	: >"$work/flow/go"
-	for pid in "${pids[@]}"; do
-		wait "$pid" || status=$?
-	done
-	return "$status"
 }
 
 # A workflow that is new, so that its counters start from 0.
