@@ -25,6 +25,7 @@ crun --version | grep -q APPARMOR || crun --version | grep -q apparmor ||
 containers_need
 
 readonly wf=test-$$ point=/sys/fs/faasin
+. "$here/container_stages.sh"
 profile=faasin-test-$$
 
 # What docker-default and containers-default have in common and matters here.
@@ -71,38 +72,17 @@ load()
 check 'the profile is loaded' load
 [ "$tap_failed" = 0 ] || finish
 
-# The runtime removes a container's cgroup with it: the stage gets a new one.
-stages()
-{
-	faasctl workflow add "$wf" && faasctl stage add "$wf" c && faasctl stage add "$wf" other &&
-		faasctl link "$wf" c other && faasctl stage add "$wf" before &&
-		faasctl link "$wf" before c
-}
-
 # inside COMMAND: runs it as stage c under the profile
 inside()
 {
-	stages >/dev/null && ran "/faasin/$wf/c" "$1"
-}
-
-# from COMMAND: the same; prints what came out at the other end
-from()
-{
-	local status=0
-	stages >/dev/null || return
-	timeout 60 cat "$point/$wf/other/faasin" &
-	ran "/faasin/$wf/c" "$1" || status=$?
-	# Without a writer it would wait for one.
-	[ "$status" = 0 ] || kill $!
-	wait $!
-	return "$status"
+	stages >/dev/null && ran "$member" "$1"
 }
 
 into()
 {
 	stages >/dev/null || return
 	echo "$1" >"$point/$wf/before/faasout"
-	ran "/faasin/$wf/c" "$2"
+	ran "$member" "$2"
 }
 
 mounts=$(faasin_at /run/faasin)$(faasin_at /sys/fs/faasin)

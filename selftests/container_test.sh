@@ -17,6 +17,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 containers_need
 readonly wf=test-$$ point=/sys/fs/faasin
+. "$here/container_stages.sh"
 
 cleanup()
 {
@@ -25,28 +26,6 @@ cleanup()
 	rmdir /sys/fs/cgroup/faasin/"$wf"/* "/sys/fs/cgroup/faasin/$wf" /sys/fs/cgroup/faasin-test-$$ 2>/dev/null
 }
 trap cleanup EXIT
-
-# The runtime removes a container's cgroup with it: the stage gets a new one.
-stages()
-{
-	faasctl workflow add "$wf" && faasctl stage add "$wf" c && faasctl stage add "$wf" other &&
-		faasctl link "$wf" c other && faasctl stage add "$wf" before &&
-		faasctl link "$wf" before c
-}
-readonly member=/faasin/$wf/c
-
-# from COMMAND: runs it as stage c; prints what came out at the other end
-from()
-{
-	local status=0
-	stages >/dev/null || return
-	timeout 60 cat "$point/$wf/other/faasin" &
-	ran "$member" "$1" || status=$?
-	# Without a writer it would wait for one.
-	[ "$status" = 0 ] || kill $!
-	wait $!
-	return "$status"
-}
 
 mounts=$(faasin_at /run/faasin)
 says 'a mount shows the ports of the stage' '^faasin faasout self *$' \
