@@ -61,6 +61,18 @@ int args_next(struct args *args)
 	return id;
 }
 
+/* Where -j is the only option: whether it is given. */
+bool args_json(struct args *args)
+{
+	bool json = false;
+	int id;
+
+	while ((id = args_next(args)) != -1)
+		if (id == 'j')
+			json = true;
+	return json;
+}
+
 /* Number of arguments after the options, of which there are min to max. */
 int args_rest(struct args *args, int min, int max)
 {
@@ -133,6 +145,17 @@ uint32_t parse_u32(const struct args *args, uint32_t max, int base)
 			    "\"%s\" is not a number of 0 to %u",
 			    args->value, max);
 	return value;
+}
+
+/* The option's value as a number of @what, from 1 to @max. */
+uint32_t parse_count(const struct args *args, uint32_t max, const char *what)
+{
+	uint32_t n = parse_u32(args, max, 10);
+
+	if (!n)
+		usage_error(args->command, "\"%s\" is not a number of %s: give 1 or more",
+			    args->value, what);
+	return n;
 }
 
 /* The option's value as a number of bytes; K, M and G are powers of 1024. */

@@ -88,19 +88,26 @@ int process_cgroup(struct process *process, struct faasctl *ctl)
 	return 0;
 }
 
+/* What a file of a cgroup says, as far as there is room; whether it could be opened. */
+bool cgroup_read(int dir, const char *file, char *text, size_t size)
+{
+	_cleanup_(closep) int fd = -1;
+	ssize_t n;
+
+	fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, size - 1);
+	text[n > 0 ? n : 0] = '\0';
+	return true;
+}
+
 /* Whether any process is in a cgroup or below. */
 bool cgroup_populated(int dir)
 {
-	_cleanup_(closep) int fd = -1;
 	char text[256];
-	ssize_t n;
 
-	fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
-	return strstr(text, "populated 1");
+	return cgroup_read(dir, "cgroup.events", text, sizeof(text)) && strstr(text, "populated 1");
 }
 
 /* Kills what is in a cgroup and waits, a while, until it is gone. */

@@ -175,11 +175,7 @@ static int run(struct args *args)
 		if (id == 'j')
 			watch.json = true;
 		else if (id == 'n')
-			watch.left = parse_u32(args, UINT32_MAX, 10);
-		if (id == 'n' && !watch.left)
-			usage_error(args->command,
-				    "\"%s\" is not a number of events: give 1 or more",
-				    args->value);
+			watch.left = parse_count(args, UINT32_MAX, "events");
 	}
 	args_rest(args, 0, 0);
 

@@ -58,6 +58,7 @@ int processes_start(struct process *processes, size_t n);
 void processes_wait(struct process *processes, size_t n);
 
 /* cgroup.c */
+bool cgroup_read(int dir, const char *file, char *text, size_t size);
 bool cgroup_populated(int dir);
 void cgroup_kill(int dir);
 

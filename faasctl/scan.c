@@ -73,13 +73,11 @@ static int scan(const char *path, struct findings *findings, json_t *files)
 static int run(struct args *args)
 {
 	struct findings findings = { 0 };
-	int id, n, i, status = STATUS_OK;
+	int n, i, status = STATUS_OK;
 	json_t *files = NULL;
-	bool json = false;
+	bool json;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	n = args_rest(args, 1, -1);
 	if (json)
 		files = json_array();

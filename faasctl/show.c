@@ -82,12 +82,10 @@ static int run(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	struct view view = { .err = &err };
-	bool json = false;
-	int id, ret;
+	bool json;
+	int ret;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	args_rest(args, 0, 1);
 	if (json)
 		view.list = json_array();

@@ -157,12 +157,10 @@ static int show(struct args *args)
 	char workflow[FAASIN_NAME_MAX + 1] = "";
 	struct faasctl_error err;
 	json_t *list = NULL;
-	bool json = false;
-	int id, n, ret;
+	bool json;
+	int n, ret;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	n = args_rest(args, 0, 2);
 	if (json)
 		list = json_array();

@@ -340,12 +340,10 @@ static void print_text(const struct status *status)
 static int run(struct args *args)
 {
 	struct status status = { 0 };
-	bool json = false;
-	int id, ret;
+	bool json;
+	int ret;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	args_rest(args, 0, 0);
 
 	status.mounts = json_array();

@@ -111,11 +111,13 @@ const struct command *main_find(const char *name, const char *sub);
 void args_init(struct args *args, const struct command *command, int argc,
 	       char **argv);
 int args_next(struct args *args);
+bool args_json(struct args *args);
 int args_rest(struct args *args, int min, int max);
 void args_help(const struct command *command, FILE *to);
 void usage_error(const struct command *command, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 uint32_t parse_u32(const struct args *args, uint32_t max, int base);
+uint32_t parse_count(const struct args *args, uint32_t max, const char *what);
 uint64_t parse_size(const struct args *args);
 uint32_t parse_word(const struct args *args, const char *(*name)(uint32_t));
 uint32_t parse_seconds(const struct args *args, double min, uint32_t max);

@@ -260,11 +260,7 @@ static int run(struct args *args)
 		else if (id == 'd')
 			trace.run_ms = parse_seconds(args, 0.1, 1000000);
 		else if (id == 'n')
-			trace.limit = parse_u32(args, LIMIT_MAX, 10);
-		if (id == 'n' && !trace.limit)
-			usage_error(args->command,
-				    "\"%s\" is not a number of marks: give 1 or more",
-				    args->value);
+			trace.limit = parse_count(args, LIMIT_MAX, "marks");
 	}
 	args_rest(args, 1, 1);
 	if (!trace.output && !trace.otlp)

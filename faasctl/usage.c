@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+#include "process.h"
 #include "tool.h"
 
 static const struct option_row options[] = {
@@ -35,17 +36,12 @@ struct used {
 /* The time that the file cpu.stat of a cgroup gives, or NO_CPU. */
 static uint64_t cpu_stat(int cgroup)
 {
-	_cleanup_(closep) int fd = -1;
 	unsigned long long value;
 	char text[4096];
 	const char *at;
-	ssize_t n;
 
-	fd = openat(cgroup, "cpu.stat", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!cgroup_read(cgroup, "cpu.stat", text, sizeof(text)))
 		return NO_CPU;
-	n = read(fd, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
 	at = strstr(text, "usage_usec ");
 	if (!at || sscanf(at, "usage_usec %llu", &value) != 1)
 		return NO_CPU;
@@ -290,13 +286,11 @@ static int run(struct args *args)
 	struct faasctl_error err;
 	struct snapshot snap;
 	json_t *all = NULL;
-	bool json = false;
-	int id, status;
+	bool json;
+	int status;
 	size_t i;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	args_rest(args, 0, 1);
 	if (faasctl_open(&ctl, &err))
 		return fail(&err);

@@ -140,12 +140,10 @@ static int show(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	json_t *list = NULL;
-	bool json = false;
-	int id, ret;
+	bool json;
+	int ret;
 
-	while ((id = args_next(args)) != -1)
-		if (id == 'j')
-			json = true;
+	json = args_json(args);
 	args_rest(args, 0, 1);
 	if (json)
 		list = json_array();
