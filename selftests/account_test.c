@@ -312,41 +312,63 @@ TEST_F(account, survive_the_stages)
 
 /* ----------------------------------------------------------------------- time */
 
+/**
+ * struct interval - what a link counted at two times
+ * @before: at the first
+ * @after: at the second
+ * @at_least: nanoseconds that lie between them
+ * @at_most: likewise
+ */
+struct interval {
+	struct faasctl_stats before, after;
+	uint64_t at_least, at_most;
+};
+
+static struct interval interval(struct world *w)
+{
+	uint64_t earliest, begun, ended;
+	struct interval i;
+
+	earliest = clock_ns();
+	i.before = ask(w).link;
+	begun = clock_ns();
+	usleep(100000);
+	ended = clock_ns();
+	i.after = ask(w).link;
+	i.at_least = ended - begun;
+	i.at_most = clock_ns() - earliest;
+	return i;
+}
+
 TEST_F(account, of_memory_over_time)
 {
-	uint64_t earliest, begun, ended, latest, grown, kib;
 	struct world *w = &self->world;
-	struct faasctl_stats before, after;
+	uint64_t grown, kib;
+	struct interval i;
 	int out;
 
 	out = world_open(w, "a", FAASIN_PORT_OUT, O_WRONLY | O_NONBLOCK);
 	/* Full: nothing is given back. */
 	while (pattern_write(out, 64 * KIB, 64 * KIB, 1, 0) == 0)
 		;
-	earliest = clock_ns();
-	before = ask(w).link;
-	begun = clock_ns();
-	usleep(100000);
-	ended = clock_ns();
-	after = ask(w).link;
-	latest = clock_ns();
+	i = interval(w);
 
-	ASSERT_EQ(MIB, before.pool_bytes);
-	ASSERT_EQ(MIB, after.pool_bytes);
-	kib = before.pool_bytes / KIB;
-	grown = after.pool_kib_ms - before.pool_kib_ms;
+	ASSERT_EQ(MIB, i.before.pool_bytes);
+	ASSERT_EQ(MIB, i.after.pool_bytes);
+	kib = i.before.pool_bytes / KIB;
+	grown = i.after.pool_kib_ms - i.before.pool_kib_ms;
 	/* Each of the two readings is of a whole millisecond. */
-	EXPECT_GE(grown, kib * ((ended - begun) / 1000000 - 1));
-	EXPECT_LE(grown, kib * ((latest - earliest) / 1000000 + 2));
+	EXPECT_GE(grown, kib * (i.at_least / 1000000 - 1));
+	EXPECT_LE(grown, kib * (i.at_most / 1000000 + 2));
 	close(out);
 }
 
 TEST_F(account, of_waits_that_go_on)
 {
-	uint64_t earliest, begun, ended, latest;
 	struct world *w = &self->world;
 	struct faasctl_stats before, after;
 	pid_t pid = child();
+	struct interval i;
 
 	if (!pid) {
 		char c;
@@ -354,17 +376,11 @@ TEST_F(account, of_waits_that_go_on)
 		_exit(read(open(world_in(w, "b"), O_RDONLY | O_CLOEXEC), &c, 1) != 0);
 	}
 	ASSERT_TRUE(blocks_in(pid, __NR_read));
-	earliest = clock_ns();
-	before = ask(w).link;
-	begun = clock_ns();
-	usleep(100000);
-	ended = clock_ns();
-	after = ask(w).link;
-	latest = clock_ns();
-	EXPECT_EQ(before.reader_blocks, after.reader_blocks);
-	EXPECT_GE(after.reader_blocked_ns - before.reader_blocked_ns, ended - begun);
-	EXPECT_LE(after.reader_blocked_ns - before.reader_blocked_ns, latest - earliest);
-	EXPECT_EQ(0, after.writer_blocked_ns);
+	i = interval(w);
+	EXPECT_EQ(i.before.reader_blocks, i.after.reader_blocks);
+	EXPECT_GE(i.after.reader_blocked_ns - i.before.reader_blocked_ns, i.at_least);
+	EXPECT_LE(i.after.reader_blocked_ns - i.before.reader_blocked_ns, i.at_most);
+	EXPECT_EQ(0, i.after.writer_blocked_ns);
 
 	/* It ends, and so does the counting. */
 	close(world_open(w, "a", FAASIN_PORT_OUT, O_WRONLY));

@@ -37,6 +37,19 @@ static pid_t holder(int w, const char *text, int end)
 	end_by(end);
 }
 
+/* As holder(), but closes it before it ends. */
+static pid_t former_holder(int w, int end)
+{
+	pid_t pid = child();
+
+	if (pid)
+		return pid;
+	if (write(w, "abc", 3) != 3)
+		_exit(99);
+	close(w);
+	end_by(end);
+}
+
 /* ------------------------------------------------------------ every signal */
 
 FIXTURE(signal)
@@ -156,14 +169,8 @@ TEST_F(signal, kills_the_last_silent_holder)
 
 TEST_F(signal, kills_a_writer_that_closed_before)
 {
-	pid_t pid = child();
+	pid_t pid = former_holder(self->w, -variant->number);
 
-	if (!pid) {
-		if (write(self->w, "abc", 3) != 3)
-			_exit(99);
-		close(self->w);
-		end_by(-variant->number);
-	}
 	EXPECT_EQ(-variant->number, child_end(pid));
 	EXPECT_WRITE(self->w, "more");
 	close(self->w);
@@ -264,14 +271,8 @@ TEST_F(status, of_a_silent_holder_beside_a_wrapper)
 
 TEST_F(status, of_a_holder_that_closed_before)
 {
-	pid_t pid = child();
+	pid_t pid = former_holder(self->w, variant->end);
 
-	if (!pid) {
-		if (write(self->w, "abc", 3) != 3)
-			_exit(99);
-		close(self->w);
-		end_by(variant->end);
-	}
 	close(self->w);
 	EXPECT_EQ(variant->end, child_end(pid));
 	EXPECT_READ(self->r, "abc");
