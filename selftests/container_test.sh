@@ -103,6 +103,8 @@ killed()
 {
 	local name=k$$
 	stages >/dev/null || return
+	# Else what the last one heard would end the wait.
+	rm -f "$containers/heard"
 	container "$name" "$member" 'exec >/run/faasin/faasout; echo begun; sleep 1000'
 	timeout 60 cat "$point/$wf/other/faasin" >"$containers/heard" 2>"$containers/error" &
 	run "$name" </dev/null &

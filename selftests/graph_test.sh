@@ -250,6 +250,7 @@ watched()
 {
 	local pattern=$1 status=0 watcher
 	shift
+	rm -f "$work/out"
 	faasctl graph -w "$wf" >"$work/out" 2>"$work/err" & watcher=$!
 	soon test -s "$work/out"
 	"$@" && wait "$watcher" || status=$?

@@ -34,12 +34,13 @@ trap cleanup EXIT
 # looks: it says so, or is over
 looks()
 {
-	grep -q '^faasctl: looking at' "$work/said" || ! kill -0 "$watcher" 2>/dev/null
+	grep -qs '^faasctl: looking at' "$work/said" || ! kill -0 "$watcher" 2>/dev/null
 }
 
 # watch OPTION...: starts it, and returns when it looks at $of, or $wf
 watch()
 {
+	rm -f "$work/said"
 	faasctl latency -j "$@" "${of:-$wf}" >"$work/json" 2>"$work/said" &
 	watcher=$!
 	if soon looks && grep -q '^faasctl: looking at' "$work/said"; then

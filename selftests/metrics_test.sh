@@ -151,6 +151,7 @@ listens()
 # serve ADDRESS: starts a server; its lines go to $work/where
 serve()
 {
+	rm -f "$work/where"
 	faasctl metrics -l "$1" >"$work/where" 2>"$work/served" &
 	server=$!
 	servers+=($!)

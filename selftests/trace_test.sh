@@ -37,12 +37,13 @@ trap cleanup EXIT
 # traces: it says so, or is over
 traces()
 {
-	grep -q '^faasctl: tracing' "$work/said" || ! kill -0 "$tracer" 2>/dev/null
+	grep -qs '^faasctl: tracing' "$work/said" || ! kill -0 "$tracer" 2>/dev/null
 }
 
 # trace OPTION...: starts it, and returns when it traces
 trace()
 {
+	rm -f "$work/said"
 	faasctl trace "$@" "$wf" >"$work/said" 2>&1 &
 	tracer=$!
 	if soon traces && grep -q '^faasctl: tracing' "$work/said"; then
