@@ -127,7 +127,8 @@ static void note_held(struct faasin_channel *ch, u64 head)
 	if (head - ch->tail_known <= ch->held_max)
 		return;
 	ch->tail_known = faasin_ring_tail(ch);
-	ch->held_max = max(ch->held_max, head - ch->tail_known);
+	/* A block comes back a moment before the tail tells of its last bytes. */
+	ch->held_max = max(ch->held_max, min(head - ch->tail_known, ch->pool.capacity));
 }
 
 /* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
