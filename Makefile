@@ -412,6 +412,53 @@ lint: ## static checks of all code
 deps: ## install the packages that building and testing take (uses sudo where needed)
 	@scripts/deps
 
+# --- the channel in user space -----------------------------------------------
+
+# The module's files but those that need the VFS, netlink or cgroups, which userspace/world.c
+# stands for.
+channel_sources := $(filter-out $(patsubst %,kmod/%.c,main fs inode workflow stage link port mapping splice \
+	cgroup event netlink policy reply),$(patsubst %.o,%.c,$(shell sed -n 's/^faasin-y :*+*= //p' Kbuild)))
+userspace_sources := $(channel_sources) $(wildcard userspace/kernel/*.c) userspace/world.c
+USERSPACE_CC ?= clang
+USERSPACE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARNINGS) -MMD -MP \
+	-Wno-sign-compare -Wno-shadow -I$(B)/userspace/include -Iuserspace -iquote kmod \
+	-DFAASIN_HAVE_MNT_IDMAP_OPS -DFAASIN_HAVE_SIMPLE_INODE_INIT_TS -DFAASIN_HAVE_VM_FLAGS_SET
+
+# Each header of the kernel's that they name stands for userspace/kernel.h.
+$(B)/userspace/include/made: $(channel_sources) $(wildcard kmod/*.h) Makefile
+	@rm -rf $(@D)
+	@sed -n 's/^#include <\(\(linux\|net\|trace\)\/.*\)>/\1/p' $(filter kmod/%,$^) | sort -u | while read -r name; do \
+		mkdir -p "$(@D)/$${name%/*}"; \
+		case $$name in linux/types.h | linux/limits.h) echo "#include_next <$$name>" ;; esac >"$(@D)/$$name"; \
+		echo '#include "kernel.h"' >>"$(@D)/$$name"; \
+	done
+	@touch $@
+
+# userspace_variant NAME,FLAGS: build/userspace/NAME/stress.
+define userspace_variant
+userspace_objects += $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
+$(B)/userspace/$(1)/%.o: %.c $(B)/userspace/include/made Makefile
+	@mkdir -p $$(@D)
+	$$(USERSPACE_CC) $$(USERSPACE_CFLAGS) $(2) -c -o $$@ $$<
+
+$(B)/userspace/$(1)/stress: $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
+	$$(USERSPACE_CC) $(2) -o $$@ $$^ -lpthread
+userspace_programs += $(B)/userspace/$(1)/stress
+endef
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+$(eval $(call userspace_variant,tsan,-fsanitize=thread))
+$(eval $(call userspace_variant,asan,$(ASAN)))
+# Negative controls: what has to be reported.
+$(eval $(call userspace_variant,weaken,-fsanitize=thread -DSHIM_WEAKEN))
+$(eval $(call userspace_variant,short-pages,$(ASAN) -DSHIM_SHORT_PAGES))
+
+.PHONY: userspace-programs
+userspace-programs: $(userspace_programs)
+
+.PHONY: userspace
+userspace: ## the channel in user space, under sanitizers and as a model (userspace/run --help)
+	@userspace/run
+
 # --- installing ---------------------------------------------------------------
 
 # Only these are the library's interface; its other headers are its own.
@@ -465,5 +512,5 @@ clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says 
 	rm -rf $(B)
 
 -include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
-	$(uapi_objects:.o=.d) \
+	$(uapi_objects:.o=.d) $(userspace_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)
