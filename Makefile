@@ -452,6 +452,21 @@ $(eval $(call userspace_variant,asan,$(ASAN)))
 $(eval $(call userspace_variant,weaken,-fsanitize=thread -DSHIM_WEAKEN))
 $(eval $(call userspace_variant,short-pages,$(ASAN) -DSHIM_SHORT_PAGES))
 
+# What is measured has no sanitizer, and is built as the rest is.
+native_objects := $(patsubst %.c,$(B)/userspace/native/%.o,$(userspace_sources) userspace/bench.c)
+userspace_objects += $(native_objects)
+$(native_objects): $(B)/userspace/native/%.o: %.c $(B)/userspace/include/made Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) $(USERSPACE_CFLAGS) -O2 -Ilibfaasctl -idirafter $(B)/include -c -o $@ $<
+
+$(B)/userspace/native/bench: $(native_objects)
+	$(CC) -o $@ $^ -lpthread
+userspace_programs += $(B)/userspace/native/bench
+
+.PHONY: bench-native
+bench-native: $(B)/userspace/native/bench ## measure the channel in user space beside pipes and sockets of this machine
+	@$<
+
 .PHONY: userspace-programs
 userspace-programs: $(userspace_programs)
 
