@@ -7,6 +7,7 @@
 static const struct command *const commands[] = {
 	&link_command,
 	&unlink_command,
+	&set_command,
 	&workflow_command,
 	&stage_command,
 	&exec_command,

@@ -85,6 +85,7 @@ struct command {
 
 extern const struct command link_command;
 extern const struct command unlink_command;
+extern const struct command set_command;
 extern const struct command workflow_command;
 extern const struct command stage_command;
 extern const struct command exec_command;

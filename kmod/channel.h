@@ -33,8 +33,8 @@
  *			end of a stream and the last byte of it are in order.
  * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too
  * (window.h).
- * They nest: rd.mutex -> wr.mutex (only the idle work and the shrinker take
- * both, by trylock) -> lock -> wait queue locks. Spin locks of statistics are
+ * They nest: rd.mutex -> wr.mutex (only the idle work and who changes the capacity
+ * take both, by trylock) -> lock -> wait queue locks. Spin locks of statistics are
  * taken last and alone.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
  * in a fault cannot hold those up.
@@ -60,6 +60,7 @@ struct cgroup_subsys_state;
 struct faasin_account;
 struct faasin_port;
 struct faasin_stats;
+struct netlink_ext_ack;
 
 /**
  * struct faasin_segment - a run of bytes from the start of one block on
@@ -80,6 +81,7 @@ struct faasin_segment {
  * @last: the segment that is being filled; NULL: none; @wr.mutex
  * @held_max: most bytes that waited; @wr.mutex
  * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
+ * @oversized: @last may be larger than the capacity, which became smaller; @wr.mutex
  * @head: see above
  * @queued: segments ever queued; stored (release) by the producer before @head
  * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone
@@ -91,8 +93,8 @@ struct faasin_segment {
  * @done: segments ever done with; @rd.mutex
  * @drained: what @tail was when the consumer last had read all that it knew of:
  *	@head if the channel is empty, for then it knew all; stored with release
- * @ring: segments; index & @ring_mask
- * @ring_mask: slots - 1; constant
+ * @ring: segments; index & @ring_mask; changes under both mutexes
+ * @ring_mask: slots - 1; likewise
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
  * @unlinked: the link is gone; set under @lock
@@ -134,6 +136,7 @@ struct faasin_channel {
 	struct faasin_segment *last;
 	u64 held_max;
 	bool gone_said;
+	bool oversized;
 
 	/* What it tells. */
 	u64 head ____cacheline_aligned_in_smp;
@@ -209,6 +212,8 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 			 struct faasin_range __user *to, u32 max, bool nonblock);
 struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u64 *turn);
 void faasin_channel_idle_later(struct faasin_channel *ch);
+int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
+			  struct netlink_ext_ack *extack);
 bool faasin_channel_has_room(struct faasin_channel *ch);
 void faasin_channel_discard(struct faasin_channel *ch);
 void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,

@@ -95,7 +95,7 @@ static void look(struct faasin_channel *ch)
 static void wake_after_read(struct faasin_channel *ch)
 {
 	bool sleeps = wq_has_sleeper(&ch->writers.wait);
-	u64 room;
+	u64 capacity, room;
 
 	/* Pairs with extent_reserve(); wq_has_sleeper() is a barrier. */
 	if (unlikely(READ_ONCE(ch->window.wanted)))
@@ -104,9 +104,9 @@ static void wake_after_read(struct faasin_channel *ch)
 		ch->rd.wakes_avoided++;
 		return;
 	}
-	room = READ_ONCE(ch->head) == ch->tail ? ch->pool.capacity :
-	       faasin_pool_room(&ch->pool);
-	if (sleeps && room >= ch->pool.capacity / 2) {
+	capacity = READ_ONCE(ch->pool.capacity);
+	room = READ_ONCE(ch->head) == ch->tail ? capacity : faasin_pool_room(&ch->pool);
+	if (sleeps && room >= capacity / 2) {
 		ch->rd.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
 		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);

@@ -514,6 +514,16 @@ void faasin_extents_leave(struct faasin_window *win, struct faasin_handle *h)
 	}
 }
 
+static void window_set_size(struct faasin_window *win, u64 capacity, u32 block_size)
+{
+	unsigned int large = min_t(unsigned int, PMD_ORDER, get_order(FAASIN_CHUNK_MAX));
+	u32 pages = capacity >> PAGE_SHIFT;
+
+	WRITE_ONCE(win->nr_pages, pages - 1);
+	WRITE_ONCE(win->chunk_shift, pages >= FAASIN_LARGE_CHUNKS_MIN << large ?
+		   large : get_order(block_size));
+}
+
 /**
  * faasin_window_create() - a window without memory
  * @win: zeroed
@@ -521,15 +531,47 @@ void faasin_extents_leave(struct faasin_window *win, struct faasin_handle *h)
  */
 void faasin_window_create(struct faasin_window *win, struct faasin_pool *pool)
 {
-	unsigned int large = min_t(unsigned int, PMD_ORDER, get_order(FAASIN_CHUNK_MAX));
-	u32 pages = pool->capacity >> PAGE_SHIFT;
-
 	mutex_init(&win->lock);
 	win->pool = pool;
 	win->extents = RB_ROOT;
-	win->nr_pages = pages - 1;
-	win->chunk_shift = pages >= FAASIN_LARGE_CHUNKS_MIN << large ?
-		large : get_order(pool->block_size);
+	window_set_size(win, pool->capacity, pool->block_size);
+}
+
+/**
+ * faasin_window_resize() - a window for another capacity
+ * @win: window; its pool's mutex and rd.mutex held
+ * @capacity: bytes
+ * @block_size: what the pool's blocks will have
+ *
+ * Return: false, and nothing was done, if somebody has a window or an extent: what they know of
+ * the window stays as it is.
+ */
+bool faasin_window_resize(struct faasin_window *win, u64 capacity, u32 block_size)
+{
+	struct faasin_chunk *chunks = NULL;
+	unsigned long *used = NULL;
+	bool idle;
+
+	lockdep_assert_held(win->pool->mutex);
+	mutex_lock(&win->lock);
+	idle = RB_EMPTY_ROOT(&win->extents);
+	mutex_unlock(&win->lock);
+	if (!idle)
+		return false;
+	/* None can be allocated meanwhile, so that no chunk has memory afterwards. */
+	faasin_window_trim(win, ULONG_MAX, false);
+
+	mutex_lock(&win->lock);
+	idle = !win->counted[FAASIN_DIRECTION_IN] && !win->counted[FAASIN_DIRECTION_OUT];
+	if (idle) {
+		swap(chunks, win->chunks);
+		swap(used, win->used);
+		window_set_size(win, capacity, block_size);
+	}
+	mutex_unlock(&win->lock);
+	kvfree(chunks);
+	kvfree(used);
+	return idle;
 }
 
 /**

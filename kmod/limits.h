@@ -36,6 +36,9 @@
 /* An idle channel gives its empty blocks back after this long. */
 #define FAASIN_IDLE_NS		(1 * NSEC_PER_SEC)
 
+/* A new capacity waits so long for who stands still in the middle of a copy. */
+#define FAASIN_RESIZE_NS	(1 * NSEC_PER_SEC)
+
 /* Waiting for a peer that is running right now: no longer than putting this
  * task to sleep and waking it up again would cost.
  */

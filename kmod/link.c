@@ -114,7 +114,7 @@ void faasin_link_cut(struct faasin_link *link, struct list_head *cut)
 	dst->link = NULL;
 	faasin_streams_unlink(ch);
 	trace_faasin_unlink(link->generation, src->node.generation, dst->node.generation,
-			    ch->pool.capacity);
+			    READ_ONCE(ch->pool.capacity));
 	faasin_channel_event(ch, FAASIN_EVENT_LINK_DEL, 0, 0, NULL);
 	list_add_tail(&ch->cut, cut);
 	kfree(link);
@@ -183,7 +183,7 @@ static bool link_is_as_asked(const struct faasin_link *link, const struct faasin
 {
 	const struct faasin_channel *ch = link->channel;
 
-	return !(spec->has_capacity && spec->capacity != ch->pool.capacity) &&
+	return !(spec->has_capacity && spec->capacity != READ_ONCE(ch->pool.capacity)) &&
 	       !(spec->has_abort_on && spec->abort_on != ch->abort_on) &&
 	       !(spec->has_early_close && spec->early_close != ch->early_close);
 }
@@ -365,5 +365,36 @@ int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 		faasin_link_cut(link, &cut);
 	up_write(&faasin_tree_sem);
 	faasin_links_bury(&cut);
+	return err;
+}
+
+/**
+ * faasin_link_set() - change a link that is in use
+ * @spec: which, and what is to be different
+ * @extack: gets a message on failure
+ *
+ * Return: 0 or one of the errors that uapi/faasin.h lists for LINK_SET.
+ */
+int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
+{
+	struct faasin_channel *ch = NULL;
+	struct faasin_link *link;
+	int err = down_read_killable(&faasin_tree_sem);
+
+	if (err)
+		return err;
+	link = faasin_link_find(spec, extack);
+	if (IS_ERR(link)) {
+		err = PTR_ERR(link);
+	} else {
+		ch = link->channel;
+		faasin_channel_get(ch);
+	}
+	up_read(&faasin_tree_sem);
+	if (err)
+		return err;
+	/* It waits for memory, and for who works on the channel. */
+	err = faasin_channel_resize(ch, spec->capacity, extack);
+	faasin_channel_put(ch);
 	return err;
 }

@@ -190,6 +190,17 @@ static const struct vm_operations_struct window_vm_ops = {
 	.mremap = window_mremap,
 };
 
+static bool window_has(struct faasin_handle *h, struct vm_area_struct *vma)
+{
+	u64 pages = READ_ONCE(h->channel->window.nr_pages);
+
+	if (!pages)
+		return false;
+	if (h->direction == FAASIN_DIRECTION_IN)
+		pages += READ_ONCE(h->channel->pool.block_size) >> PAGE_SHIFT;
+	return vma->vm_pgoff <= pages && vma_pages(vma) <= pages - vma->vm_pgoff;
+}
+
 /**
  * faasin_window_mmap() - mmap() of a port
  * @file: open file of a port
@@ -201,23 +212,23 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct faasin_handle *h = file->private_data;
 	bool out = h->direction == FAASIN_DIRECTION_OUT;
-	u64 pages = h->channel->window.nr_pages;
 	int err;
 
 	if (!IS_ENABLED(CONFIG_ARCH_HAS_PTE_SPECIAL))
 		return -ENODEV;
 	/* A shared mapping that is only read has VM_MAYSHARE, but not VM_SHARED. */
-	if (!pages || !(vma->vm_flags & VM_MAYSHARE))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
-	if (!out)
-		pages += h->channel->pool.block_size >> PAGE_SHIFT;
-	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
+	if (!window_has(h, vma))
 		return -EINVAL;
 	err = faasin_window_count(h);
 	if (err)
 		return err;
+	/* From here on nobody resizes its window; but somebody may have just now. */
+	if (!window_has(h, vma))
+		return -EINVAL;
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
 	vm_flags_clear(vma, out ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
 	vma->vm_ops = &window_vm_ops;

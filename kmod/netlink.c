@@ -57,6 +57,11 @@ static int faasin_nl_check_del(struct sk_buff *skb, struct genl_info *info)
 	return faasin_nl_check(skb, info->nlhdr, 0, info->extack);
 }
 
+static int faasin_nl_check_set(struct sk_buff *skb, struct genl_info *info)
+{
+	return faasin_nl_check(skb, info->nlhdr, 0, info->extack);
+}
+
 static bool faasin_nl_exclusive(const struct genl_info *info)
 {
 	return info->nlhdr->nlmsg_flags & NLM_F_EXCL;
@@ -417,6 +422,30 @@ static int faasin_nl_link_del(struct sk_buff *skb, struct genl_info *info)
 	return faasin_link_del(&spec, info->extack);
 }
 
+static int faasin_nl_link_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+	struct faasin_link_spec spec = { };
+	int err;
+
+	err = faasin_nl_check_set(skb, info);
+	if (err)
+		return err;
+	err = faasin_nl_link_source(info, &spec);
+	if (err)
+		return err;
+	if (faasin_nl_missing(info, FAASIN_A_LINK_CAPACITY))
+		return -EINVAL;
+	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
+	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
+	spec.generation = faasin_nl_generation(info, FAASIN_A_LINK_GENERATION);
+	err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
+	if (err)
+		return err;
+	spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
+	return faasin_link_set(&spec, info->extack);
+}
+
 /* ---------------------------------------------------------------- listings
  *
  * A listing checks its request once, here. Attributes are read from the message
@@ -546,6 +575,12 @@ static const struct genl_ops faasin_nl_ops[] = {
 		.flags = GENL_ADMIN_PERM,
 		.doit = faasin_nl_link_del,
 		FAASIN_NL_POLICY(link_del),
+	},
+	{
+		.cmd = FAASIN_CMD_LINK_SET,
+		.flags = GENL_ADMIN_PERM,
+		.doit = faasin_nl_link_set,
+		FAASIN_NL_POLICY(link_set),
 	},
 };
 

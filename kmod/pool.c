@@ -113,13 +113,26 @@ static bool payer_has_room(const struct faasin_pool *pool, u32 size)
 			      faasin_memory_has_room(pool->css, size));
 }
 
+/* Bytes that it may still grow by, the reserve being a part of what there is. */
+static u64 pool_growth(const struct faasin_pool *pool)
+{
+	return pool->capacity > pool->bytes ? pool->capacity - pool->bytes : 0;
+}
+
 static bool may_grow(struct faasin_pool *pool, u32 size)
 {
 	if (!size)
 		return false;
 	if (pool->css && faasin_memory_gone(pool->css))
 		pool->gone = true;
-	return pool->capacity - pool->bytes >= size && payer_has_room(pool, size);
+	return pool_growth(pool) >= size && payer_has_room(pool, size);
+}
+
+/* The capacity became smaller: what is empty and too much goes back. */
+static void pool_trim_excess(struct faasin_pool *pool)
+{
+	if (pool->bytes > pool->capacity)
+		faasin_pool_trim(pool, (pool->bytes - pool->capacity) >> PAGE_SHIFT, false);
 }
 
 /**
@@ -139,6 +152,8 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 	if (!room)
 		return NULL;
 
+	if (unlikely(pool->bytes > pool->capacity))
+		pool_trim_excess(pool);
 	b = empty_pop(pool);
 	if (b && b->size > room) {
 		empty_push(pool, b);
@@ -147,10 +162,9 @@ struct faasin_block *faasin_pool_take(struct faasin_pool *pool)
 	if (b)
 		goto taken;
 
-	/* The capacity bounds what there is, the reserve included. */
-	if (pool->capacity - pool->bytes < pool->block_size)
+	if (pool_growth(pool) < pool->block_size)
 		faasin_window_trim(pool->window, pool->block_size >> PAGE_SHIFT, false);
-	room = min(room, pool->capacity - pool->bytes);
+	room = min(room, pool_growth(pool));
 	size = room ? min_t(u64, pool->block_size, rounddown_pow_of_two(room)) : 0;
 	while (may_grow(pool, size) ||
 	       (faasin_window_trim(pool->window, size >> PAGE_SHIFT, false) &&
@@ -305,6 +319,36 @@ unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages, bo
 	return freed;
 }
 
+static u32 block_size_for(u64 capacity)
+{
+	return clamp_t(u64, rounddown_pow_of_two(capacity / FAASIN_BLOCKS_MIN ?: 1),
+		       PAGE_SIZE, FAASIN_BLOCK_MAX);
+}
+
+/**
+ * faasin_pool_set_capacity() - from now on another number of bytes may be out at a time
+ * @pool: pool, its mutex held
+ * @capacity: bytes; a multiple of the page size
+ *
+ * Where more are out, none can be taken until enough were put back. The caller holds rd.mutex,
+ * too, and tells those who wait for room.
+ *
+ * Return: false, and nothing was done, if the window is in use.
+ */
+bool faasin_pool_set_capacity(struct faasin_pool *pool, u64 capacity)
+{
+	u32 block_size = block_size_for(capacity);
+
+	lockdep_assert_held(pool->mutex);
+	if (!faasin_window_resize(pool->window, capacity, block_size))
+		return false;
+	WRITE_ONCE(pool->capacity, capacity);
+	WRITE_ONCE(pool->block_size, block_size);
+	pool_trim_excess(pool);
+	WRITE_ONCE(pool->starved, false);
+	return true;
+}
+
 /**
  * faasin_pool_create() - a pool with nothing but its reserve
  * @pool: zeroed
@@ -322,8 +366,7 @@ int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css
 	pool->mutex = mutex;
 	pool->window = window;
 	pool->capacity = capacity;
-	pool->block_size = clamp_t(u64, rounddown_pow_of_two(capacity / FAASIN_BLOCKS_MIN ?: 1),
-				   PAGE_SIZE, FAASIN_BLOCK_MAX);
+	pool->block_size = block_size_for(capacity);
 	init_llist_head(&pool->free);
 	spin_lock_init(&pool->size_lock);
 	pool->reserve = block_new(pool, PAGE_SIZE);

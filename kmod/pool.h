@@ -3,8 +3,8 @@
  * The pool of blocks of one channel: allocated and charged once, recycled
  * within the channel, given back when it is idle or memory is short.
  *
- * pool->mutex (the channel's wr.mutex) guards taking and changes of the pool's
- * size. Putting a block back needs no lock: that is the consumer's part.
+ * pool->mutex (the channel's wr.mutex) guards taking, changes of the pool's size and of its
+ * capacity. Putting a block back needs no lock: that is the consumer's part.
  * What stats ask for is guarded by a spin lock besides: a mutex may be held across
  * a fault.
  * The shrinker's list has a mutex of its own, under which pool->mutex is only
@@ -40,8 +40,9 @@ struct faasin_block {
  * struct faasin_pool - blocks of one channel
  * @css: memory controller that pays, or NULL; constant
  * @mutex: see above; constant
- * @capacity: bytes that may be out at a time; constant
- * @block_size: of a new block, at most; constant
+ * @capacity: bytes that may be out at a time; those that are out already may be more
+ *	for a while, once it was made smaller; @mutex, read by anyone
+ * @block_size: of a new block, at most; likewise
  * @reserve: the block that is always there, taken last; constant
  * @free: empty blocks but @reserve: last in, first out, since it is still in
  *	the cache
@@ -80,6 +81,7 @@ struct faasin_pool {
 int faasin_pool_create(struct faasin_pool *pool, struct cgroup_subsys_state *css,
 		       u64 capacity, struct mutex *mutex, struct faasin_window *window);
 void faasin_pool_destroy(struct faasin_pool *pool);
+bool faasin_pool_set_capacity(struct faasin_pool *pool, u64 capacity);
 struct faasin_block *faasin_pool_take(struct faasin_pool *pool);
 void faasin_pool_put(struct faasin_pool *pool, struct faasin_block *b);
 struct page *faasin_pool_pages(struct faasin_pool *pool, unsigned int order);
@@ -93,17 +95,20 @@ void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms);
 /* Bytes that may still be taken, counted in whole blocks. */
 static inline u64 faasin_pool_room(struct faasin_pool *pool)
 {
-	return pool->capacity - atomic64_read(&pool->held);
+	u64 capacity = READ_ONCE(pool->capacity), held = atomic64_read(&pool->held);
+
+	return capacity > held ? capacity - held : 0;
 }
 
 /* The same for a window, which cannot have the reserve. */
 static inline u64 faasin_pool_room_beside_reserve(struct faasin_pool *pool)
 {
 	/* Before @reserved: pairs with faasin_pool_put(). */
-	u64 room = pool->capacity - atomic64_read_acquire(&pool->held);
-	u64 reserve = READ_ONCE(pool->reserved) ? PAGE_SIZE : 0;
+	u64 held = atomic64_read_acquire(&pool->held);
 
-	return room > reserve ? room - reserve : 0;
+	if (READ_ONCE(pool->reserved))
+		held += PAGE_SIZE;
+	return pool->capacity > held ? pool->capacity - held : 0;
 }
 
 int faasin_pool_init(void);

@@ -52,6 +52,16 @@ static bool ring_take_back(struct faasin_channel *ch)
 	return any;
 }
 
+/*
+ * The block that is being filled is larger than the capacity, which became smaller: it goes as
+ * soon as all of it was read.
+ */
+static void ring_drop_oversized(struct faasin_channel *ch)
+{
+	ring_take_back(ch);
+	ch->oversized = ch->last && ch->last->block->size > ch->pool.capacity;
+}
+
 /* Bytes that still fit into the last segment's block. */
 static u32 last_space(struct faasin_channel *ch, u64 head)
 {
@@ -144,6 +154,8 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 		return -EPIPE;
 
 	ring_start_over(ch, head);
+	if (unlikely(ch->oversized))
+		ring_drop_oversized(ch);
 	space = last_space(ch, head);
 	if (space < want) {
 		next = block_take(ch);

@@ -340,7 +340,8 @@ int faasin_reply_link(struct faasin_reply *reply, struct faasin_link *link)
 	    nla_put_string(skb, FAASIN_A_LINK_DST_PORT, link->dst->node.name) ||
 	    nla_put_u64_64bit(skb, FAASIN_A_LINK_GENERATION, link->generation,
 			      FAASIN_A_LINK_PAD) ||
-	    nla_put_u64_64bit(skb, FAASIN_A_LINK_CAPACITY, ch->pool.capacity,
+	    nla_put_u64_64bit(skb, FAASIN_A_LINK_CAPACITY,
+			      READ_ONCE(ch->pool.capacity),
 			      FAASIN_A_LINK_PAD) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_ABORT_ON, ch->abort_on) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_EARLY_CLOSE, ch->early_close) ||

@@ -490,7 +490,7 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 
 	memset(info, 0, sizeof(*info));
 	info->abi = FAASIN_ABI_VERSION;
-	info->capacity = ch->pool.capacity;
+	info->capacity = READ_ONCE(ch->pool.capacity);
 	info->link_generation = ch->generation;
 	if (h->direction == FAASIN_DIRECTION_OUT)
 		info->flags |= FAASIN_INFO_OUTPUT;

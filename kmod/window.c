@@ -22,7 +22,7 @@ static_assert(FAASIN_CAPACITY_MAX <= U32_MAX);
 
 static u64 window_size(const struct faasin_window *win)
 {
-	return (u64)win->nr_pages << PAGE_SHIFT;
+	return (u64)READ_ONCE(win->nr_pages) << PAGE_SHIFT;
 }
 
 static long window_info(struct faasin_handle *h, struct faasin_window_info __user *arg)
@@ -30,8 +30,9 @@ static long window_info(struct faasin_handle *h, struct faasin_window_info __use
 	struct faasin_channel *ch = h->channel;
 	struct faasin_window_info info = {
 		.size = window_size(&ch->window),
-		.landing = h->direction == FAASIN_DIRECTION_IN ? ch->pool.block_size : 0,
-		.granule = PAGE_SIZE << ch->window.chunk_shift,
+		.landing = h->direction == FAASIN_DIRECTION_IN ?
+			READ_ONCE(ch->pool.block_size) : 0,
+		.granule = PAGE_SIZE << READ_ONCE(ch->window.chunk_shift),
 	};
 
 	if (!info.size)
@@ -103,7 +104,8 @@ static struct faasin_extent *alloc_once(struct faasin_handle *h, u32 nr, u64 *tu
 		return ERR_PTR(-EPIPE);
 	if (mutex_lock_interruptible(&ch->wr.mutex))
 		return ERR_PTR(-ERESTARTSYS);
-	e = faasin_channel_alloc(ch, nr, turn);
+	/* The capacity may have become smaller since it began to wait. */
+	e = nr > ch->window.nr_pages ? ERR_PTR(-EMSGSIZE) : faasin_channel_alloc(ch, nr, turn);
 	if (first && alloc_may_wait(ch, e))
 		ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
@@ -428,7 +430,7 @@ int faasin_window_count(struct faasin_handle *h)
  * @to: becomes its address
  *
  * Return: 0, -EBUSY if what landed before was not returned, -ENOSPC as
- * faasin_window_count(), or -ENOMEM.
+ * faasin_window_count(), -EINVAL if there is no window, or -ENOMEM.
  */
 int faasin_window_land(struct faasin_handle *h, size_t *n, void **to)
 {
@@ -443,6 +445,9 @@ int faasin_window_land(struct faasin_handle *h, size_t *n, void **to)
 		err = faasin_window_count(h);
 		if (err)
 			return err;
+		/* From here on the capacity stays as it is. */
+		if (!window_size(&ch->window))
+			return -EINVAL;
 		page = faasin_pool_landing(&ch->pool, &order);
 		if (!page)
 			return -ENOMEM;
@@ -467,7 +472,7 @@ static long window_take(struct file *file, const struct faasin_ranges __user *ar
 	err = ranges_head(arg, &head);
 	if (err)
 		return err;
-	if (!h->channel->window.nr_pages)
+	if (!window_size(&h->channel->window))
 		return -EINVAL;
 	return faasin_channel_take(h->channel, h, u64_to_user_ptr(head.ranges), head.count,
 				   file->f_flags & O_NONBLOCK);

@@ -77,8 +77,9 @@ struct faasin_extent {
  * struct faasin_window - the memory of a channel that can be mapped
  * @lock: see above
  * @pool: pays; constant
- * @nr_pages: constant
- * @chunk_shift: a chunk has 1 << @chunk_shift pages, the last one maybe fewer; constant
+ * @nr_pages: constant while anybody has an extent or is @counted; else changes under the
+ *	pool's mutex, rd.mutex and @lock
+ * @chunk_shift: a chunk has 1 << @chunk_shift pages, the last one maybe fewer; likewise
  * @chunks: NULL until something was allocated; set under the pool's mutex and @lock
  * @used: bitmap of allocated pages, likewise; pages are marked in the pool's mutex, too
  * @extents: by their first page; @lock
@@ -115,6 +116,7 @@ static inline u64 faasin_extent_offset(const struct faasin_extent *e)
 /* extent.c */
 void faasin_window_create(struct faasin_window *win, struct faasin_pool *pool);
 void faasin_window_destroy(struct faasin_window *win);
+bool faasin_window_resize(struct faasin_window *win, u64 capacity, u32 block_size);
 unsigned long faasin_window_trim(struct faasin_window *win, unsigned long pages, bool nowait);
 struct page *faasin_window_page(const struct faasin_window *win, u32 n);
 struct faasin_extent *faasin_extent_alloc(struct faasin_window *win, u32 nr, u64 *turn);

@@ -205,8 +205,8 @@ struct faasin_link_spec {
 	const char *workflow;
 	const char *src_stage;
 	const char *src_port;		/* NULL: the default port */
-	const char *dst_stage;		/* del: may be NULL */
-	const char *dst_port;		/* NULL: the default port; del: any */
+	const char *dst_stage;		/* del, set: may be NULL */
+	const char *dst_port;		/* NULL: the default port; del, set: any */
 	bool has_capacity;
 	u64 capacity;
 	bool has_abort_on;
@@ -214,7 +214,7 @@ struct faasin_link_spec {
 	bool has_early_close;
 	u32 early_close;
 	bool exclusive;
-	u64 generation;			/* del: 0 for any */
+	u64 generation;			/* del, set: 0 for any */
 };
 
 extern struct rw_semaphore faasin_tree_sem;
@@ -253,6 +253,8 @@ int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 int faasin_link_new(const struct faasin_link_spec *spec,
 		    struct netlink_ext_ack *extack);
 int faasin_link_del(const struct faasin_link_spec *spec,
+		    struct netlink_ext_ack *extack);
+int faasin_link_set(const struct faasin_link_spec *spec,
 		    struct netlink_ext_ack *extack);
 
 void faasin_link_cut(struct faasin_link *link, struct list_head *cut);

@@ -581,6 +581,31 @@ int faasctl_link_del(struct faasctl *ctl, const char *workflow,
 		     const char *src, const char *dst, uint64_t generation,
 		     struct faasctl_error *err);
 
+/**
+ * faasctl_link_resize - change the capacity of a link that is in use
+ * @ctl: the handle
+ * @workflow: the workflow
+ * @src: the end that writes
+ * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @generation: change only this incarnation, or 0 for whichever it is
+ * @capacity: bytes
+ * @err: why it failed, or NULL
+ *
+ * More takes effect at once, less as the link is read; nothing is lost.
+ *
+ * Return: 0, or
+ *   -EINVAL    not a name; the capacity is not a multiple of 4096
+ *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
+ *   -ENOENT    no such workflow, stage, port or link
+ *   -ESTALE    another incarnation
+ *   -EBUSY     a process has a window of the link, or stands still in the middle
+ *              of a read or write
+ *   and the common errors.
+ */
+int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
+			const char *src, const char *dst, uint64_t generation,
+			uint64_t capacity, struct faasctl_error *err);
+
 /* ----------------------------------------------------------------- chains */
 
 struct faasctl_chain;
@@ -974,7 +999,7 @@ int faasctl_end_check(const char *end, struct faasctl_error *err);
  *
  * Return: "workflow-new", "workflow-del", "stage-new", "stage-del", "link-new",
  * "link-del", "stream-begin", "stream-end", "stream-abort", "early-close",
- * "cgroup-gone"; "unknown" for any other.
+ * "cgroup-gone", "link-resize"; "unknown" for any other.
  */
 const char *faasctl_event_name(uint32_t type);
 

@@ -164,11 +164,11 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	return faasctl__call(ctl, msg, NULL, err);
 }
 
-FAASCTL_API int faasctl_link_del(struct faasctl *ctl, const char *workflow,
-				 const char *src, const char *dst,
-				 uint64_t generation, struct faasctl_error *err)
+/* A request about one link, for the caller to add to. */
+static int request_of(struct faasctl *ctl, int cmd, const char *workflow,
+		      const char *src, const char *dst, uint64_t generation,
+		      struct nl_msg **msg, struct faasctl_error *err)
 {
-	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	struct faasctl__end from, to;
 	int ret;
 
@@ -179,16 +179,45 @@ FAASCTL_API int faasctl_link_del(struct faasctl *ctl, const char *workflow,
 		ret = faasctl__end_parse(dst, &to, err);
 	if (ret)
 		return ret;
-	msg = faasctl__request(ctl, FAASIN_CMD_LINK_DEL, 0);
-	if (!msg)
+	*msg = faasctl__request(ctl, cmd, 0);
+	if (!*msg)
 		return faasctl__fail(err, ENOMEM, "out of memory");
-	if (nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
-	    put_end(msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
+	if (nla_put_string(*msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
+	    put_end(*msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
 		    &from) ||
-	    (dst && put_end(msg, FAASIN_A_LINK_DST_STAGE,
+	    (dst && put_end(*msg, FAASIN_A_LINK_DST_STAGE,
 			    FAASIN_A_LINK_DST_PORT, &to)) ||
 	    (generation &&
-	     nla_put_u64(msg, FAASIN_A_LINK_GENERATION, generation)))
+	     nla_put_u64(*msg, FAASIN_A_LINK_GENERATION, generation)))
+		return faasctl__too_big(err);
+	return 0;
+}
+
+FAASCTL_API int faasctl_link_del(struct faasctl *ctl, const char *workflow,
+				 const char *src, const char *dst,
+				 uint64_t generation, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = request_of(ctl, FAASIN_CMD_LINK_DEL, workflow, src, dst,
+			 generation, &msg, err);
+	return ret ? ret : faasctl__call(ctl, msg, NULL, err);
+}
+
+FAASCTL_API int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
+				    const char *src, const char *dst,
+				    uint64_t generation, uint64_t capacity,
+				    struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = request_of(ctl, FAASIN_CMD_LINK_SET, workflow, src, dst,
+			 generation, &msg, err);
+	if (ret)
+		return ret;
+	if (nla_put_u64(msg, FAASIN_A_LINK_CAPACITY, capacity))
 		return faasctl__too_big(err);
 	return faasctl__call(ctl, msg, NULL, err);
 }

@@ -23,6 +23,7 @@ FAASCTL_API const char *faasctl_event_name(uint32_t type)
 		[FAASIN_EVENT_STREAM_ABORT] = "stream-abort",
 		[FAASIN_EVENT_EARLY_CLOSE] = "early-close",
 		[FAASIN_EVENT_CGROUP_GONE] = "cgroup-gone",
+		[FAASIN_EVENT_LINK_RESIZE] = "link-resize",
 	};
 
 	static_assert(ARRAY_SIZE(words) == FAASIN_EVENT_MAX + 1,

@@ -215,6 +215,18 @@ refused 'a chain whose last link cannot be' 2 'faasctl: the destination port is 
 refused 'the same link, exclusively' 2 'faasctl: the link exists' faasctl link -x "$wf" a b
 refused 'the same link with other options' 2 'faasctl: the link exists with other options; unlink it first' \
 	faasctl link -c 64K "$wf" a b
+refused 'a capacity without a size' 1 'faasctl: nothing to change: give --capacity; see: faasctl set --help' \
+	faasctl set "$wf" a b
+refused 'a capacity that is none' 2 'faasctl: capacity is not a multiple of 4096 bytes: round it' \
+	faasctl set -c 4097 "$wf" a b
+refused 'a capacity for a chain that leads elsewhere' 2 \
+	"faasctl: \"b\" is not linked to \"a\" but to \"c:faasin\"; $see" faasctl set -c 64K "$wf" a b a
+capacities()
+{
+	faasctl set -c "$@" && faasctl dump "$wf" | awk -F'\t' '$1 == "link" { printf "%s ", $8 }'
+}
+says 'another capacity of a link' '^65536 1048576 $' capacities 64K "$wf" a b
+says 'of all links' '^1048576 1048576 $' capacities 1M "$wf"
 refused 'the same workflow, exclusively' 2 'faasctl: the workflow exists' faasctl workflow add -x "$wf"
 refused 'the same stage, exclusively' 2 'faasctl: the stage exists' faasctl stage add -x "$wf" a
 refused 'a port that exists in the other direction' 2 'faasctl: the stage has that port in the other direction' \

@@ -44,6 +44,11 @@ static const struct command {
 	  1 << FAASIN_A_LINK_WORKFLOW | 1 << FAASIN_A_LINK_SRC_STAGE |
 	  1 << FAASIN_A_LINK_SRC_PORT | 1 << FAASIN_A_LINK_DST_STAGE |
 	  1 << FAASIN_A_LINK_DST_PORT | 1 << FAASIN_A_LINK_GENERATION },
+	{ FAASIN_CMD_LINK_SET, FAASIN_A_LINK_MAX, true,
+	  1 << FAASIN_A_LINK_WORKFLOW | 1 << FAASIN_A_LINK_SRC_STAGE |
+	  1 << FAASIN_A_LINK_SRC_PORT | 1 << FAASIN_A_LINK_DST_STAGE |
+	  1 << FAASIN_A_LINK_DST_PORT | 1 << FAASIN_A_LINK_GENERATION |
+	  1 << FAASIN_A_LINK_CAPACITY },
 };
 
 FIXTURE(command) {
@@ -51,6 +56,7 @@ FIXTURE(command) {
 	const struct command *command;
 	struct nl_attr list[ATTRS];
 	uint32_t flags;
+	uint64_t capacity;
 	char new[80];
 };
 
@@ -68,6 +74,7 @@ FIXTURE_VARIANT_ADD(command, stage_del) { 6 };
 FIXTURE_VARIANT_ADD(command, link_get) { 7 };
 FIXTURE_VARIANT_ADD(command, link_new) { 8 };
 FIXTURE_VARIANT_ADD(command, link_del) { 9 };
+FIXTURE_VARIANT_ADD(command, link_set) { 10 };
 
 FIXTURE_SETUP(command)
 {
@@ -80,6 +87,7 @@ FIXTURE_SETUP(command)
 	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
 	self->command = &commands[variant->index];
 	self->flags = FAASIN_WORKFLOW_F_UNCHARGED;
+	self->capacity = 8192;
 	snprintf(self->new, sizeof(self->new), "%s-new", self->w.wf);
 	/* What each of them must have, with which it succeeds. */
 	switch (self->command->cmd) {
@@ -104,6 +112,10 @@ FIXTURE_SETUP(command)
 	case FAASIN_CMD_LINK_NEW:
 		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "b"),
 		     NL_STR(FAASIN_A_LINK_DST_STAGE, "c"));
+		break;
+	case FAASIN_CMD_LINK_SET:
+		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
+		     NL_RAW(FAASIN_A_LINK_CAPACITY, &self->capacity, 8));
 		break;
 	case FAASIN_CMD_LINK_GET:
 	case FAASIN_CMD_LINK_DEL:

@@ -125,6 +125,25 @@ TEST_F(event, of_a_link)
 	EXPECT_NO_EVENT();
 }
 
+TEST_F(event, of_a_link_that_is_changed)
+{
+	uint64_t link;
+	int i;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	link = world_link_generation(&self->w, "a");
+	EXPECT_EVENT(LINK_NEW);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, world_resize(&self->w, "a", 8192));
+		/* The second time nothing changes. */
+		if (i)
+			break;
+		EXPECT_EVENT(LINK_RESIZE);
+		EXPECT_ENDS();
+	}
+	EXPECT_NO_EVENT();
+}
+
 TEST_F(event, of_a_stage_that_goes_with_its_link)
 {
 	ASSERT_EQ(0, world_link(&self->w, "a", "b"));

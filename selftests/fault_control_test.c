@@ -211,6 +211,16 @@ static long link_new_large(struct try *t)
 	return -world_link_of(&t->w, "a", "b", FAASIN_CAPACITY_MAX / 4);
 }
 
+static long link_resize(struct try *t)
+{
+	return -world_resize(&t->w, "a", FAASIN_CAPACITY_MAX / 4);
+}
+
+static bool link_is_resized(struct try *t, long result)
+{
+	return world_link_capacity(&t->w, "a") == FAASIN_CAPACITY_MAX / 4;
+}
+
 static long link_del(struct try *t)
 {
 	return -world_unlink(&t->w, "a");
@@ -381,6 +391,7 @@ OPERATION(link_dump, fault_filled, link_dump, fault_one, REQUEST);
 OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
 OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
 OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
+OPERATION(link_resize, fault_filled, link_resize, link_is_resized, REQUEST);
 OPERATION(link_del, fault_filled, link_del, link_is_gone, REQUEST);
 OPERATION(subscribe, deaf, subscribe, hears, NOMEM | FAULT);
 OPERATION(mount, has_directory, mount_all, is_mounted, NOMEM | FAULT);

@@ -188,6 +188,7 @@ REQUEST(stage_del, FAASIN_CMD_STAGE_DEL);
 REQUEST(link_get, FAASIN_CMD_LINK_GET);
 REQUEST(link_new, FAASIN_CMD_LINK_NEW, 0, FAASIN_CMD_LINK_DEL);
 REQUEST(link_del, FAASIN_CMD_LINK_DEL);
+REQUEST(link_set, FAASIN_CMD_LINK_SET);
 
 FIXTURE_SETUP(request)
 {
@@ -226,10 +227,13 @@ static void put_request(struct world *w, struct nl_msg *msg, uint8_t cmd, uint16
 			nl_put_list(msg, NL_LIST(NL_STR(FAASIN_A_STAGE_NAME, "a")));
 		break;
 	case FAASIN_CMD_LINK_NEW:
-		nl_put_list(msg, NL_LIST(NL_STR(FAASIN_A_LINK_DST_STAGE, "b")));
-		/* fallthrough */
 	case FAASIN_CMD_LINK_DEL:
 	case FAASIN_CMD_LINK_GET:
+	case FAASIN_CMD_LINK_SET:
+		if (cmd == FAASIN_CMD_LINK_NEW)
+			nl_put_list(msg, NL_LIST(NL_STR(FAASIN_A_LINK_DST_STAGE, "b")));
+		if (cmd == FAASIN_CMD_LINK_SET)
+			nl_put_list(msg, NL_LIST(NL_U64(FAASIN_A_LINK_CAPACITY, 8192)));
 		nl_put_list(msg, NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf),
 					 NL_STR(FAASIN_A_LINK_SRC_STAGE, "a")));
 		break;

@@ -70,6 +70,13 @@ ATTR(LINK_DEL, LINK, SRC_PORT, STRING, false, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, DST_STAGE, STRING, false, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, DST_PORT, STRING, false, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, GENERATION, U64, false, "7", ESTALE);
+ATTR(LINK_SET, LINK, WORKFLOW, STRING, true, "no-such", ENOENT);
+ATTR(LINK_SET, LINK, SRC_STAGE, STRING, true, "no-such", ENOENT);
+ATTR(LINK_SET, LINK, SRC_PORT, STRING, false, "no-such", ENOENT);
+ATTR(LINK_SET, LINK, DST_STAGE, STRING, false, "no-such", ENOENT);
+ATTR(LINK_SET, LINK, DST_PORT, STRING, false, "no-such", ENOENT);
+ATTR(LINK_SET, LINK, GENERATION, U64, false, "7", ESTALE);
+ATTR(LINK_SET, LINK, CAPACITY, U64, true, "4097", EINVAL);
 
 /* A request with every attribute that the command takes, and that succeeds. */
 static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
@@ -130,6 +137,14 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 		     NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8),
 		     NL_RAW(FAASIN_A_LINK_ABORT_ON, &nonzero, 4),
 		     NL_RAW(FAASIN_A_LINK_EARLY_CLOSE, &drain, 4));
+		break;
+	case FAASIN_CMD_LINK_SET:
+		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
+		     NL_STR(FAASIN_A_LINK_SRC_PORT, FAASIN_PORT_OUT),
+		     NL_STR(FAASIN_A_LINK_DST_STAGE, "b"),
+		     NL_STR(FAASIN_A_LINK_DST_PORT, FAASIN_PORT_IN),
+		     NL_RAW(FAASIN_A_LINK_GENERATION, &self->generation[2], 8),
+		     NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8));
 		break;
 	case FAASIN_CMD_LINK_DEL:
 		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
@@ -306,6 +321,12 @@ static bool as_asked(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *vari
 				    NL_STR(FAASIN_A_LINK_SRC_STAGE, "c"))))
 			return false;
 		break;
+	case FAASIN_CMD_LINK_SET:
+		if (nl_call(nl, FAASIN_CMD_LINK_GET, 0,
+			    NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, self->w.wf),
+				    NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"))))
+			return false;
+		break;
 	default:
 		return true;
 	}
@@ -389,6 +410,11 @@ TEXT(LINK_DEL, LINK, SRC_STAGE);
 TEXT(LINK_DEL, LINK, SRC_PORT);
 TEXT(LINK_DEL, LINK, DST_STAGE);
 TEXT(LINK_DEL, LINK, DST_PORT);
+TEXT(LINK_SET, LINK, WORKFLOW);
+TEXT(LINK_SET, LINK, SRC_STAGE);
+TEXT(LINK_SET, LINK, SRC_PORT);
+TEXT(LINK_SET, LINK, DST_STAGE);
+TEXT(LINK_SET, LINK, DST_PORT);
 
 FIXTURE_SETUP(string)
 {

@@ -30,6 +30,7 @@ FIXTURE_VARIANT_ADD(privilege, stage_del) { FAASIN_CMD_STAGE_DEL };
 FIXTURE_VARIANT_ADD(privilege, link_get) { FAASIN_CMD_LINK_GET };
 FIXTURE_VARIANT_ADD(privilege, link_new) { FAASIN_CMD_LINK_NEW };
 FIXTURE_VARIANT_ADD(privilege, link_del) { FAASIN_CMD_LINK_DEL };
+FIXTURE_VARIANT_ADD(privilege, link_set) { FAASIN_CMD_LINK_SET };
 
 FIXTURE_SETUP(privilege)
 {
@@ -60,6 +61,7 @@ struct request {
 static int ask(void *arg)
 {
 	static const uint32_t uncharged = FAASIN_WORKFLOW_F_UNCHARGED;
+	static const uint64_t capacity = 8192;
 	struct request *request = arg;
 	static struct nl own;
 	struct nl *nl = request->nl;
@@ -95,6 +97,9 @@ static int ask(void *arg)
 		list[n++] = (struct nl_attr)NL_STR(FAASIN_A_LINK_SRC_STAGE, "b");
 		list[n++] = (struct nl_attr)NL_STR(FAASIN_A_LINK_DST_STAGE, "c");
 		break;
+	case FAASIN_CMD_LINK_SET:
+		list[n++] = (struct nl_attr)NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8);
+		/* fallthrough */
 	case FAASIN_CMD_LINK_GET:
 	case FAASIN_CMD_LINK_DEL:
 		list[n++] = (struct nl_attr)NL_STR(FAASIN_A_LINK_WORKFLOW, request->wf);
@@ -349,7 +354,7 @@ static int read_policies(void *arg)
 {
 	const uint32_t cmds[] = {
 		FAASIN_CMD_WORKFLOW_NEW, FAASIN_CMD_STAGE_NEW, FAASIN_CMD_LINK_NEW,
-		FAASIN_CMD_LINK_DEL,
+		FAASIN_CMD_LINK_DEL, FAASIN_CMD_LINK_SET,
 	};
 	struct nl nl;
 	size_t i;

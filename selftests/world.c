@@ -118,6 +118,14 @@ int world_link_of(struct world *w, const char *src, const char *dst, uint64_t ca
 			       NL_U64(FAASIN_A_LINK_CAPACITY, capacity)));
 }
 
+int world_resize(struct world *w, const char *src, uint64_t capacity)
+{
+	return nl_call(&w->nl, FAASIN_CMD_LINK_SET, 0,
+		       NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf),
+			       NL_STR(FAASIN_A_LINK_SRC_STAGE, src),
+			       NL_U64(FAASIN_A_LINK_CAPACITY, capacity)));
+}
+
 int world_unlink(struct world *w, const char *src)
 {
 	return nl_call(&w->nl, FAASIN_CMD_LINK_DEL, 0,
@@ -199,12 +207,21 @@ uint64_t world_stage_generation(struct world *w, const char *stage)
 		nl_get_u64(&w->nl, FAASIN_A_STAGE_GENERATION);
 }
 
-uint64_t world_link_generation(struct world *w, const char *src)
+static int link_get(struct world *w, const char *src)
 {
 	return nl_call(&w->nl, FAASIN_CMD_LINK_GET, 0,
 		       NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf),
-			       NL_STR(FAASIN_A_LINK_SRC_STAGE, src))) ? 0 :
-		nl_get_u64(&w->nl, FAASIN_A_LINK_GENERATION);
+			       NL_STR(FAASIN_A_LINK_SRC_STAGE, src)));
+}
+
+uint64_t world_link_capacity(struct world *w, const char *src)
+{
+	return link_get(w, src) ? 0 : nl_get_u64(&w->nl, FAASIN_A_LINK_CAPACITY);
+}
+
+uint64_t world_link_generation(struct world *w, const char *src)
+{
+	return link_get(w, src) ? 0 : nl_get_u64(&w->nl, FAASIN_A_LINK_GENERATION);
 }
 
 /**

@@ -30,6 +30,7 @@ int world_new_beside(struct world *w);		/* the same, a second one */
 int world_stage(struct world *w, const char *name, const char *cgroup);
 int world_link(struct world *w, const char *src, const char *dst);
 int world_link_of(struct world *w, const char *src, const char *dst, uint64_t capacity);
+int world_resize(struct world *w, const char *src, uint64_t capacity);
 int world_unlink(struct world *w, const char *src);
 int world_del_stage(struct world *w, const char *name);
 int world_del_workflow(struct world *w, const char *name);
@@ -53,6 +54,7 @@ int world_open(const struct world *w, const char *stage, const char *port, int f
 uint64_t world_generation(struct world *w);
 uint64_t world_stage_generation(struct world *w, const char *stage);
 uint64_t world_link_generation(struct world *w, const char *src);
+uint64_t world_link_capacity(struct world *w, const char *src);
 
 /* All that control says of the workflow, in bytes to compare; free() it. */
 struct world_state {

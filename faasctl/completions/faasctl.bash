@@ -8,6 +8,7 @@
 declare -gA _faasctl_options=(
 	[link]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -x --exclusive'
 	[unlink]=''
+	[set]='-c --capacity'
 	[workflow]=''
 	[workflow add]='-g --cgroup -u --uncharged -x --exclusive'
 	[workflow del]=''
@@ -60,7 +61,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink set workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -118,7 +119,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
+		words='link unlink set workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in
@@ -129,7 +130,7 @@ _faasctl()
 			;;
 		metrics:* | monitor:* | status:* | version:*) ;;
 		*:0) words=$(_faasctl_names workflow) ;;
-		link:* | unlink:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
+		link:* | unlink:* | set:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

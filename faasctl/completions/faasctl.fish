@@ -74,6 +74,7 @@ complete -c faasctl -n 'test (count (__faasctl_arguments)) -eq 0' -l version -d 
 set -l none 'test (count (__faasctl_arguments)) -eq 0; or __faasctl_at 0 help'
 complete -c faasctl -n $none -a link -d 'Link stages in a row and create what is missing'
 complete -c faasctl -n $none -a unlink -d 'Delete links: what a stage writes to, or a whole chain'
+complete -c faasctl -n $none -a set -d 'Change links that are in use: their capacity'
 complete -c faasctl -n $none -a workflow -d 'Create, delete or show workflows'
 complete -c faasctl -n $none -a stage -d 'Create, change, delete or show stages'
 complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as standard input and output'
@@ -93,7 +94,7 @@ complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink exec run show dump top graph usage latency trace
+for command in link unlink set exec run show dump top graph usage latency trace
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -102,7 +103,7 @@ end
 for command in 'stage add' 'stage del' 'stage show' exec
     complete -c faasctl -n "__faasctl_at 1 $command" -a '(__faasctl_stages)'
 end
-for command in link unlink
+for command in link unlink set
     complete -c faasctl -n "__faasctl_using $command; and not __faasctl_at 0 $command" -a '(__faasctl_stages)'
 end
 
@@ -112,6 +113,7 @@ for command in link run
     complete -c faasctl -n "__faasctl_using $command" -s e -l on-early-close -x -a 'epipe drain' -d 'What a writer meets whose reader left'
     complete -c faasctl -n "__faasctl_using $command" -s u -l uncharged -d 'Make a missing workflow one whose memory nobody pays for'
 end
+complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
 complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
 complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'

@@ -37,12 +37,16 @@
  *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION]    -
  *   EVENT                 (multicast group "events")          EVENT_*
+ *   LINK_SET              WORKFLOW, SRC_STAGE [, SRC_PORT,
+ *                         DST_STAGE, DST_PORT, GENERATION,
+ *                         CAPACITY]                           -
  *
  * NEW is idempotent: an object that already exists as asked is success, and
  * of a stage that exists, attributes that were unset are set, uid, gid and
  * mode are changed and missing ports are added. With NLM_F_EXCL an object
  * that exists is EEXIST. NLM_F_REPLACE and NLM_F_APPEND are EINVAL.
- * DEL with GENERATION deletes only that incarnation of the name; else ESTALE.
+ * SET changes what is given. DEL and SET with GENERATION mean only that
+ * incarnation of the name; else ESTALE.
  *
  * Errors common to all commands:
  *   EPERM      a capability is missing
@@ -75,6 +79,10 @@
  *              input; the capacity is not a multiple of 4096
  *   ERANGE     the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   ENODEV     the workflow's cgroup has been removed
+ * LINK_SET:
+ *   EBUSY      the capacity: a process has a window of the link, or stands still
+ *              in the middle of a read or write
+ *   EINVAL, ERANGE  as above
  */
 #ifndef _UAPI_FAASIN_H
 #define _UAPI_FAASIN_H
@@ -397,6 +405,7 @@ enum faasin_cmd {
 	FAASIN_CMD_LINK_NEW,
 	FAASIN_CMD_LINK_DEL,
 	FAASIN_CMD_EVENT,
+	FAASIN_CMD_LINK_SET,
 	__FAASIN_CMD_MAX,
 };
 
@@ -700,6 +709,7 @@ enum faasin_link_attr {
  * @FAASIN_EVENT_EARLY_CLOSE: a reader closed before the end; BYTES were dropped
  * @FAASIN_EVENT_CGROUP_GONE: the cgroup that pays for a link was removed: the
  *	link goes on with the pages it has
+ * @FAASIN_EVENT_LINK_RESIZE: a link's capacity was changed
  */
 enum faasin_event_type {
 	/* private: */
@@ -716,6 +726,7 @@ enum faasin_event_type {
 	FAASIN_EVENT_STREAM_ABORT,
 	FAASIN_EVENT_EARLY_CLOSE,
 	FAASIN_EVENT_CGROUP_GONE,
+	FAASIN_EVENT_LINK_RESIZE,
 	/* private: */
 	__FAASIN_EVENT_MAX,
 };

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The capacity of a channel that is in use.
+ *
+ * It changes while nobody works on either side: under both mutexes. Then the ring and the
+ * pool are nobody's, and what either side knows of the other is still true, since no
+ * position changes. What others read without a mutex is whether there is room: they see
+ * the old capacity or the new one, and are woken after the change to look again.
+ */
+#include <linux/delay.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/netlink.h>
+#include <linux/sched/signal.h>
+
+#include "cgroup.h"
+#include "limits.h"
+#include "ring.h"
+#include "workflow.h"
+
+/*
+ * A side's mutex is free most of the time, or soon: whoever finds no room or no bytes lets go
+ * of it. Only who stands still in the middle of a copy does not, for as long as it likes.
+ */
+static int side_try(struct faasin_side *side, u64 until, struct netlink_ext_ack *extack)
+{
+	while (!mutex_trylock(&side->mutex)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (ktime_get_ns() > until) {
+			NL_SET_ERR_MSG(extack,
+				       "a process stands still in the middle of a read or write; try again, or end it");
+			return -EBUSY;
+		}
+		usleep_range(20, 200);
+	}
+	return 0;
+}
+
+/* Both mutexes held: the segments go on in a ring of another size; *@ring becomes the old one. */
+static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
+		      unsigned long slots)
+{
+	struct faasin_segment *old = ch->ring;
+	unsigned long i;
+
+	/*
+	 * A smaller one may not hold what there is now. The old one then stays: what is added
+	 * from now on is bounded by the new capacity.
+	 */
+	if (ch->queued - ch->done > slots)
+		return;
+	for (i = ch->done; i != ch->queued; i++)
+		(*ring)[i & (slots - 1)] = old[i & ch->ring_mask];
+	if (ch->last)
+		ch->last = &(*ring)[(ch->queued - 1) & (slots - 1)];
+	ch->ring = *ring;
+	ch->ring_mask = slots - 1;
+	*ring = old;
+}
+
+/* Both mutexes held. Returns whether that was a change. */
+static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment **ring,
+		  unsigned long slots, struct netlink_ext_ack *extack)
+{
+	if (READ_ONCE(ch->unlinked)) {
+		NL_SET_ERR_MSG(extack, "the link was deleted meanwhile");
+		return -ENOENT;
+	}
+	if (capacity == ch->pool.capacity)
+		return 0;
+	/* The block that is filled again and again, while all is read at once. */
+	if (ch->tail == ch->head)
+		faasin_ring_clear(ch);
+	if (!faasin_pool_set_capacity(&ch->pool, capacity)) {
+		NL_SET_ERR_MSG(extack,
+			       "a process has a window of this link, whose size it knows; change the capacity when it is closed");
+		return -EBUSY;
+	}
+	ring_move(ch, ring, slots);
+	ch->oversized = !!ch->last;
+	return 1;
+}
+
+/**
+ * faasin_channel_resize() - another capacity
+ * @ch: channel of a link, held; no lock held
+ * @capacity: bytes, checked
+ * @extack: gets a message on failure
+ *
+ * More takes effect at once. Less does so as the channel is read: nothing that it holds is lost,
+ * and writers wait until it holds less than that.
+ *
+ * Return: 0, -EBUSY if somebody has a window, or stands still in the middle of a call;
+ * -ENOMEM, -ENOENT if the link is gone, or -EINTR.
+ */
+int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
+			  struct netlink_ext_ack *extack)
+{
+	struct faasin_segment *ring;
+	unsigned long slots;
+	u64 until;
+	int ret;
+
+	/* As of a new channel. */
+	capacity = round_up(capacity, PAGE_SIZE);
+	slots = roundup_pow_of_two(capacity / PAGE_SIZE);
+	ring = faasin_memory_zalloc(ch->pool.css, array_size(slots, sizeof(*ring)));
+	if (!ring) {
+		NL_SET_ERR_MSG(extack,
+			       "no memory for that capacity, or the cgroup is at its memory.max");
+		return -ENOMEM;
+	}
+	until = ktime_get_ns() + FAASIN_RESIZE_NS;
+	ret = side_try(&ch->rd, until, extack);
+	if (ret)
+		goto free;
+	ret = side_try(&ch->wr, until, extack);
+	if (!ret) {
+		ret = resize(ch, capacity, &ring, slots, extack);
+		mutex_unlock(&ch->wr.mutex);
+	}
+	mutex_unlock(&ch->rd.mutex);
+	/* A reader that was turned away by this may have had something to drop. */
+	faasin_channel_discard(ch);
+	if (ret > 0) {
+		faasin_window_turn(ch);
+		faasin_waiters_wake(&ch->writers);
+		faasin_channel_idle_later(ch);
+		faasin_channel_event(ch, FAASIN_EVENT_LINK_RESIZE, 0, 0, NULL);
+		ret = 0;
+	}
+free:
+	kvfree(ring);
+	return ret;
+}

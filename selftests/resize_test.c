@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The capacity of a link that is in use: what it holds stays, what waits goes on, and from then on
+ * it takes neither more nor less than the new one.
+ */
+#include "harness.h"
+#include "hostile.h"
+#include "window.h"
+
+/* Asks for another capacity: 0 or -errno. @text, unless NULL, receives the refusal. */
+static int resize_of(struct flow *f, const char *src, const char *dst, uint64_t generation,
+		     uint64_t capacity, char *text)
+{
+	struct faasctl_error err = { 0 };
+	struct faasctl *ctl;
+	int ret = faasctl_open(&ctl, NULL);
+
+	if (ret)
+		return ret;
+	ret = faasctl_link_resize(ctl, f->name, src, dst, generation, capacity, &err);
+	faasctl_close(ctl);
+	if (text)
+		strcpy(text, err.message);
+	return ret;
+}
+
+static int resize(struct flow *f, uint64_t capacity)
+{
+	return resize_of(f, "a", "b", 0, capacity, NULL);
+}
+
+/* It is refused, with a text, and the capacity is what it was. */
+#define EXPECT_REFUSED(error, call)						\
+do {										\
+	uint64_t refused_before = port_info(self->w).capacity;			\
+	char text[256] = "";							\
+										\
+	EXPECT_EQ(-(error), call);						\
+	EXPECT_NE(0, (int)strlen(text));					\
+	EXPECT_EQ(refused_before, port_info(self->w).capacity);			\
+} while (0)
+
+FIXTURE(resize)
+{
+	struct flow flow;
+	int w, r;
+	uint8_t *buf;
+};
+
+FIXTURE_VARIANT(resize)
+{
+	size_t from, to;
+};
+
+/* Blocks of a page and of more, rings of several sizes, and both ways between them. */
+FIXTURE_VARIANT_ADD(resize, page_to_usual) { PAGE, MIB };
+FIXTURE_VARIANT_ADD(resize, usual_to_page) { MIB, PAGE };
+FIXTURE_VARIANT_ADD(resize, odd_to_usual) { 7 * PAGE, MIB };
+FIXTURE_VARIANT_ADD(resize, usual_to_odd) { MIB, 7 * PAGE };
+FIXTURE_VARIANT_ADD(resize, usual_to_odd_large) { MIB, 5 * MIB + PAGE };
+FIXTURE_VARIANT_ADD(resize, large_to_usual) { 8 * MIB, MIB };
+FIXTURE_VARIANT_ADD(resize, a_little_less) { MIB, MIB - PAGE };
+FIXTURE_VARIANT_ADD(resize, a_little_more) { MIB, MIB + PAGE };
+
+FIXTURE_SETUP(resize)
+{
+	const struct flow_options options = { .capacity = variant->from };
+
+	FLOW_SETUP(&self->flow, &options);
+	self->w = flow_writer(&self->flow, O_NONBLOCK | O_RDWR);
+	self->r = flow_reader(&self->flow, 0);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+	self->buf = malloc(9 * MIB);
+	ASSERT_NE(NULL, self->buf);
+	pattern_fill(self->buf, 9 * MIB, 1, 0);
+}
+
+FIXTURE_TEARDOWN(resize)
+{
+	close(self->w);
+	close(self->r);
+	free(self->buf);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+/* Empty, it takes just its capacity, at once. */
+#define EXPECT_TAKES(capacity)							\
+do {										\
+	size_t takes = (capacity);						\
+										\
+	EXPECT_EQ((long)takes, sys(write(self->w, self->buf, takes + MIB / 2)));	\
+	EXPECT_EQ(-EAGAIN, sys(write(self->w, self->buf, 1)));			\
+	EXPECT_EQ((long)takes, read_full(self->r, self->buf, takes));		\
+	EXPECT_TRUE(pattern_is(self->buf, takes, 1, 0));			\
+} while (0)
+
+TEST_F(resize, of_an_empty_link)
+{
+	ASSERT_EQ(0, resize(&self->flow, variant->to));
+	EXPECT_EQ(variant->to, port_info(self->w).capacity);
+	EXPECT_EQ(variant->to, port_info(self->r).capacity);
+	EXPECT_TAKES(variant->to);
+	EXPECT_TAKES(variant->to);
+}
+
+/* What was in it before was read: its blocks are of the other size. */
+TEST_F(resize, of_one_that_was_used)
+{
+	EXPECT_TAKES(variant->from);
+	ASSERT_EQ(0, resize(&self->flow, variant->to));
+	EXPECT_TAKES(variant->to);
+	ASSERT_EQ(0, resize(&self->flow, variant->from));
+	EXPECT_TAKES(variant->from);
+	/* No more memory than it may have. */
+	ASSERT_EQ(0, resize(&self->flow, variant->to));
+	EXPECT_GE(variant->to, flow_stats(&self->flow).pool_bytes);
+}
+
+TEST_F(resize, of_a_full_one)
+{
+	size_t from = variant->from, to = variant->to, more = to > from ? to - from : 0;
+	struct faasctl_stats stats;
+
+	ASSERT_EQ((long)from, sys(write(self->w, self->buf, from)));
+	ASSERT_EQ(0, resize(&self->flow, to));
+	EXPECT_EQ((int)from, unread(self->r));
+	EXPECT_EQ(more ? (long)more : -EAGAIN, sys(write(self->w, self->buf + from, more + MIB / 2)));
+	EXPECT_EQ((long)(from + more), read_full(self->r, self->buf, from + more));
+	EXPECT_TRUE(pattern_is(self->buf, from + more, 1, 0));
+	EXPECT_TAKES(to);
+	stats = flow_stats(&self->flow);
+	EXPECT_EQ(stats.bytes_in, stats.bytes_out);
+	EXPECT_EQ(from + more + to, stats.bytes_in);
+	EXPECT_EQ(0, stats.bytes_dropped);
+}
+
+/* In the middle of a block, and of the ring. */
+TEST_F(resize, of_one_that_is_read_in_part)
+{
+	size_t from = variant->from, at = from / 2 + 17, done = from, total = from + 256 * KIB;
+	static uint8_t out[4099];
+	long n;
+
+	ASSERT_EQ((long)from, sys(write(self->w, self->buf, from)));
+	ASSERT_EQ((long)at, read_full(self->r, self->buf, at));
+	ASSERT_EQ(0, resize(&self->flow, variant->to));
+	while (at < total) {
+		n = sys(write(self->w, self->buf + done % 251, total - done < 1021 ? total - done : 1021));
+		if (n >= 0)
+			done += n;
+		else
+			ASSERT_EQ(-EAGAIN, n);
+		n = sys(read(self->r, out, sizeof(out)));
+		ASSERT_LT(0, n);
+		ASSERT_TRUE(pattern_is(out, n, 1, at));
+		at += n;
+	}
+	EXPECT_EQ(total, done);
+	EXPECT_EQ(0, unread(self->r));
+	EXPECT_TAKES(variant->to);
+}
+
+TEST_F(resize, again_to_the_same_changes_nothing)
+{
+	ASSERT_EQ(0, resize(&self->flow, variant->from));
+	EXPECT_TAKES(variant->from);
+}
+
+TEST_F(resize, of_a_link_whose_memory_is_empty_gives_it_back)
+{
+	EXPECT_TAKES(variant->from);
+	ASSERT_EQ(0, resize(&self->flow, PAGE));
+	EXPECT_EQ(PAGE, flow_stats(&self->flow).pool_bytes);
+}
+
+/* --------------------------------------------------------------- who waits */
+
+FIXTURE(waiting)
+{
+	struct flow flow;
+	int w, r;
+	uint8_t *buf;
+};
+
+FIXTURE_SETUP(waiting)
+{
+	FLOW_SETUP(&self->flow, NULL);
+	self->w = flow_writer(&self->flow, O_RDWR);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+	self->buf = malloc(4 * MIB);
+	ASSERT_NE(NULL, self->buf);
+	pattern_fill(self->buf, 4 * MIB, 1, 0);
+	ASSERT_EQ(MIB, sys(write(self->w, self->buf, MIB)));
+}
+
+FIXTURE_TEARDOWN(waiting)
+{
+	close(self->w);
+	close(self->r);
+	free(self->buf);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+TEST_F(waiting, writer_goes_on_with_more)
+{
+	pid_t pid = child();
+
+	if (!pid)
+		_exit(sys(write(self->w, self->buf + MIB, MIB)) != MIB);
+	ASSERT_TRUE(blocks_in(pid, SYS_write));
+	ASSERT_EQ(0, resize(&self->flow, 2 * MIB));
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_EQ(2 * MIB, read_full(self->r, self->buf, 2 * MIB));
+	EXPECT_TRUE(pattern_is(self->buf, 2 * MIB, 1, 0));
+}
+
+TEST_F(waiting, poller_is_told_of_more)
+{
+	struct pollfd fd = { .fd = self->w, .events = POLLOUT };
+	pid_t pid;
+
+	ASSERT_EQ(0, poll(&fd, 1, 0));
+	pid = child();
+	if (!pid)
+		_exit(poll(&fd, 1, -1) != 1 || fd.revents != POLLOUT);
+	ASSERT_TRUE(blocks_in_one_of(pid, SYS_poll, SYS_ppoll));
+	ASSERT_EQ(0, resize(&self->flow, 2 * MIB));
+	EXPECT_EQ(0, child_end(pid));
+}
+
+/* Who waits for pages that there can be no more. */
+TEST_F(waiting, allocation_that_is_too_large_now_is_refused)
+{
+	pid_t pid = child();
+
+	if (!pid)
+		_exit(-window_alloc(self->w, MIB / 2));
+	ASSERT_TRUE(blocks_in(pid, SYS_ioctl));
+	ASSERT_EQ(0, resize(&self->flow, 64 * KIB));
+	EXPECT_EQ(EMSGSIZE, child_end(pid));
+}
+
+TEST_F(waiting, window_has_the_new_size)
+{
+	struct faasin_window_info before = window_info(self->w), after;
+	uint8_t *out;
+
+	ASSERT_EQ(0, resize(&self->flow, 4 * MIB));
+	after = window_info(self->w);
+	EXPECT_EQ(MIB - PAGE, before.size);
+	EXPECT_EQ(4 * MIB - PAGE, after.size);
+	out = window_map(self->w, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, (void *)out);
+	EXPECT_EQ(0, window_alloc(self->w, MIB));
+	EXPECT_EQ(0, window_poke(out + MIB - 1, 1));
+	munmap(out, after.size);
+}
+
+/* ----------------------------------------------------------------- refusals */
+
+TEST_F(waiting, is_refused_what_no_link_can_have)
+{
+	EXPECT_REFUSED(EINVAL, resize_of(&self->flow, "a", "b", 0, PAGE + 1, text));
+	EXPECT_REFUSED(ERANGE, resize_of(&self->flow, "a", "b", 0, 0, text));
+	EXPECT_REFUSED(ERANGE, resize_of(&self->flow, "a", "b", 0, FAASIN_CAPACITY_MAX + PAGE,
+					 text));
+	EXPECT_REFUSED(ENOENT, resize_of(&self->flow, "b", NULL, 0, MIB, text));
+	EXPECT_REFUSED(ENOENT, resize_of(&self->flow, "a", "a", 0, MIB, text));
+	EXPECT_REFUSED(ENOENT, resize_of(&self->flow, "no-such", NULL, 0, MIB, text));
+	EXPECT_REFUSED(ESTALE, resize_of(&self->flow, "a", "b", 1, 2 * MIB, text));
+}
+
+TEST_F(waiting, is_refused_while_somebody_has_a_window)
+{
+	uint64_t size = window_info(self->w).size;
+	uint8_t *out = window_map(self->w, PROT_READ | PROT_WRITE);
+
+	ASSERT_NE(MAP_FAILED, (void *)out);
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, 2 * MIB, text));
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, PAGE, text));
+	munmap(out, size);
+	/* It may map it again. */
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, PAGE, text));
+	close(self->w);
+	self->w = flow_writer(&self->flow, O_RDWR);
+	EXPECT_EQ(0, resize(&self->flow, PAGE));
+}
+
+TEST_F(waiting, is_refused_while_somebody_has_an_extent)
+{
+	uint64_t at;
+
+	ASSERT_EQ(MIB, read_full(self->r, self->buf, MIB));
+	at = window_alloc(self->w, PAGE);
+	ASSERT_EQ(0, (long)at);
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, 2 * MIB, text));
+	/* The ring has it. */
+	ASSERT_EQ(0, window_send(self->w, at, PAGE));
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, 2 * MIB, text));
+	ASSERT_EQ(PAGE, read_full(self->r, self->buf, PAGE));
+	EXPECT_EQ(0, resize(&self->flow, 2 * MIB));
+}
+
+TEST_F(waiting, is_refused_while_something_landed)
+{
+	struct faasin_range range;
+
+	ASSERT_EQ(1, window_take(self->r, &range));
+	EXPECT_REFUSED(EBUSY, resize_of(&self->flow, "a", "b", 0, 2 * MIB, text));
+	close(self->r);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	EXPECT_EQ(0, resize(&self->flow, 2 * MIB));
+}
+
+FIXTURE(still)
+{
+	struct flow flow;
+	int w, r;
+	pid_t pid;
+	bool can;
+};
+
+FIXTURE_VARIANT(still)
+{
+	bool writes;
+};
+
+FIXTURE_VARIANT_ADD(still, writer) { true };
+FIXTURE_VARIANT_ADD(still, reader) { false };
+
+FIXTURE_SETUP(still)
+{
+	char *page = page_of_no_return();
+
+	self->can = page;
+	if (!page)
+		SKIP(return, "userfaultfd is not to be had: %s", strerror(errno));
+	FLOW_SETUP(&self->flow, NULL);
+	self->w = flow_writer(&self->flow, 0);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+	ASSERT_EQ(0, pattern_write(self->w, 3 * PAGE, PAGE, 1, 0));
+	self->pid = child();
+	if (!self->pid) {
+		page = page_of_no_return();
+		_exit((variant->writes ? write(self->w, page, 1) : read(self->r, page, 1)) < 0);
+	}
+	ASSERT_TRUE(blocks_in(self->pid, variant->writes ? SYS_write : SYS_read));
+}
+
+FIXTURE_TEARDOWN(still)
+{
+	if (!self->can)
+		return;
+	child_kill(self->pid, SIGKILL);
+	close(self->w);
+	close(self->r);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+/* It is waited for, but not for long; and control goes on meanwhile. */
+TEST_F(still, holds_a_change_up_no_longer_than_a_while)
+{
+	pid_t pid = child();
+
+	if (!pid)
+		_exit(-resize(&self->flow, 2 * MIB));
+	EXPECT_EQ(0, flow_new_stage(&self->flow, "c"));
+	EXPECT_EQ(EBUSY, child_end(pid));
+	EXPECT_EQ(MIB, port_info(self->w).capacity);
+	/* It may be that it wrote: then this kills the stream, and changes nothing here. */
+	child_kill(self->pid, SIGKILL);
+	EXPECT_EQ(0, resize(&self->flow, 2 * MIB));
+	EXPECT_EQ(2 * MIB, port_info(self->w).capacity);
+}
+
+/* --------------------------------------------------------------- under load */
+
+#define STREAM	(24 * MIB)
+
+FIXTURE(load)
+{
+	struct flow flow;
+};
+
+FIXTURE_SETUP(load)
+{
+	FLOW_SETUP(&self->flow, NULL);
+}
+
+FIXTURE_TEARDOWN(load)
+{
+	FLOW_TEARDOWN(&self->flow);
+}
+
+static pid_t load_writer(struct flow *f, size_t chunk)
+{
+	pid_t pid = child();
+	int fd;
+
+	if (pid)
+		return pid;
+	fd = flow_writer(f, 0);
+	_exit(fd < 0 || pattern_write(fd, STREAM, chunk, 1, 0));
+}
+
+static pid_t load_reader(struct flow *f, size_t chunk)
+{
+	pid_t pid = child();
+	struct heard heard;
+	int fd;
+
+	if (pid)
+		return pid;
+	fd = flow_reader(f, 0);
+	if (fd < 0)
+		_exit(2);
+	heard = pattern_read(fd, chunk, 1);
+	_exit(!(heard.intact && heard.bytes == STREAM && !heard.end));
+}
+
+/* Every byte arrives once, in order, however often the capacity changes meanwhile. */
+TEST_F_TIMEOUT(load, loses_and_doubles_nothing, 120)
+{
+	static const size_t chunks[][2] = { { 64 * KIB, 4 * KIB }, { 777, 64 * KIB } };
+	static const uint64_t capacities[] = { PAGE, 3 * PAGE, 64 * KIB, MIB, 4 * MIB };
+	unsigned int i, more, less, busy;
+	uint64_t seed = 7, last = MIB, next;
+	pid_t writer, reader;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(chunks); i++) {
+		more = 0;
+		less = 0;
+		busy = 0;
+		reader = load_reader(&self->flow, chunks[i][1]);
+		writer = load_writer(&self->flow, chunks[i][0]);
+		while (is_running(writer)) {
+			next = capacities[random_next(&seed) % ARRAY_SIZE(capacities)];
+			ret = resize(&self->flow, next);
+			if (ret) {
+				/* Somebody was not on a CPU for all that time. */
+				ASSERT_EQ(-EBUSY, ret);
+				busy++;
+				continue;
+			}
+			more += next > last;
+			less += next < last;
+			last = next;
+		}
+		EXPECT_EQ(0, child_end_within(writer, 100));
+		EXPECT_EQ(0, child_end_within(reader, 100));
+		EXPECT_LT(0, more);
+		EXPECT_LT(0, less);
+		TH_LOG("%u times more, %u times less, %u times refused", more, less, busy);
+	}
+}
+
+TEST_HARNESS_MAIN
