@@ -66,6 +66,12 @@ struct text column_text(enum column column, const struct rates_link *link)
 
 	if (column == COLUMN_FILL)
 		return text_bar(link->fill);
+	/* Why there is none, or soon will be. */
+	if (column == COLUMN_RATE && link->link.state != FAASIN_LINK_STATE_RUNNING) {
+		snprintf(text.s, sizeof(text.s), "%s",
+			 faasctl_link_state_name(link->link.state));
+		return text;
+	}
 	if (!link->known)
 		return text;
 	switch (column) {

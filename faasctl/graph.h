@@ -39,6 +39,7 @@ struct graph_node {
  * @dst_port: its input
  * @bytes: what went in
  * @held: what waits in it now
+ * @state: enum faasin_link_state
  * @writers: per cent of the time that writers were blocked
  * @readers: the same of readers
  */
@@ -49,6 +50,7 @@ struct graph_edge {
 	const char *dst_port;
 	uint64_t bytes;
 	uint64_t held;
+	uint32_t state;
 	unsigned int writers;
 	unsigned int readers;
 };

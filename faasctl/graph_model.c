@@ -160,6 +160,7 @@ static int place_edges(struct making *m)
 		edge->dst = dst;
 		edge->src_port = link->src_port;
 		edge->dst_port = link->dst_port;
+		edge->state = link->state;
 		waits = measure(m, link, edge);
 		stage_waits_add(&graph->nodes[src].waits, &graph->nodes[dst].waits, &waits);
 		if (edge->bytes > graph->most)

@@ -69,3 +69,34 @@ int selection_read(struct selection *sel, struct faasctl *ctl,
 	} while (!ret && ++i + 1 < n_ends);
 	return ret;
 }
+
+/* Sets the state of the links that the words name. Their connection stays open, in *@ctl. */
+int selection_set_state(struct selection *sel, struct args *args, uint32_t state,
+			struct faasctl **ctl)
+{
+	struct faasctl_error err;
+	int n, ret;
+	size_t i;
+
+	n = args_rest(args, 1, -1);
+	ret = faasctl_open(ctl, &err);
+	if (ret)
+		return fail(&err);
+	ret = selection_read(sel, *ctl, args->argv[0], args->argv + 1, n - 1, &err);
+	for (i = 0; !ret && i < sel->n; i++)
+		ret = faasctl_link_set_state(*ctl, args->argv[0], sel->links[i].src,
+					     sel->links[i].dst, sel->links[i].generation,
+					     state, &err);
+	return ret ? fail_hint(&err, ENOENT, "see: faasctl show") : STATUS_OK;
+}
+
+/* All that a command without options does that sets a state. */
+int selection_run_state(struct args *args, uint32_t state)
+{
+	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
+	_cleanup_(selection_free) struct selection sel = { 0 };
+
+	while (args_next(args) != -1)
+		;
+	return selection_set_state(&sel, args, state, &ctl);
+}

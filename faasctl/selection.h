@@ -25,6 +25,9 @@ struct selection {
 int selection_read(struct selection *sel, struct faasctl *ctl,
 		   const char *workflow, char **ends, int n_ends,
 		   struct faasctl_error *err);
+int selection_set_state(struct selection *sel, struct args *args, uint32_t state,
+			struct faasctl **ctl);
+int selection_run_state(struct args *args, uint32_t state);
 
 static inline void selection_free(struct selection *sel)
 {

@@ -76,6 +76,7 @@ static int keep_link(const struct faasctl_link *link, void *arg)
 		 link->dst_stage);
 	snprintf(copy->dst_port, sizeof(copy->dst_port), "%s", link->dst_port);
 	copy->capacity = link->capacity;
+	copy->state = link->state;
 	copy->stats = link->stats;
 	return 0;
 }

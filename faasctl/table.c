@@ -64,10 +64,14 @@ void print_link(const struct faasctl_link *link)
 
 	fputs("  ", stdout);
 	print_picture(link, stdout);
-	printf("\n    capacity %s, abort on %s, on early close %s\n",
+	printf("\n    capacity %s, abort on %s, on early close %s",
 	       text_capacity(link->capacity).s,
 	       faasctl_abort_on_name(link->abort_on),
 	       faasctl_early_close_name(link->early_close));
+	if (link->state != FAASIN_LINK_STATE_RUNNING)
+		printf(", %s%s%s", red(), faasctl_link_state_name(link->state),
+		       plain());
+	putchar('\n');
 	printf("    bytes    %s in, %s out, %s dropped, %s held (most %s), pool %s\n",
 	       text_bytes(s->bytes_in).s, text_bytes(s->bytes_out).s,
 	       text_bytes(s->bytes_dropped).s, text_bytes(s->bytes_held).s,

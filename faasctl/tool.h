@@ -86,6 +86,9 @@ struct command {
 extern const struct command link_command;
 extern const struct command unlink_command;
 extern const struct command set_command;
+extern const struct command pause_command;
+extern const struct command resume_command;
+extern const struct command drain_command;
 extern const struct command workflow_command;
 extern const struct command stage_command;
 extern const struct command exec_command;
@@ -217,6 +220,7 @@ struct snapshot_link {
 	char dst_stage[FAASIN_NAME_MAX + 1];
 	char dst_port[FAASIN_NAME_MAX + 1];
 	uint64_t capacity;
+	uint32_t state;
 	struct faasctl_stats stats;
 };
 

@@ -98,6 +98,7 @@ struct faasin_segment {
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
  * @unlinked: the link is gone; set under @lock
+ * @state: paused, draining or neither; set under @lock
  * @full: a writer or poller found no room and waits to be told
  * @discard: the consumer drops everything below this position first; @lock
  * @readers: who waits for bytes
@@ -160,6 +161,7 @@ struct faasin_channel {
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
 	bool unlinked;
+	enum faasin_link_state state;
 	bool full;
 	u64 discard;
 	struct faasin_waiters readers;
@@ -218,6 +220,16 @@ bool faasin_channel_has_room(struct faasin_channel *ch);
 void faasin_channel_discard(struct faasin_channel *ch);
 void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,
 			  u64 stream, u64 bytes, const struct faasin_cause_info *ci);
+
+void faasin_channel_set_state(struct faasin_channel *ch, enum faasin_link_state state);
+enum faasin_link_state faasin_channel_state(struct faasin_channel *ch);
+int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock);
+
+/* No bytes are to be moved, in or out. */
+static inline bool faasin_channel_paused(const struct faasin_channel *ch)
+{
+	return unlikely(READ_ONCE(ch->state) == FAASIN_LINK_STATE_PAUSED);
+}
 
 void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st);
 void faasin_channel_cause(struct faasin_channel *ch, struct faasin_cause_info *ci);

@@ -206,7 +206,7 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 		return 0;
 	*stream = s;
 	if (ch->tail < ch->head_known && ch->stream_known == s->number)
-		return 1;
+		return !faasin_channel_paused(ch);
 
 	limit = stream_limit(ch, s, &state);
 	if (ch->tail >= limit) {
@@ -223,7 +223,7 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 	look(ch);
 	ch->head_known = limit;
 	ch->stream_known = s->number;
-	return 1;
+	return !faasin_channel_paused(ch);
 }
 
 /* What is there of the session's stream, into @to: > 0 bytes, or as stream_ahead(). */
@@ -383,8 +383,9 @@ static bool data_ready(struct faasin_channel *ch, void *arg)
 	s = session_stream(ch, ss);
 	if (!s)
 		return READ_ONCE(ss->result);
-	return stream_limit(ch, s, &state) > READ_ONCE(ch->tail) ||
-	       state != FAASIN_STREAM_LIVE;
+	if (stream_limit(ch, s, &state) > READ_ONCE(ch->tail))
+		return !faasin_channel_paused(ch);
+	return state != FAASIN_STREAM_LIVE;
 }
 
 /* No bytes yet: wait without the mutex. Holds it again if 0 is returned. */

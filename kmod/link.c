@@ -368,6 +368,27 @@ int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	return err;
 }
 
+/* The link's channel, held. */
+static struct faasin_channel *link_channel(const struct faasin_link_spec *spec,
+					   struct netlink_ext_ack *extack)
+{
+	struct faasin_channel *ch;
+	struct faasin_link *link;
+	int err = down_read_killable(&faasin_tree_sem);
+
+	if (err)
+		return ERR_PTR(err);
+	link = faasin_link_find(spec, extack);
+	if (IS_ERR(link)) {
+		ch = ERR_CAST(link);
+	} else {
+		ch = link->channel;
+		faasin_channel_get(ch);
+	}
+	up_read(&faasin_tree_sem);
+	return ch;
+}
+
 /**
  * faasin_link_set() - change a link that is in use
  * @spec: which, and what is to be different
@@ -379,22 +400,26 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 {
 	struct faasin_channel *ch = NULL;
 	struct faasin_link *link;
-	int err = down_read_killable(&faasin_tree_sem);
+	int err = 0;
 
+	/* It waits for memory and for who works on the channel: without the lock. */
+	if (spec->has_capacity) {
+		ch = link_channel(spec, extack);
+		if (IS_ERR(ch))
+			return PTR_ERR(ch);
+		err = faasin_channel_resize(ch, spec->capacity, extack);
+		faasin_channel_put(ch);
+	}
+	if (err || !spec->has_state)
+		return err;
+	err = down_read_killable(&faasin_tree_sem);
 	if (err)
 		return err;
 	link = faasin_link_find(spec, extack);
-	if (IS_ERR(link)) {
+	if (IS_ERR(link))
 		err = PTR_ERR(link);
-	} else {
-		ch = link->channel;
-		faasin_channel_get(ch);
-	}
+	else
+		faasin_channel_set_state(link->channel, spec->state);
 	up_read(&faasin_tree_sem);
-	if (err)
-		return err;
-	/* It waits for memory, and for who works on the channel. */
-	err = faasin_channel_resize(ch, spec->capacity, extack);
-	faasin_channel_put(ch);
 	return err;
 }

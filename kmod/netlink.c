@@ -434,15 +434,29 @@ static int faasin_nl_link_set(struct sk_buff *skb, struct genl_info *info)
 	err = faasin_nl_link_source(info, &spec);
 	if (err)
 		return err;
-	if (faasin_nl_missing(info, FAASIN_A_LINK_CAPACITY))
-		return -EINVAL;
 	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
 	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
 	spec.generation = faasin_nl_generation(info, FAASIN_A_LINK_GENERATION);
-	err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
-	if (err)
-		return err;
-	spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
+	if (attrs[FAASIN_A_LINK_CAPACITY]) {
+		err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
+		if (err)
+			return err;
+		spec.has_capacity = true;
+		spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
+	}
+	if (attrs[FAASIN_A_LINK_STATE]) {
+		spec.has_state = true;
+		spec.state = nla_get_u32(attrs[FAASIN_A_LINK_STATE]);
+		if (spec.state == FAASIN_LINK_STATE_DRAINED) {
+			NL_SET_ERR_MSG(info->extack,
+				       "a link is drained by being read: set it to draining");
+			return -EINVAL;
+		}
+	}
+	if (!spec.has_capacity && !spec.has_state) {
+		NL_SET_ERR_MSG(info->extack, "nothing to change: give a capacity or a state");
+		return -EINVAL;
+	}
 	return faasin_link_set(&spec, info->extack);
 }
 

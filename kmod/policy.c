@@ -213,7 +213,7 @@ const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {
 	[FAASIN_A_LINK_GENERATION] = FAASIN_NL_GENERATION,
 };
 
-const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_CAPACITY + 1] = {
+const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_STATE + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
@@ -221,4 +221,5 @@ const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_CAPACITY + 1] = {
 	[FAASIN_A_LINK_DST_PORT] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_GENERATION] = FAASIN_NL_GENERATION,
 	[FAASIN_A_LINK_CAPACITY] = FAASIN_NL_CAPACITY,
+	[FAASIN_A_LINK_STATE] = NLA_POLICY_MAX(NLA_U32, FAASIN_LINK_STATE_DRAINED),
 };

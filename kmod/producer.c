@@ -152,6 +152,8 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 
 	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
 		return -EPIPE;
+	if (faasin_channel_paused(ch))
+		return 0;
 
 	ring_start_over(ch, head);
 	if (unlikely(ch->oversized))

@@ -31,6 +31,8 @@ static inline void faasin_ring_put(struct faasin_channel *ch, struct faasin_bloc
 /* Room for at least @need bytes, as far as someone beside the producer can tell. */
 static inline bool faasin_ring_has_room(struct faasin_channel *ch, size_t need)
 {
+	if (faasin_channel_paused(ch))
+		return false;
 	if (faasin_ring_tail(ch) == READ_ONCE(ch->head))
 		return true;
 	if (READ_ONCE(ch->pool.starved))

@@ -165,7 +165,7 @@ static void stream_abort(struct faasin_channel *ch, struct faasin_stream *s,
 
 /* -------------------------------------------------------------- producers */
 
-/* Joins the live stream or begins the next. -EAGAIN: too many are queued. */
+/* Joins the live stream or begins the next. -EAGAIN: too many are queued, or none is to begin. */
 static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 {
 	struct faasin_channel *ch = h->channel;
@@ -181,7 +181,7 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		refcount_inc(&s->ref);
 		h->stream = s;
 		ch->opens[FAASIN_DIRECTION_OUT]++;
-	} else if (ch->nr_queued >= FAASIN_STREAMS_MAX) {
+	} else if (ch->nr_queued >= FAASIN_STREAMS_MAX || ch->state == FAASIN_LINK_STATE_DRAINING) {
 		ret = -EAGAIN;
 	} else {
 		s = fresh;
@@ -205,7 +205,7 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 /**
  * faasin_stream_open() - join the channel's live stream, or begin the next
  * @h: an output's open file
- * @nonblock: do not wait while FAASIN_STREAMS_MAX streams are queued
+ * @nonblock: do not wait while FAASIN_STREAMS_MAX streams are queued, or the link drains
  *
  * Return: 0, or -EAGAIN, -ENOMEM, -ERESTARTSYS, or -ENXIO if the link is gone.
  */
@@ -365,6 +365,8 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 
 	spin_lock(&ch->lock);
 	WRITE_ONCE(ch->unlinked, true);
+	/* What is left can be read. */
+	WRITE_ONCE(ch->state, FAASIN_LINK_STATE_RUNNING);
 	ch->unlinked_at = ktime_get_ns();
 	s = ch->producing;
 	if (s) {
@@ -530,7 +532,7 @@ static __poll_t input_poll(struct faasin_handle *h)
 	else if (ss->result == FAASIN_RESULT_ABORTED)
 		mask = EPOLLHUP | EPOLLERR;
 	else if (s && stream_unread(ch, s))
-		mask = EPOLLIN | EPOLLRDNORM;
+		mask = faasin_channel_paused(ch) ? 0 : EPOLLIN | EPOLLRDNORM;
 	else if (s && s->state == FAASIN_STREAM_ABORTED)
 		mask = EPOLLHUP | EPOLLERR;
 	else if (s && s->state != FAASIN_STREAM_LIVE)
@@ -545,6 +547,8 @@ static __poll_t output_poll(struct faasin_handle *h)
 
 	if (!faasin_stream_takes(ch, h->stream))
 		return EPOLLOUT | EPOLLWRNORM | EPOLLERR;
+	if (faasin_channel_paused(ch) && READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE)
+		return 0;
 	/* Who was refused an extent needs another kind of room than write() does. */
 	if (READ_ONCE(h->alloc_turn))
 		return faasin_window_waits(h) ? 0 : EPOLLOUT | EPOLLWRNORM;

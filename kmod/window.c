@@ -368,6 +368,8 @@ static long window_send(struct file *file, const struct faasin_ranges __user *ar
 		err = faasin_stream_note_writer(h);
 	if (!err && mutex_lock_interruptible(&ch->wr.mutex))
 		err = -ERESTARTSYS;
+	if (!err)
+		err = faasin_channel_wait_paused(h, file->f_flags & O_NONBLOCK);
 	if (!err) {
 		err = call_send(file, call);
 		mutex_unlock(&ch->wr.mutex);

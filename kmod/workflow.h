@@ -213,6 +213,8 @@ struct faasin_link_spec {
 	u32 abort_on;
 	bool has_early_close;
 	u32 early_close;
+	bool has_state;
+	u32 state;
 	bool exclusive;
 	u64 generation;			/* del, set: 0 for any */
 };

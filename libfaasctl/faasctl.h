@@ -453,6 +453,7 @@ struct faasctl_cause {
  * @capacity: bytes
  * @abort_on: enum faasin_abort_on
  * @early_close: enum faasin_early_close
+ * @state: enum faasin_link_state
  * @stats: what went through it and through those that were between the same ports
  *	before, while both stages exist (a port remembers 8 peers)
  * @last: of the last stream that did not simply end
@@ -467,6 +468,7 @@ struct faasctl_link {
 	uint64_t capacity;
 	uint32_t abort_on;
 	uint32_t early_close;
+	uint32_t state;
 	struct faasctl_stats stats;
 	struct faasctl_cause last;
 };
@@ -605,6 +607,28 @@ int faasctl_link_del(struct faasctl *ctl, const char *workflow,
 int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
 			const char *src, const char *dst, uint64_t generation,
 			uint64_t capacity, struct faasctl_error *err);
+
+/**
+ * faasctl_link_set_state - pause a link, let it drain, or let it go on
+ * @ctl: the handle
+ * @workflow: the workflow
+ * @src: the end that writes
+ * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @generation: change only this incarnation, or 0 for whichever it is
+ * @state: FAASIN_LINK_STATE_RUNNING, FAASIN_LINK_STATE_PAUSED or FAASIN_LINK_STATE_DRAINING
+ * @err: why it failed, or NULL
+ *
+ * Does not wait for the link to be drained: then its state, as faasctl_link_each()
+ * tells it, becomes FAASIN_LINK_STATE_DRAINED.
+ *
+ * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ESTALE
+ * (another incarnation), -EINVAL (not a name; another state), -ERANGE (no state), and the
+ * common errors.
+ */
+int faasctl_link_set_state(struct faasctl *ctl, const char *workflow,
+			   const char *src, const char *dst,
+			   uint64_t generation, uint32_t state,
+			   struct faasctl_error *err);
 
 /* ----------------------------------------------------------------- chains */
 
@@ -999,7 +1023,8 @@ int faasctl_end_check(const char *end, struct faasctl_error *err);
  *
  * Return: "workflow-new", "workflow-del", "stage-new", "stage-del", "link-new",
  * "link-del", "stream-begin", "stream-end", "stream-abort", "early-close",
- * "cgroup-gone", "link-resize"; "unknown" for any other.
+ * "cgroup-gone", "link-resize", "link-pause", "link-drain", "link-resume"; "unknown"
+ * for any other.
  */
 const char *faasctl_event_name(uint32_t type);
 
@@ -1027,6 +1052,14 @@ const char *faasctl_abort_on_name(uint32_t rule);
  * Return: "epipe", "drain"; "unknown" for any other.
  */
 const char *faasctl_early_close_name(uint32_t rule);
+
+/**
+ * faasctl_link_state_name - word for a link's state
+ * @state: enum faasin_link_state
+ *
+ * Return: "running", "paused", "draining", "drained"; "unknown" for any other.
+ */
+const char *faasctl_link_state_name(uint32_t state);
 
 #ifdef __cplusplus
 }

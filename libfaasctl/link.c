@@ -19,6 +19,7 @@ static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
 	[FAASIN_A_LINK_CAUSE_PID] = { .type = NLA_U32 },
 	[FAASIN_A_LINK_CAUSE_COMM] = { .type = NLA_STRING },
 	[FAASIN_A_LINK_CAUSE_STREAM] = { .type = NLA_U64 },
+	[FAASIN_A_LINK_STATE] = { .type = NLA_U32 },
 };
 
 static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
@@ -51,6 +52,7 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
 		.capacity = faasctl__u64(tb[FAASIN_A_LINK_CAPACITY]),
 		.abort_on = faasctl__u32(tb[FAASIN_A_LINK_ABORT_ON]),
 		.early_close = faasctl__u32(tb[FAASIN_A_LINK_EARLY_CLOSE]),
+		.state = faasctl__u32(tb[FAASIN_A_LINK_STATE]),
 		.last = {
 			.cause = faasctl__u32(tb[FAASIN_A_LINK_CAUSE]),
 			.code = faasctl__u32(tb[FAASIN_A_LINK_CAUSE_CODE]),
@@ -218,6 +220,23 @@ FAASCTL_API int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
 	if (ret)
 		return ret;
 	if (nla_put_u64(msg, FAASIN_A_LINK_CAPACITY, capacity))
+		return faasctl__too_big(err);
+	return faasctl__call(ctl, msg, NULL, err);
+}
+
+FAASCTL_API int faasctl_link_set_state(struct faasctl *ctl,
+				       const char *workflow, const char *src,
+				       const char *dst, uint64_t generation,
+				       uint32_t state, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = request_of(ctl, FAASIN_CMD_LINK_SET, workflow, src, dst,
+			 generation, &msg, err);
+	if (ret)
+		return ret;
+	if (nla_put_u32(msg, FAASIN_A_LINK_STATE, state))
 		return faasctl__too_big(err);
 	return faasctl__call(ctl, msg, NULL, err);
 }

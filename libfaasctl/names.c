@@ -24,6 +24,9 @@ FAASCTL_API const char *faasctl_event_name(uint32_t type)
 		[FAASIN_EVENT_EARLY_CLOSE] = "early-close",
 		[FAASIN_EVENT_CGROUP_GONE] = "cgroup-gone",
 		[FAASIN_EVENT_LINK_RESIZE] = "link-resize",
+		[FAASIN_EVENT_LINK_PAUSE] = "link-pause",
+		[FAASIN_EVENT_LINK_DRAIN] = "link-drain",
+		[FAASIN_EVENT_LINK_RESUME] = "link-resume",
 	};
 
 	static_assert(ARRAY_SIZE(words) == FAASIN_EVENT_MAX + 1,
@@ -65,4 +68,16 @@ FAASCTL_API const char *faasctl_early_close_name(uint32_t rule)
 	};
 
 	return word(words, ARRAY_SIZE(words), rule);
+}
+
+FAASCTL_API const char *faasctl_link_state_name(uint32_t state)
+{
+	static const char *const words[] = {
+		[FAASIN_LINK_STATE_RUNNING] = "running",
+		[FAASIN_LINK_STATE_PAUSED] = "paused",
+		[FAASIN_LINK_STATE_DRAINING] = "draining",
+		[FAASIN_LINK_STATE_DRAINED] = "drained",
+	};
+
+	return word(words, ARRAY_SIZE(words), state);
 }

@@ -134,14 +134,32 @@ TEST_F(event, of_a_link_that_is_changed)
 	link = world_link_generation(&self->w, "a");
 	EXPECT_EVENT(LINK_NEW);
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, world_resize(&self->w, "a", 8192));
 		/* The second time nothing changes. */
+		ASSERT_EQ(0, world_resize(&self->w, "a", 8192));
 		if (i)
 			break;
 		EXPECT_EVENT(LINK_RESIZE);
 		EXPECT_ENDS();
 	}
 	EXPECT_NO_EVENT();
+	for (i = 0; i < 6; i++) {
+		static const uint32_t states[] = {
+			FAASIN_LINK_STATE_PAUSED, FAASIN_LINK_STATE_DRAINING,
+			FAASIN_LINK_STATE_RUNNING,
+		};
+
+		ASSERT_EQ(0, world_set_state(&self->w, "a", states[i / 2]));
+		if (i == 0)
+			EXPECT_EVENT(LINK_PAUSE);
+		else if (i == 2)
+			EXPECT_EVENT(LINK_DRAIN);
+		else if (i == 4)
+			EXPECT_EVENT(LINK_RESUME);
+		else
+			EXPECT_NO_EVENT();
+		if (!(i % 2))
+			EXPECT_ENDS();
+	}
 }
 
 TEST_F(event, of_a_stage_that_goes_with_its_link)

@@ -76,7 +76,8 @@ ATTR(LINK_SET, LINK, SRC_PORT, STRING, false, "no-such", ENOENT);
 ATTR(LINK_SET, LINK, DST_STAGE, STRING, false, "no-such", ENOENT);
 ATTR(LINK_SET, LINK, DST_PORT, STRING, false, "no-such", ENOENT);
 ATTR(LINK_SET, LINK, GENERATION, U64, false, "7", ESTALE);
-ATTR(LINK_SET, LINK, CAPACITY, U64, true, "4097", EINVAL);
+ATTR(LINK_SET, LINK, CAPACITY, U64, false, "4097", EINVAL);
+ATTR(LINK_SET, LINK, STATE, U32, false, "0", 0);
 
 /* A request with every attribute that the command takes, and that succeeds. */
 static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
@@ -88,7 +89,8 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 		{ NL_END, 0, NULL, NULL },
 	};
 	static const uint32_t uid = 1000, mode = 0600, flags = FAASIN_WORKFLOW_F_UNCHARGED,
-		nonzero = FAASIN_ABORT_ON_NONZERO, drain = FAASIN_EARLY_CLOSE_DRAIN;
+		nonzero = FAASIN_ABORT_ON_NONZERO, drain = FAASIN_EARLY_CLOSE_DRAIN,
+		paused = FAASIN_LINK_STATE_PAUSED;
 	static const uint64_t capacity = 8192;
 	const bool pays = variant->attr == FAASIN_A_WORKFLOW_CGROUP_FD;
 	const char *wf = self->w.wf;
@@ -144,7 +146,8 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 		     NL_STR(FAASIN_A_LINK_DST_STAGE, "b"),
 		     NL_STR(FAASIN_A_LINK_DST_PORT, FAASIN_PORT_IN),
 		     NL_RAW(FAASIN_A_LINK_GENERATION, &self->generation[2], 8),
-		     NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8));
+		     NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8),
+		     NL_RAW(FAASIN_A_LINK_STATE, &paused, 4));
 		break;
 	case FAASIN_CMD_LINK_DEL:
 		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),

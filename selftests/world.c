@@ -126,6 +126,14 @@ int world_resize(struct world *w, const char *src, uint64_t capacity)
 			       NL_U64(FAASIN_A_LINK_CAPACITY, capacity)));
 }
 
+int world_set_state(struct world *w, const char *src, uint32_t state)
+{
+	return nl_call(&w->nl, FAASIN_CMD_LINK_SET, 0,
+		       NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, w->wf),
+			       NL_STR(FAASIN_A_LINK_SRC_STAGE, src),
+			       NL_U32(FAASIN_A_LINK_STATE, state)));
+}
+
 int world_unlink(struct world *w, const char *src)
 {
 	return nl_call(&w->nl, FAASIN_CMD_LINK_DEL, 0,

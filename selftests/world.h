@@ -31,6 +31,7 @@ int world_stage(struct world *w, const char *name, const char *cgroup);
 int world_link(struct world *w, const char *src, const char *dst);
 int world_link_of(struct world *w, const char *src, const char *dst, uint64_t capacity);
 int world_resize(struct world *w, const char *src, uint64_t capacity);
+int world_set_state(struct world *w, const char *src, uint32_t state);
 int world_unlink(struct world *w, const char *src);
 int world_del_stage(struct world *w, const char *name);
 int world_del_workflow(struct world *w, const char *name);

@@ -9,6 +9,9 @@ declare -gA _faasctl_options=(
 	[link]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -x --exclusive'
 	[unlink]=''
 	[set]='-c --capacity'
+	[pause]=''
+	[resume]=''
+	[drain]='-t --timeout -n --no-wait'
 	[workflow]=''
 	[workflow add]='-g --cgroup -u --uncharged -x --exclusive'
 	[workflow del]=''
@@ -50,7 +53,7 @@ _faasctl_takes_value()
 		top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
 		metrics:-[flt] | *:--listen | *:--textfile | \
-		latency:-d | trace:-[dnoO] | *:--duration | *:--otlp) return 0 ;;
+		drain:-t | *:--timeout | latency:-d | trace:-[dnoO] | *:--duration | *:--otlp) return 0 ;;
 	esac
 	return 1
 }
@@ -61,7 +64,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink set workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink set pause resume drain workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -100,6 +103,7 @@ _faasctl()
 		-c | --capacity) words='64K 256K 1M 4M 16M' ;;
 		-s | --sort) words='link rate fill writer reader residence wakes' ;;
 		-i | --interval) words='0.5 1 2 5 10' ;;
+		--timeout) words='5 10 30 60' ;;
 		-w | --wait) words='in out both' ;;
 		-f | --format)
 			[ "$command" != graph ] || words='text dot mermaid svg'
@@ -119,7 +123,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink set workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
+		words='link unlink set pause resume drain workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in
@@ -130,7 +134,7 @@ _faasctl()
 			;;
 		metrics:* | monitor:* | status:* | version:*) ;;
 		*:0) words=$(_faasctl_names workflow) ;;
-		link:* | unlink:* | set:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
+		link:* | unlink:* | set:* | pause:* | resume:* | drain:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -16,7 +16,9 @@ function __faasctl_arguments
             continue
         else if test "$word" = -s; and contains -- latency $words
             continue
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp
+        else if test "$word" = -n; and contains -- drain $words
+            continue
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp --timeout
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -75,6 +77,9 @@ set -l none 'test (count (__faasctl_arguments)) -eq 0; or __faasctl_at 0 help'
 complete -c faasctl -n $none -a link -d 'Link stages in a row and create what is missing'
 complete -c faasctl -n $none -a unlink -d 'Delete links: what a stage writes to, or a whole chain'
 complete -c faasctl -n $none -a set -d 'Change links that are in use: their capacity'
+complete -c faasctl -n $none -a pause -d 'Hold links: no byte goes in or out until they are resumed'
+complete -c faasctl -n $none -a resume -d 'Let links go on that are paused or drained'
+complete -c faasctl -n $none -a drain -d 'Let links run empty: what there is goes through, nothing new begins'
 complete -c faasctl -n $none -a workflow -d 'Create, delete or show workflows'
 complete -c faasctl -n $none -a stage -d 'Create, change, delete or show stages'
 complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as standard input and output'
@@ -94,7 +99,7 @@ complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink set exec run show dump top graph usage latency trace
+for command in link unlink set pause resume drain exec run show dump top graph usage latency trace
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
@@ -103,7 +108,7 @@ end
 for command in 'stage add' 'stage del' 'stage show' exec
     complete -c faasctl -n "__faasctl_at 1 $command" -a '(__faasctl_stages)'
 end
-for command in link unlink set
+for command in link unlink set pause resume drain
     complete -c faasctl -n "__faasctl_using $command; and not __faasctl_at 0 $command" -a '(__faasctl_stages)'
 end
 
@@ -114,6 +119,8 @@ for command in link run
     complete -c faasctl -n "__faasctl_using $command" -s u -l uncharged -d 'Make a missing workflow one whose memory nobody pays for'
 end
 complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'
+complete -c faasctl -n '__faasctl_using drain' -s n -l no-wait -d 'Do not wait until they are drained'
+complete -c faasctl -n '__faasctl_using drain' -s t -l timeout -x -d 'Wait no longer than that, in seconds'
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
 complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
 complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'

@@ -100,9 +100,9 @@ static const struct form forms[][9] = {
 		{ 's', FAASIN_A_LINK_SRC_PORT }, { 's', FAASIN_A_LINK_DST_STAGE },
 		{ 's', FAASIN_A_LINK_DST_PORT }, { 'q', FAASIN_A_LINK_GENERATION } },
 	[FAASIN_CMD_LINK_SET] = { { 's', FAASIN_A_LINK_WORKFLOW }, { 's', FAASIN_A_LINK_SRC_STAGE },
-		{ 'q', FAASIN_A_LINK_CAPACITY }, { 's', FAASIN_A_LINK_DST_STAGE },
-		{ 's', FAASIN_A_LINK_SRC_PORT }, { 's', FAASIN_A_LINK_DST_PORT },
-		{ 'q', FAASIN_A_LINK_GENERATION } },
+		{ 's', FAASIN_A_LINK_DST_STAGE }, { 'q', FAASIN_A_LINK_CAPACITY },
+		{ 'd', FAASIN_A_LINK_STATE }, { 's', FAASIN_A_LINK_SRC_PORT },
+		{ 's', FAASIN_A_LINK_DST_PORT }, { 'q', FAASIN_A_LINK_GENERATION } },
 };
 
 static uint64_t random_payload(char form)

@@ -39,7 +39,7 @@
  *   EVENT                 (multicast group "events")          EVENT_*
  *   LINK_SET              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION,
- *                         CAPACITY]                           -
+ *                         CAPACITY, STATE]                    -
  *
  * NEW is idempotent: an object that already exists as asked is success, and
  * of a stage that exists, attributes that were unset are set, uid, gid and
@@ -82,7 +82,7 @@
  * LINK_SET:
  *   EBUSY      the capacity: a process has a window of the link, or stands still
  *              in the middle of a read or write
- *   EINVAL, ERANGE  as above
+ *   EINVAL, ERANGE  as above; neither CAPACITY nor STATE; FAASIN_LINK_STATE_DRAINED
  */
 #ifndef _UAPI_FAASIN_H
 #define _UAPI_FAASIN_H
@@ -348,13 +348,14 @@ struct faasin_ranges {
  *
  * Of an output port. Each range begins where its extent does; of an extent, the first
  * @length bytes become part of the stream, and none of it is the caller's any more.
- * All ranges go, in their order, or none.
+ * All ranges go, in their order, or none. It waits while the link is paused, with O_NONBLOCK:
+ * EAGAIN.
  *
  * Errors: EFAULT, EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved, length 0, an offset that
  * is no multiple of the page size), ERANGE (longer than its extent), EACCES (not the
  * beginning of an extent of this descriptor's: never allocated, sent before, named
- * twice), EPIPE (the stream is over; no SIGPIPE), EINTR, EUSERS and ENOMEM (as of
- * write()), EBADF (an input port), ENOTTY (not a port).
+ * twice), EPIPE (the stream is over; no SIGPIPE), EAGAIN, EINTR, EUSERS and ENOMEM
+ * (as of write()), EBADF (an input port), ENOTTY (not a port).
  */
 #define FAASIN_IOC_SEND		_IOW(FAASIN_IOC_MAGIC, 8, struct faasin_ranges)
 
@@ -649,6 +650,20 @@ enum faasin_stats_attr {
 #define FAASIN_A_STATS_MAX (__FAASIN_A_STATS_MAX - 1)
 
 /**
+ * enum faasin_link_state - what a link is doing
+ * @FAASIN_LINK_STATE_RUNNING: bytes move
+ * @FAASIN_LINK_STATE_PAUSED: none do, neither in nor out, until another state is set
+ * @FAASIN_LINK_STATE_DRAINING: as running, but no new stream begins
+ * @FAASIN_LINK_STATE_DRAINED: get only: draining, and nothing is left to read
+ */
+enum faasin_link_state {
+	FAASIN_LINK_STATE_RUNNING,
+	FAASIN_LINK_STATE_PAUSED,
+	FAASIN_LINK_STATE_DRAINING,
+	FAASIN_LINK_STATE_DRAINED,
+};
+
+/**
  * enum faasin_link_attr - a link
  * @FAASIN_A_LINK_WORKFLOW: string
  * @FAASIN_A_LINK_SRC_STAGE: string
@@ -667,6 +682,7 @@ enum faasin_stats_attr {
  * @FAASIN_A_LINK_CAUSE_PID: u32, get: that process, in the initial pid namespace
  * @FAASIN_A_LINK_CAUSE_COMM: string, get: its command name
  * @FAASIN_A_LINK_CAUSE_STREAM: u64, get: number of that stream
+ * @FAASIN_A_LINK_STATE: u32, enum faasin_link_state
  */
 enum faasin_link_attr {
 	/* private: */
@@ -690,6 +706,9 @@ enum faasin_link_attr {
 	FAASIN_A_LINK_CAUSE_STREAM,
 	/* private: */
 	FAASIN_A_LINK_PAD,
+	/* public: */
+	FAASIN_A_LINK_STATE,
+	/* private: */
 	__FAASIN_A_LINK_MAX,
 };
 
@@ -710,6 +729,9 @@ enum faasin_link_attr {
  * @FAASIN_EVENT_CGROUP_GONE: the cgroup that pays for a link was removed: the
  *	link goes on with the pages it has
  * @FAASIN_EVENT_LINK_RESIZE: a link's capacity was changed
+ * @FAASIN_EVENT_LINK_PAUSE: a link was paused
+ * @FAASIN_EVENT_LINK_DRAIN: a link is to drain
+ * @FAASIN_EVENT_LINK_RESUME: it is neither paused nor drained any more
  */
 enum faasin_event_type {
 	/* private: */
@@ -727,6 +749,9 @@ enum faasin_event_type {
 	FAASIN_EVENT_EARLY_CLOSE,
 	FAASIN_EVENT_CGROUP_GONE,
 	FAASIN_EVENT_LINK_RESIZE,
+	FAASIN_EVENT_LINK_PAUSE,
+	FAASIN_EVENT_LINK_DRAIN,
+	FAASIN_EVENT_LINK_RESUME,
 	/* private: */
 	__FAASIN_EVENT_MAX,
 };
