@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&pause_command,
 	&resume_command,
 	&drain_command,
+	&replace_command,
 	&workflow_command,
 	&stage_command,
 	&exec_command,

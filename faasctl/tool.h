@@ -89,6 +89,7 @@ extern const struct command set_command;
 extern const struct command pause_command;
 extern const struct command resume_command;
 extern const struct command drain_command;
+extern const struct command replace_command;
 extern const struct command workflow_command;
 extern const struct command stage_command;
 extern const struct command exec_command;

@@ -108,6 +108,8 @@ static int call(struct faasctl *ctl, uint8_t what, struct faasctl_error *err)
 		return faasctl_link_add(ctl, "wf1", "a", "b", NULL, err);
 	case FAASIN_CMD_LINK_DEL:
 		return faasctl_link_del(ctl, "wf1", "a", "b", 1, err);
+	case FAASIN_CMD_STAGE_REPLACE:
+		return faasctl_stage_replace(ctl, "wf1", "a", 1, -1, err);
 	case FAASIN_CMD_LINK_SET:
 		return faasctl_link_resize(ctl, "wf1", "a", "b", 1, 4096, err);
 	case HOMELESS:

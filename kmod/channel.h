@@ -99,6 +99,7 @@ struct faasin_segment {
  * @early_close: enum faasin_early_close; constant
  * @unlinked: the link is gone; set under @lock
  * @state: paused, draining or neither; set under @lock
+ * @replaced: times that the stage at that end was replaced, by direction; set under @lock
  * @full: a writer or poller found no room and waits to be told
  * @discard: the consumer drops everything below this position first; @lock
  * @readers: who waits for bytes
@@ -162,6 +163,7 @@ struct faasin_channel {
 	enum faasin_early_close early_close;
 	bool unlinked;
 	enum faasin_link_state state;
+	unsigned int replaced[2];
 	bool full;
 	u64 discard;
 	struct faasin_waiters readers;
@@ -208,8 +210,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			     struct iov_iter *from, bool nonblock, bool nowait);
 ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			    struct iov_iter *to, bool nonblock, bool nowait);
-int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
-			 struct faasin_extent **e, u32 n);
+int faasin_channel_queue(struct faasin_handle *h, struct faasin_extent **e, u32 n);
 long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 			 struct faasin_range __user *to, u32 max, bool nonblock);
 struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u64 *turn);
@@ -229,6 +230,17 @@ int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock);
 static inline bool faasin_channel_paused(const struct faasin_channel *ch)
 {
 	return unlikely(READ_ONCE(ch->state) == FAASIN_LINK_STATE_PAUSED);
+}
+
+void faasin_channel_detach(struct faasin_channel *ch, enum faasin_direction direction);
+
+/*
+ * It was opened before the stage was replaced, and may touch its stream no more. Under @lock
+ * for good, without it to be looked at again there.
+ */
+static inline bool faasin_handle_replaced(const struct faasin_handle *h)
+{
+	return unlikely(READ_ONCE(h->channel->replaced[h->direction]) != h->replaced);
 }
 
 void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st);

@@ -185,6 +185,21 @@ static struct faasin_stream *session_stream(struct faasin_channel *ch, struct fa
 	return likely(s) ? s : faasin_session_stream(ch, ss);
 }
 
+/* What a session that is done answers reads with; 0 if it is not. */
+static int session_over(const struct faasin_session *ss)
+{
+	switch (READ_ONCE(ss->result)) {
+	case FAASIN_RESULT_END:
+		return -ENODATA;
+	case FAASIN_RESULT_ABORTED:
+		return -ECONNABORTED;
+	case FAASIN_RESULT_REPLACED:
+		return -ESTALE;
+	default:
+		return 0;
+	}
+}
+
 /*
  * Are there bytes of the session's stream from ch->tail on: 1 yes, up to ch->head_known,
  * and of which stream; 0 not yet; < 0 an error, of which -ENODATA stands for the end.
@@ -194,16 +209,11 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 {
 	struct faasin_stream *s = session_stream(ch, ss);
 	u64 limit;
-	int state;
+	int state, err;
 
-	switch (READ_ONCE(ss->result)) {
-	case FAASIN_RESULT_END:
-		return -ENODATA;
-	case FAASIN_RESULT_ABORTED:
-		return -ECONNABORTED;
-	}
-	if (!s)
-		return 0;
+	err = session_over(ss);
+	if (err || !s)
+		return err;
 	*stream = s;
 	if (ch->tail < ch->head_known && ch->stream_known == s->number)
 		return !faasin_channel_paused(ch);
@@ -213,12 +223,13 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 		switch (state) {
 		case FAASIN_STREAM_ENDED:
 			faasin_session_done(ch, ss, FAASIN_RESULT_END);
-			return -ENODATA;
+			break;
 		case FAASIN_STREAM_ABORTED:
 			faasin_session_done(ch, ss, FAASIN_RESULT_ABORTED);
-			return -ECONNABORTED;
+			break;
 		}
-		return 0;
+		/* It may be that the stage was replaced, and the end is not this session's. */
+		return session_over(ss);
 	}
 	look(ch);
 	ch->head_known = limit;
@@ -433,6 +444,7 @@ done:
  * Return: bytes read, 0 at the end of the session's stream, or
  * -ECONNABORTED: all bytes of an aborted stream were read, or the link is gone
  *	and no stream was left
+ * -ESTALE: the stage was replaced
  * -EAGAIN: nothing there and not to wait
  * -EFAULT: none of the bytes could be stored
  * -ERESTARTSYS: a signal came first

@@ -62,6 +62,11 @@ static int faasin_nl_check_set(struct sk_buff *skb, struct genl_info *info)
 	return faasin_nl_check(skb, info->nlhdr, 0, info->extack);
 }
 
+static int faasin_nl_check_replace(struct sk_buff *skb, struct genl_info *info)
+{
+	return faasin_nl_check(skb, info->nlhdr, 0, info->extack);
+}
+
 static bool faasin_nl_exclusive(const struct genl_info *info)
 {
 	return info->nlhdr->nlmsg_flags & NLM_F_EXCL;
@@ -331,6 +336,28 @@ static int faasin_nl_stage_del(struct sk_buff *skb, struct genl_info *info)
 				info->extack);
 }
 
+static int faasin_nl_stage_replace(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+	struct faasin_stage_spec spec = { };
+	int err;
+
+	err = faasin_nl_check_replace(skb, info);
+	if (err)
+		return err;
+	if (faasin_nl_missing(info, FAASIN_A_STAGE_WORKFLOW) ||
+	    faasin_nl_missing(info, FAASIN_A_STAGE_NAME))
+		return -EINVAL;
+	spec.workflow = faasin_nl_string(info, FAASIN_A_STAGE_WORKFLOW);
+	spec.name = faasin_nl_string(info, FAASIN_A_STAGE_NAME);
+	spec.generation = faasin_nl_generation(info, FAASIN_A_STAGE_GENERATION);
+	if (attrs[FAASIN_A_STAGE_CGROUP_FD]) {
+		spec.has_cgroup = true;
+		spec.cgroup_fd = nla_get_s32(attrs[FAASIN_A_STAGE_CGROUP_FD]);
+	}
+	return faasin_stage_replace(&spec, info->extack);
+}
+
 /* A link is named by its source, so both are always needed. Reads only what the
  * smallest of the three policies has.
  */
@@ -595,6 +622,12 @@ static const struct genl_ops faasin_nl_ops[] = {
 		.flags = GENL_ADMIN_PERM,
 		.doit = faasin_nl_link_set,
 		FAASIN_NL_POLICY(link_set),
+	},
+	{
+		.cmd = FAASIN_CMD_STAGE_REPLACE,
+		.flags = GENL_ADMIN_PERM,
+		.doit = faasin_nl_stage_replace,
+		FAASIN_NL_POLICY(stage_replace),
 	},
 };
 

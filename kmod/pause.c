@@ -65,7 +65,7 @@ enum faasin_link_state faasin_channel_state(struct faasin_channel *ch)
 
 static bool must_wait(const struct faasin_handle *h)
 {
-	return faasin_channel_paused(h->channel) &&
+	return faasin_channel_paused(h->channel) && !faasin_handle_replaced(h) &&
 	       READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE;
 }
 

@@ -22,6 +22,7 @@ extern const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_SRC_PORT + 1
 extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1];
 extern const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1];
 extern const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_STATE + 1];
+extern const struct nla_policy faasin_stage_replace_policy[FAASIN_A_STAGE_CGROUP_FD + 1];
 
 int faasin_nl_capacity(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);

@@ -21,25 +21,26 @@
 #include "workflow.h"
 
 /* Under faasin_tree_sem: may the caller open this port, and onto what? */
-static int port_channel(struct faasin_port *port, struct faasin_channel **ch)
+static int port_channel(struct faasin_port *port, struct faasin_handle *h)
 {
 	struct faasin_stage *stage = port->stage;
 
-	*ch = NULL;
+	h->channel = NULL;
 	if (port->node.dead)
 		return -ENOENT;
 	if (!(stage->cgroup && faasin_cgroup_holds_current(stage->cgroup)) &&
 	    !capable(CAP_SYS_ADMIN))
 		return -EACCES;
 	if (port->link) {
-		*ch = port->link->channel;
-		faasin_channel_get(*ch);
+		h->channel = port->link->channel;
+		h->replaced = h->channel->replaced[h->direction];
+		faasin_channel_get(h->channel);
 	}
 	return 0;
 }
 
 /* The channel of a port's link, waiting for a link if there is none. */
-static int port_bind(struct faasin_port *port, bool nonblock, struct faasin_channel **ch)
+static int port_bind(struct faasin_port *port, bool nonblock, struct faasin_handle *h)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int err;
@@ -50,16 +51,16 @@ static int port_bind(struct faasin_port *port, bool nonblock, struct faasin_chan
 			return err;
 		/* Queued under the lock that a link is made under. */
 		add_wait_queue(&port->linked, &wait);
-		err = port_channel(port, ch);
+		err = port_channel(port, h);
 		up_read(&faasin_tree_sem);
-		if (!err && !*ch) {
+		if (!err && !h->channel) {
 			if (nonblock)
 				err = -ENXIO;
 			else
 				wait_woken(&wait, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
 		}
 		remove_wait_queue(&port->linked, &wait);
-		if (err || *ch)
+		if (err || h->channel)
 			return err;
 		if (signal_pending(current))
 			return -ERESTARTSYS;
@@ -88,14 +89,14 @@ static int port_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&h->extents);
 
 	do {
-		err = port_bind(port, nonblock, &h->channel);
+		err = port_bind(port, nonblock, h);
 		if (err)
 			goto free;
 		err = h->direction == FAASIN_DIRECTION_OUT ?
 			faasin_stream_open(h, nonblock) : faasin_session_open(h);
 		if (err)
 			faasin_channel_put(h->channel);
-		/* Unlinked in between: look for the next link. */
+		/* Unlinked or replaced in between: look again for the link, and whether it may. */
 	} while (err == -ENXIO);
 	if (err)
 		goto free;
@@ -180,6 +181,7 @@ static long port_abort(struct faasin_handle *h, const struct faasin_abort __user
 {
 	struct faasin_abort a;
 	struct pid *pid = NULL;
+	int err;
 
 	if (h->direction != FAASIN_DIRECTION_OUT)
 		return -EBADF;
@@ -206,9 +208,9 @@ static long port_abort(struct faasin_handle *h, const struct faasin_abort __user
 	/* A process that is gone already has no number that means anything. */
 	if (a.pid)
 		pid = find_get_pid(a.pid);
-	faasin_stream_abort(h, a.cause, a.code, pid);
+	err = faasin_stream_abort(h, a.cause, a.code, pid);
 	put_pid(pid);
-	return 0;
+	return err;
 }
 
 static long port_set_context(struct faasin_handle *h, const struct faasin_context __user *arg)
@@ -248,8 +250,7 @@ static long port_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FAASIN_IOC_END:
 		if (h->direction == FAASIN_DIRECTION_IN)
 			return faasin_session_end(h);
-		faasin_stream_end(h);
-		return 0;
+		return faasin_stream_end(h);
 	case FAASIN_IOC_ABORT:
 		return port_abort(h, p);
 	case FAASIN_IOC_INFO:

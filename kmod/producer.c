@@ -108,19 +108,28 @@ static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 b
 	smp_store_release(&ch->queued, ch->queued + 1);
 }
 
+/* 0 if bytes that an open file writes become part of its stream. */
+static int writes_on(const struct faasin_handle *h)
+{
+	if (faasin_handle_replaced(h))
+		return -ESTALE;
+	return READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE ? 0 : -EPIPE;
+}
+
 /*
  * Let the consumer see what lies up to @head, with its last part in @next, if
- * that is not NULL, from @begin on. Returns false, and has changed nothing, if
- * the stream is over: the bytes are not part of it then.
+ * that is not NULL, from @begin on. Returns an error, and has changed nothing, if
+ * the stream is over, or not the writer's any more: the bytes are not part of it then.
  */
-static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
-		    struct faasin_block *next, u64 begin, u64 head)
+static int publish(struct faasin_channel *ch, const struct faasin_handle *h,
+		   struct faasin_block *next, u64 begin, u64 head)
 {
-	bool live;
+	struct faasin_stream *s = h->stream;
+	int err;
 
 	spin_lock(&ch->lock);
-	live = s->state == FAASIN_STREAM_LIVE;
-	if (live) {
+	err = writes_on(h);
+	if (!err) {
 		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
 		if (next)
 			ring_append(ch, next, begin);
@@ -129,7 +138,7 @@ static bool publish(struct faasin_channel *ch, struct faasin_stream *s,
 		WRITE_ONCE(ch->space, last_space(ch, head));
 	}
 	spin_unlock(&ch->lock);
-	return live;
+	return err;
 }
 
 static void note_held(struct faasin_channel *ch, u64 head)
@@ -142,16 +151,18 @@ static void note_held(struct faasin_channel *ch, u64 head)
 }
 
 /* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
-static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
+static ssize_t channel_fill(struct faasin_channel *ch, const struct faasin_handle *h,
 			    struct iov_iter *from, bool whole)
 {
 	size_t want = iov_iter_count(from), n, copied = 0;
 	struct faasin_block *next = NULL;
 	u64 head = ch->head;
 	u32 space;
+	int err;
 
-	if (READ_ONCE(s->state) != FAASIN_STREAM_LIVE)
-		return -EPIPE;
+	err = writes_on(h);
+	if (err)
+		return err;
 	if (faasin_channel_paused(ch))
 		return 0;
 
@@ -181,11 +192,12 @@ static ssize_t channel_fill(struct faasin_channel *ch, struct faasin_stream *s,
 	}
 	if (!copied)
 		return -EFAULT;
-	if (!publish(ch, s, next, head + min_t(size_t, copied, space), head + copied)) {
+	err = publish(ch, h, next, head + min_t(size_t, copied, space), head + copied);
+	if (err) {
 		if (next)
 			faasin_pool_put(&ch->pool, next);
 		iov_iter_revert(from, copied);
-		return -EPIPE;
+		return err;
 	}
 	note_held(ch, head + copied);
 	return copied;
@@ -230,7 +242,7 @@ bool faasin_channel_has_room(struct faasin_channel *ch)
 }
 
 struct room_wait {
-	struct faasin_stream *stream;
+	const struct faasin_handle *handle;
 	size_t need;
 };
 
@@ -238,14 +250,13 @@ static bool room_ready(struct faasin_channel *ch, void *arg)
 {
 	struct room_wait *w = arg;
 
-	return READ_ONCE(w->stream->state) != FAASIN_STREAM_LIVE ||
-	       faasin_ring_has_room(ch, w->need);
+	return writes_on(w->handle) || faasin_ring_has_room(ch, w->need);
 }
 
 /* The channel is full: wait without the mutex. Holds it again if 0 is returned. */
-static int wait_for_room(struct faasin_channel *ch, struct faasin_stream *s, size_t need)
+static int wait_for_room(struct faasin_channel *ch, const struct faasin_handle *h, size_t need)
 {
-	struct room_wait w = { .stream = s, .need = need };
+	struct room_wait w = { .handle = h, .need = need };
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
@@ -288,6 +299,7 @@ done:
  *
  * Return: bytes written, or
  * -EPIPE: the stream is over (with SIGPIPE), also sent after a partial count
+ * -ESTALE: the stage was replaced
  * -EAGAIN: no room and not to wait
  * -EFAULT: none of the bytes could be read
  * -ERESTARTSYS: a signal came first
@@ -321,7 +333,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 	faasin_side_user(ch, &ch->wr);
 
 	while (iov_iter_count(from)) {
-		n = channel_fill(ch, s, from, whole);
+		n = channel_fill(ch, h, from, whole);
 		if (n > 0) {
 			done += n;
 			again = false;
@@ -349,7 +361,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			err = n;
 			break;
 		}
-		err = wait_for_room(ch, s, whole ? iov_iter_count(from) : 1);
+		err = wait_for_room(ch, h, whole ? iov_iter_count(from) : 1);
 		if (err)
 			goto unlocked;
 	}
@@ -366,30 +378,30 @@ unlocked:
 
 /**
  * faasin_channel_queue() - a record in, by reference
- * @ch: channel, its wr.mutex held
- * @s: the stream
+ * @h: an output's open file; its channel's wr.mutex held
  * @e: its extents, without an owner
  * @n: how many
  *
- * Return: 0, or -EPIPE if the stream is over; then nothing was done.
+ * Return: 0; or -EPIPE if the stream is over, -ESTALE if the stage was replaced: then nothing
+ * was done.
  */
-int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
-			 struct faasin_extent **e, u32 n)
+int faasin_channel_queue(struct faasin_handle *h, struct faasin_extent **e, u32 n)
 {
+	struct faasin_channel *ch = h->channel;
 	u64 head = ch->head;
-	bool live;
+	int err;
 	u32 i;
 
 	lockdep_assert_held(&ch->wr.mutex);
 	faasin_side_user(ch, &ch->wr);
 	spin_lock(&ch->lock);
-	live = s->state == FAASIN_STREAM_LIVE;
-	for (i = 0; live && i < n; i++) {
+	err = writes_on(h);
+	for (i = 0; !err && i < n; i++) {
 		ring_append(ch, &e[i]->block, head);
 		head += e[i]->block.size;
 	}
-	if (live) {
-		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
+	if (!err) {
+		trace_faasin_publish(ch->generation, h->stream->number, head, head - ch->head);
 		/* Nothing is added to an extent. */
 		ch->last = NULL;
 		WRITE_ONCE(ch->space, 0);
@@ -398,8 +410,8 @@ int faasin_channel_queue(struct faasin_channel *ch, struct faasin_stream *s,
 		smp_store_release(&ch->head, head);
 	}
 	spin_unlock(&ch->lock);
-	if (!live)
-		return -EPIPE;
+	if (err)
+		return err;
 	note_held(ch, head);
 	ch->wr.calls++;
 	wake_after_write(ch);

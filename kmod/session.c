@@ -13,7 +13,7 @@
  * faasin_session_open() - join the consumers' session, or start the next
  * @h: an input's open file
  *
- * Return: 0, -ENOMEM, or -ENXIO if the link is gone.
+ * Return: 0, -ENOMEM, or -ENXIO if the link is gone, or the stage was replaced meanwhile.
  */
 int faasin_session_open(struct faasin_handle *h)
 {
@@ -25,7 +25,7 @@ int faasin_session_open(struct faasin_handle *h)
 	if (!fresh)
 		return -ENOMEM;
 	spin_lock(&ch->lock);
-	if (ch->unlinked) {
+	if (ch->unlinked || faasin_handle_replaced(h)) {
 		err = -ENXIO;
 		goto unlock;
 	}
@@ -99,7 +99,9 @@ struct faasin_stream *faasin_session_stream(struct faasin_channel *ch, struct fa
 void faasin_session_take(struct faasin_channel *ch, struct faasin_session *ss)
 {
 	spin_lock(&ch->lock);
-	WRITE_ONCE(ss->stream->begun, true);
+	/* Unless the stage was replaced while this was read. */
+	if (!ss->result)
+		WRITE_ONCE(ss->stream->begun, true);
 	spin_unlock(&ch->lock);
 }
 
@@ -228,7 +230,7 @@ static bool session_read_it_all(struct faasin_channel *ch, struct faasin_stream 
  * faasin_session_end() - FAASIN_IOC_END of an input
  * @h: open file
  *
- * Return: 0, or -ENODATA if no stream has begun.
+ * Return: 0, -ENODATA if no stream has begun, or -ESTALE if the stage was replaced.
  */
 int faasin_session_end(struct faasin_handle *h)
 {
@@ -240,7 +242,7 @@ int faasin_session_end(struct faasin_handle *h)
 	s = faasin_session_bind(ch, ss);
 	if (ss->result) {
 		spin_unlock(&ch->lock);
-		return 0;
+		return ss->result == FAASIN_RESULT_REPLACED ? -ESTALE : 0;
 	}
 	if (!s) {
 		spin_unlock(&ch->lock);

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "cgroup.h"
+#include "channel.h"
 #include "event.h"
 #include "fs.h"
 #include "limits.h"
@@ -177,16 +178,11 @@ static void stage_drop_ports(struct faasin_stage *st, struct list_head *last)
 	}
 }
 
-static int stage_check_cgroup(struct faasin_stage *st, struct cgroup *cgrp,
-			      struct netlink_ext_ack *extack)
+static int stage_check_taken(struct faasin_stage *st, struct cgroup *cgrp,
+			     struct netlink_ext_ack *extack)
 {
 	struct faasin_stage *other;
 
-	if (st && st->cgroup && st->cgroup != cgrp && !faasin_cgroup_gone(st->cgroup)) {
-		NL_SET_ERR_MSG(extack,
-			       "the stage is bound to another cgroup; delete the stage first");
-		return -EEXIST;
-	}
 	hash_for_each_possible(stages_by_cgroup, other, by_cgroup, hash_ptr(cgrp, 32)) {
 		if (other->cgroup == cgrp && other != st) {
 			NL_SET_ERR_MSG(extack, "the cgroup is bound to another stage");
@@ -194,6 +190,17 @@ static int stage_check_cgroup(struct faasin_stage *st, struct cgroup *cgrp,
 		}
 	}
 	return 0;
+}
+
+static int stage_check_cgroup(struct faasin_stage *st, struct cgroup *cgrp,
+			      struct netlink_ext_ack *extack)
+{
+	if (st && st->cgroup && st->cgroup != cgrp && !faasin_cgroup_gone(st->cgroup)) {
+		NL_SET_ERR_MSG(extack,
+			       "the stage is bound to another cgroup; replace or delete the stage");
+		return -EEXIST;
+	}
+	return stage_check_taken(st, cgrp, extack);
 }
 
 /* Takes over the reference to @cgrp. */
@@ -389,6 +396,68 @@ int faasin_stage_new(const struct faasin_stage_spec *spec, struct netlink_ext_ac
 	stage_show(st, created, newest_port);
 	faasin_node_put(&st->node);
 put:
+	faasin_cgroup_put(cgrp);
+	return err;
+}
+
+/* Under the lock, held for writing. */
+static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
+			 struct netlink_ext_ack *extack)
+{
+	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
+	struct faasin_stage *st = wf ? faasin_stage_find(wf, spec->name) : NULL;
+	struct faasin_port *port;
+	int err;
+
+	if (!st) {
+		if (wf)
+			NL_SET_ERR_MSG(extack, "no such stage in this workflow");
+		return -ENOENT;
+	}
+	if (spec->generation && spec->generation != st->node.generation) {
+		NL_SET_ERR_MSG(extack, "the stage was deleted and made anew since");
+		return -ESTALE;
+	}
+	err = cgrp ? stage_check_taken(st, cgrp, extack) : 0;
+	if (err)
+		return err;
+	if (cgrp && st->cgroup != cgrp) {
+		cgroup_get(cgrp);
+		stage_bind_cgroup(st, cgrp);
+	}
+	list_for_each_entry(port, &st->ports, entry) {
+		if (port->link)
+			faasin_channel_detach(port->link->channel, port->direction);
+		/* Who waits for a link may not any more. */
+		wake_up_all(&port->linked);
+	}
+	faasin_tree_changed();
+	stage_event(st, FAASIN_EVENT_STAGE_REPLACE);
+	return 0;
+}
+
+/**
+ * faasin_stage_replace() - others take over a stage's streams
+ * @spec: which, and of which cgroup they are
+ * @extack: gets a message on failure
+ *
+ * Return: 0 or one of the errors that uapi/faasin.h lists for STAGE_REPLACE.
+ */
+int faasin_stage_replace(const struct faasin_stage_spec *spec, struct netlink_ext_ack *extack)
+{
+	struct cgroup *cgrp = NULL;
+	int err;
+
+	if (spec->has_cgroup) {
+		cgrp = faasin_cgroup_from_fd(spec->cgroup_fd, extack);
+		if (IS_ERR(cgrp))
+			return PTR_ERR(cgrp);
+	}
+	err = down_write_killable(&faasin_tree_sem);
+	if (!err) {
+		err = stage_replace(spec, cgrp, extack);
+		up_write(&faasin_tree_sem);
+	}
 	faasin_cgroup_put(cgrp);
 	return err;
 }

@@ -149,20 +149,6 @@ static void stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 	}
 }
 
-static void stream_abort(struct faasin_channel *ch, struct faasin_stream *s,
-			 enum faasin_cause cause, u32 code, struct pid *pid)
-{
-	struct faasin_cause_info ci;
-	bool first;
-
-	faasin_cause_set(&ci, s, cause, code, pid, false);
-	spin_lock(&ch->lock);
-	first = faasin_stream_finish(ch, s, FAASIN_STREAM_ABORTED, &ci);
-	spin_unlock(&ch->lock);
-	if (first)
-		stream_said(ch, s, &ci);
-}
-
 /* -------------------------------------------------------------- producers */
 
 /* Joins the live stream or begins the next. -EAGAIN: too many are queued, or none is to begin. */
@@ -174,7 +160,7 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 
 	spin_lock(&ch->lock);
 	s = ch->producing;
-	if (ch->unlinked) {
+	if (ch->unlinked || faasin_handle_replaced(h)) {
 		ret = -ENXIO;
 	} else if (s) {
 		s->writers++;
@@ -190,6 +176,7 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		s->number = ++ch->stream_seq;
 		s->start = ch->head;
 		s->writers = 1;
+		s->replaced = h->replaced;
 		list_add_tail(&s->entry, &ch->streams);
 		ch->producing = s;
 		h->stream = s;
@@ -207,7 +194,8 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
  * @h: an output's open file
  * @nonblock: do not wait while FAASIN_STREAMS_MAX streams are queued, or the link drains
  *
- * Return: 0, or -EAGAIN, -ENOMEM, -ERESTARTSYS, or -ENXIO if the link is gone.
+ * Return: 0, or -EAGAIN, -ENOMEM, -ERESTARTSYS, or -ENXIO if the link is gone, or the stage was
+ * replaced meanwhile.
  */
 int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 {
@@ -260,6 +248,19 @@ bool faasin_stream_takes(const struct faasin_channel *ch, const struct faasin_st
 }
 
 /**
+ * faasin_handle_writes() - may an open file write, or is what it writes swallowed
+ * @h: an output's open file
+ *
+ * Return: 0, -EPIPE if the stream is over, or -ESTALE if the stage was replaced.
+ */
+int faasin_handle_writes(const struct faasin_handle *h)
+{
+	if (faasin_handle_replaced(h))
+		return -ESTALE;
+	return faasin_stream_takes(h->channel, h->stream) ? 0 : -EPIPE;
+}
+
+/**
  * faasin_stream_swallow() - take bytes that nobody will read
  * @ch: channel
  * @s: a stream that is over
@@ -279,20 +280,31 @@ bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, s
 	return swallow;
 }
 
+/* Ends or (with a cause) aborts a stream, on behalf of an open file. */
+static int stream_over(struct faasin_handle *h, enum faasin_stream_state state,
+		       const struct faasin_cause_info *ci)
+{
+	struct faasin_channel *ch = h->channel;
+	bool replaced, first;
+
+	spin_lock(&ch->lock);
+	replaced = faasin_handle_replaced(h);
+	first = !replaced && faasin_stream_finish(ch, h->stream, state, ci);
+	spin_unlock(&ch->lock);
+	if (first)
+		stream_said(ch, h->stream, ci);
+	return replaced ? -ESTALE : 0;
+}
+
 /**
  * faasin_stream_end() - FAASIN_IOC_END of an output
  * @h: open file
+ *
+ * Return: 0, or -ESTALE if the stage was replaced.
  */
-void faasin_stream_end(struct faasin_handle *h)
+int faasin_stream_end(struct faasin_handle *h)
 {
-	struct faasin_channel *ch = h->channel;
-	bool first;
-
-	spin_lock(&ch->lock);
-	first = faasin_stream_finish(ch, h->stream, FAASIN_STREAM_ENDED, NULL);
-	spin_unlock(&ch->lock);
-	if (first)
-		stream_said(ch, h->stream, NULL);
+	return stream_over(h, FAASIN_STREAM_ENDED, NULL);
 }
 
 /**
@@ -301,11 +313,16 @@ void faasin_stream_end(struct faasin_handle *h)
  * @cause: what to record
  * @code: what to record
  * @pid: the process meant; NULL for the caller
+ *
+ * Return: 0, or -ESTALE if the stage was replaced.
  */
-void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
-			 struct pid *pid)
+int faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
+			struct pid *pid)
 {
-	stream_abort(h->channel, h->stream, cause, code, pid);
+	struct faasin_cause_info ci;
+
+	faasin_cause_set(&ci, h->stream, cause, code, pid, false);
+	return stream_over(h, FAASIN_STREAM_ABORTED, &ci);
 }
 
 static void output_release(struct faasin_handle *h)
@@ -319,7 +336,8 @@ static void output_release(struct faasin_handle *h)
 	spin_lock(&ch->lock);
 	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
 	faasin_writers_leave(s, h);
-	if (!--s->writers) {
+	/* If it was detached from the stream, it is not among them. */
+	if (h->replaced == s->replaced && !--s->writers) {
 		bad = faasin_writers_cause(ch, s, &ci);
 		first = faasin_stream_finish(ch, s, bad ? FAASIN_STREAM_ABORTED :
 							  FAASIN_STREAM_ENDED, bad ? &ci : NULL);
@@ -412,6 +430,19 @@ static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
 	return end > from ? end - from : 0;
 }
 
+/* Bytes of the stream that were written, or read, so far. */
+static u64 stream_position(struct faasin_channel *ch, struct faasin_stream *s,
+			   enum faasin_direction direction)
+	__must_hold(&ch->lock)
+{
+	u64 end = s->state == FAASIN_STREAM_LIVE ? ch->head : s->end;
+
+	lockdep_assert_held(&ch->lock);
+	if (direction == FAASIN_DIRECTION_IN)
+		end = clamp(READ_ONCE(ch->tail), s->start, end);
+	return end - s->start;
+}
+
 /**
  * faasin_stream_unread() - FIONREAD
  * @h: open file
@@ -426,7 +457,7 @@ u64 faasin_stream_unread(struct faasin_handle *h)
 
 	spin_lock(&ch->lock);
 	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
-	unread = s ? stream_unread(ch, s) : 0;
+	unread = s && !faasin_handle_replaced(h) ? stream_unread(ch, s) : 0;
 	spin_unlock(&ch->lock);
 	return unread;
 }
@@ -436,7 +467,8 @@ u64 faasin_stream_unread(struct faasin_handle *h)
  * @h: an output's open file
  * @c: the context, zero behind its length
  *
- * Return: 0, -EEXIST if the stream has one, or -EPIPE if it is over.
+ * Return: 0, -EEXIST if the stream has one, -EPIPE if it is over, or -ESTALE if the stage was
+ * replaced.
  */
 int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_context *c)
 {
@@ -445,7 +477,9 @@ int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_conte
 	int err = 0;
 
 	spin_lock(&ch->lock);
-	if (s->state != FAASIN_STREAM_LIVE)
+	if (faasin_handle_replaced(h))
+		err = -ESTALE;
+	else if (s->state != FAASIN_STREAM_LIVE)
 		err = -EPIPE;
 	else if (s->context.length)
 		err = -EEXIST;
@@ -500,10 +534,15 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 	spin_lock(&ch->lock);
 	if (ch->unlinked)
 		info->flags |= FAASIN_INFO_UNLINKED;
+	if (faasin_handle_replaced(h))
+		info->flags |= FAASIN_INFO_REPLACED;
 	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
 	if (s) {
 		info->stream = s->number;
-		info->unread = stream_unread(ch, s);
+		if (!faasin_handle_replaced(h)) {
+			info->unread = stream_unread(ch, s);
+			info->position = stream_position(ch, s, h->direction);
+		}
 		info->cause = s->cause;
 		info->code = s->code;
 		if (s->begun)
@@ -529,7 +568,7 @@ static __poll_t input_poll(struct faasin_handle *h)
 	s = faasin_session_bind(ch, ss);
 	if (ss->result == FAASIN_RESULT_END)
 		mask = EPOLLHUP;
-	else if (ss->result == FAASIN_RESULT_ABORTED)
+	else if (ss->result)
 		mask = EPOLLHUP | EPOLLERR;
 	else if (s && stream_unread(ch, s))
 		mask = faasin_channel_paused(ch) ? 0 : EPOLLIN | EPOLLRDNORM;
@@ -545,7 +584,7 @@ static __poll_t output_poll(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
 
-	if (!faasin_stream_takes(ch, h->stream))
+	if (faasin_handle_writes(h))
 		return EPOLLOUT | EPOLLWRNORM | EPOLLERR;
 	if (faasin_channel_paused(ch) && READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE)
 		return 0;

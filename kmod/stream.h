@@ -84,6 +84,7 @@ struct faasin_writer {
  * @state: enum faasin_stream_state
  * @begun: a session took it
  * @writers: open files that write
+ * @replaced: channel->replaced of the output when these were let in
  * @processes: who wrote: struct faasin_writer
  * @nr_processes: length of that list
  * @leaver: how the last process to close a descriptor was killed by a signal, if
@@ -101,6 +102,7 @@ struct faasin_stream {
 	int state;
 	bool begun;
 	unsigned int writers;
+	unsigned int replaced;
 	struct list_head processes;
 	unsigned int nr_processes;
 	struct faasin_cause_info leaver;
@@ -114,11 +116,13 @@ struct faasin_stream {
  * @FAASIN_RESULT_NONE: it is not done
  * @FAASIN_RESULT_END: 0
  * @FAASIN_RESULT_ABORTED: ECONNABORTED
+ * @FAASIN_RESULT_REPLACED: ESTALE: the stage was replaced, the stream goes on without it
  */
 enum faasin_result {
 	FAASIN_RESULT_NONE,
 	FAASIN_RESULT_END,
 	FAASIN_RESULT_ABORTED,
+	FAASIN_RESULT_REPLACED,
 };
 
 /**
@@ -137,6 +141,7 @@ struct faasin_session {
  * struct faasin_handle - an open file of a port
  * @channel: bound for life; held
  * @direction: constant
+ * @replaced: channel->replaced of its direction when it was let in; constant
  * @stream: output: what it writes; held; constant
  * @session: input: where it reads; constant
  * @wrote: output: the process that wrote through it last, held, registered in
@@ -152,6 +157,7 @@ struct faasin_session {
 struct faasin_handle {
 	struct faasin_channel *channel;
 	enum faasin_direction direction;
+	unsigned int replaced;
 	struct faasin_stream *stream;
 	struct faasin_session *session;
 	struct pid *wrote;
@@ -175,6 +181,7 @@ bool faasin_writers_cause(struct faasin_channel *ch, struct faasin_stream *s,
 void faasin_writers_free(struct list_head *gone);
 
 bool faasin_stream_takes(const struct faasin_channel *ch, const struct faasin_stream *s);
+int faasin_handle_writes(const struct faasin_handle *h);
 bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, size_t n);
 
 struct faasin_stream *faasin_session_stream(struct faasin_channel *ch,
@@ -192,10 +199,10 @@ void faasin_cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,
 
 struct faasin_stream *faasin_session_bind(struct faasin_channel *ch, struct faasin_session *ss);
 void faasin_session_release(struct faasin_handle *h);
-void faasin_stream_end(struct faasin_handle *h);
+int faasin_stream_end(struct faasin_handle *h);
 int faasin_session_end(struct faasin_handle *h);
-void faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
-			 struct pid *pid);
+int faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 code,
+			struct pid *pid);
 void faasin_streams_unlink(struct faasin_channel *ch);
 void faasin_streams_free(struct faasin_channel *ch);
 

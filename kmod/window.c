@@ -99,9 +99,11 @@ static struct faasin_extent *alloc_once(struct faasin_handle *h, u32 nr, u64 *tu
 {
 	struct faasin_channel *ch = h->channel;
 	struct faasin_extent *e;
+	int err;
 
-	if (!faasin_stream_takes(ch, h->stream))
-		return ERR_PTR(-EPIPE);
+	err = faasin_handle_writes(h);
+	if (err)
+		return ERR_PTR(err);
 	if (mutex_lock_interruptible(&ch->wr.mutex))
 		return ERR_PTR(-ERESTARTSYS);
 	/* The capacity may have become smaller since it began to wait. */
@@ -113,13 +115,14 @@ static struct faasin_extent *alloc_once(struct faasin_handle *h, u32 nr, u64 *tu
 }
 
 /* Until it is another turn, the stream is over, or it is time to look anyway. */
-static int wait_for_turn(struct faasin_channel *ch, struct faasin_stream *s, u64 turn)
+static int wait_for_turn(struct faasin_handle *h, u64 turn)
 {
+	struct faasin_channel *ch = h->channel;
 	DEFINE_WAIT(wait);
 	int err = 0;
 
 	prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
-	if (READ_ONCE(ch->window.turn) == turn && faasin_stream_takes(ch, s)) {
+	if (READ_ONCE(ch->window.turn) == turn && !faasin_handle_writes(h)) {
 		if (signal_pending(current))
 			err = -ERESTARTSYS;
 		else
@@ -151,7 +154,7 @@ static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool 
 		if (peer)
 			put_task_struct(peer);
 		while (!err && alloc_may_wait(ch, e)) {
-			err = wait_for_turn(ch, h->stream, turn);
+			err = wait_for_turn(h, turn);
 			if (!err)
 				e = alloc_once(h, nr, &turn, false);
 		}
@@ -324,8 +327,9 @@ static int call_send(struct file *file, struct window_call *call)
 	u32 i;
 
 	/* So that mappings stay as they are. */
-	if (!faasin_stream_takes(ch, h->stream))
-		return -EPIPE;
+	err = faasin_handle_writes(h);
+	if (err)
+		return err;
 	err = call_seize(h, call, true);
 	if (err)
 		return err;
@@ -335,10 +339,10 @@ static int call_send(struct file *file, struct window_call *call)
 		call->extents[i]->last = i + 1 == call->nr;
 		call->bytes += call->ranges[i].length;
 	}
-	err = faasin_channel_queue(ch, h->stream, call->extents, call->nr);
+	err = faasin_channel_queue(h, call->extents, call->nr);
 	if (!err)
 		return 0;
-	if (faasin_stream_swallow(ch, h->stream, call->bytes)) {
+	if (err == -EPIPE && faasin_stream_swallow(ch, h->stream, call->bytes)) {
 		call_free(ch, call);
 		ch->wr.calls++;
 		return 0;

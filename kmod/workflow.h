@@ -199,6 +199,7 @@ struct faasin_stage_spec {
 	const struct faasin_port_spec *ports;
 	unsigned int nr_ports;
 	bool exclusive;
+	u64 generation;			/* replace: 0 for any */
 };
 
 struct faasin_link_spec {
@@ -250,6 +251,8 @@ int faasin_workflow_del(const char *name, u64 generation,
 			struct netlink_ext_ack *extack);
 int faasin_stage_new(const struct faasin_stage_spec *spec,
 		     struct netlink_ext_ack *extack);
+int faasin_stage_replace(const struct faasin_stage_spec *spec,
+			 struct netlink_ext_ack *extack);
 int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 		     struct netlink_ext_ack *extack);
 int faasin_link_new(const struct faasin_link_spec *spec,

@@ -56,7 +56,8 @@ static void writers_prune(struct faasin_stream *s, struct list_head *gone)
  * faasin_stream_note_writer() - remember that the calling process writes
  * @h: an output's open file
  *
- * Return: 0, or -EUSERS if FAASIN_WRITERS_MAX living processes do, or -ENOMEM.
+ * Return: 0; -EUSERS if FAASIN_WRITERS_MAX living processes do; -ESTALE if the stage was
+ * replaced; or -ENOMEM.
  */
 int faasin_stream_note_writer(struct faasin_handle *h)
 {
@@ -72,6 +73,10 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 		return -ENOMEM;
 
 	spin_lock(&ch->lock);
+	if (faasin_handle_replaced(h)) {
+		err = -ESTALE;
+		goto unlock;
+	}
 	w = writer_find(s, pid, h);
 	if (!w) {
 		if (s->nr_processes >= FAASIN_WRITERS_MAX)
@@ -200,12 +205,16 @@ void faasin_handle_flush(struct faasin_handle *h)
 		old = h->wrote;
 		WRITE_ONCE(h->wrote, NULL);
 	}
+	/* How it dies does not concern the stream any more. */
+	if (faasin_handle_replaced(h))
+		goto unlock;
 	if (current->flags & PF_EXITING)
 		cause = holder_exits(ch, wrote, &code, &sig);
 	if (sig && !cause)
 		faasin_cause_set(&s->leaver, s, FAASIN_CAUSE_SIGNAL, sig, NULL, false);
 	else
 		s->leaver.cause = FAASIN_CAUSE_NONE;
+unlock:
 	spin_unlock(&ch->lock);
 	put_pid(old);
 	if (cause)

@@ -422,6 +422,27 @@ int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 		      const char *name, uint64_t generation,
 		      struct faasctl_error *err);
 
+/**
+ * faasctl_stage_replace - let others take over a stage, in the middle of its streams
+ * @ctl: the handle
+ * @workflow: its workflow
+ * @name: its name
+ * @generation: replace only this incarnation, or 0 for whichever it is
+ * @cgroup_fd: open directory of the cgroup whose members take over, or -1: it keeps
+ *	the one that it has
+ * @err: why it failed, or NULL
+ *
+ * Whoever has its ports open is detached (ESTALE); the streams go on with those who open
+ * them next.
+ *
+ * Return: 0, or -ENOENT (no such workflow or stage), -ESTALE (another incarnation),
+ * -EBUSY (the cgroup is bound to another stage), -EBADF, -ENODEV (as
+ * faasctl_workflow_add()), -EINVAL (not a name), and the common errors.
+ */
+int faasctl_stage_replace(struct faasctl *ctl, const char *workflow,
+			  const char *name, uint64_t generation, int cgroup_fd,
+			  struct faasctl_error *err);
+
 /* ------------------------------------------------------------------ links */
 
 /**
@@ -1023,8 +1044,8 @@ int faasctl_end_check(const char *end, struct faasctl_error *err);
  *
  * Return: "workflow-new", "workflow-del", "stage-new", "stage-del", "link-new",
  * "link-del", "stream-begin", "stream-end", "stream-abort", "early-close",
- * "cgroup-gone", "link-resize", "link-pause", "link-drain", "link-resume"; "unknown"
- * for any other.
+ * "cgroup-gone", "link-resize", "link-pause", "link-drain", "link-resume",
+ * "stage-replace"; "unknown" for any other.
  */
 const char *faasctl_event_name(uint32_t type);
 

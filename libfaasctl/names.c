@@ -27,6 +27,7 @@ FAASCTL_API const char *faasctl_event_name(uint32_t type)
 		[FAASIN_EVENT_LINK_PAUSE] = "link-pause",
 		[FAASIN_EVENT_LINK_DRAIN] = "link-drain",
 		[FAASIN_EVENT_LINK_RESUME] = "link-resume",
+		[FAASIN_EVENT_STAGE_REPLACE] = "stage-replace",
 	};
 
 	static_assert(ARRAY_SIZE(words) == FAASIN_EVENT_MAX + 1,

@@ -223,11 +223,11 @@ FAASCTL_API int faasctl_stage_add(struct faasctl *ctl, const char *workflow,
 	return faasctl__call(ctl, msg, NULL, err);
 }
 
-FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
-				  const char *name, uint64_t generation,
-				  struct faasctl_error *err)
+/* A request about one stage, for the caller to add to. */
+static int request_of(struct faasctl *ctl, int cmd, const char *workflow,
+		      const char *name, uint64_t generation,
+		      struct nl_msg **msg, struct faasctl_error *err)
 {
-	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	int ret;
 
 	ret = faasctl_name_check("workflow", workflow, err);
@@ -235,13 +235,42 @@ FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
 		ret = faasctl_name_check("stage", name, err);
 	if (ret)
 		return ret;
-	msg = faasctl__request(ctl, FAASIN_CMD_STAGE_DEL, 0);
-	if (!msg)
+	*msg = faasctl__request(ctl, cmd, 0);
+	if (!*msg)
 		return faasctl__fail(err, ENOMEM, "out of memory");
-	if (nla_put_string(msg, FAASIN_A_STAGE_WORKFLOW, workflow) ||
-	    nla_put_string(msg, FAASIN_A_STAGE_NAME, name) ||
+	if (nla_put_string(*msg, FAASIN_A_STAGE_WORKFLOW, workflow) ||
+	    nla_put_string(*msg, FAASIN_A_STAGE_NAME, name) ||
 	    (generation &&
-	     nla_put_u64(msg, FAASIN_A_STAGE_GENERATION, generation)))
+	     nla_put_u64(*msg, FAASIN_A_STAGE_GENERATION, generation)))
+		return faasctl__too_big(err);
+	return 0;
+}
+
+FAASCTL_API int faasctl_stage_del(struct faasctl *ctl, const char *workflow,
+				  const char *name, uint64_t generation,
+				  struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = request_of(ctl, FAASIN_CMD_STAGE_DEL, workflow, name, generation,
+			 &msg, err);
+	return ret ? ret : faasctl__call(ctl, msg, NULL, err);
+}
+
+FAASCTL_API int faasctl_stage_replace(struct faasctl *ctl, const char *workflow,
+				      const char *name, uint64_t generation,
+				      int cgroup_fd, struct faasctl_error *err)
+{
+	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
+	int ret;
+
+	ret = request_of(ctl, FAASIN_CMD_STAGE_REPLACE, workflow, name,
+			 generation, &msg, err);
+	if (ret)
+		return ret;
+	if (cgroup_fd >= 0 &&
+	    nla_put_s32(msg, FAASIN_A_STAGE_CGROUP_FD, cgroup_fd))
 		return faasctl__too_big(err);
 	return faasctl__call(ctl, msg, NULL, err);
 }

@@ -227,6 +227,9 @@ capacities()
 }
 says 'another capacity of a link' '^65536 1048576 $' capacities 64K "$wf" a b
 says 'of all links' '^1048576 1048576 $' capacities 1M "$wf"
+refused 'an unknown stage, replaced' 2 "faasctl: no such stage in this workflow; $see" faasctl replace "$wf" x
+refused 'a stage, replaced by what is no cgroup' 2 'faasctl: cgroup /nowhere does not exist, nor does /sys/fs/cgroup/nowhere: create it with mkdir' \
+	faasctl replace -g /nowhere "$wf" a
 refused 'the same workflow, exclusively' 2 'faasctl: the workflow exists' faasctl workflow add -x "$wf"
 refused 'the same stage, exclusively' 2 'faasctl: the stage exists' faasctl stage add -x "$wf" a
 refused 'a port that exists in the other direction' 2 'faasctl: the stage has that port in the other direction' \

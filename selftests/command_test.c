@@ -49,6 +49,9 @@ static const struct command {
 	  1 << FAASIN_A_LINK_SRC_PORT | 1 << FAASIN_A_LINK_DST_STAGE |
 	  1 << FAASIN_A_LINK_DST_PORT | 1 << FAASIN_A_LINK_GENERATION |
 	  1 << FAASIN_A_LINK_CAPACITY | 1 << FAASIN_A_LINK_STATE },
+	{ FAASIN_CMD_STAGE_REPLACE, FAASIN_A_STAGE_MAX, true,
+	  1 << FAASIN_A_STAGE_WORKFLOW | 1 << FAASIN_A_STAGE_NAME |
+	  1 << FAASIN_A_STAGE_GENERATION | 1 << FAASIN_A_STAGE_CGROUP_FD },
 };
 
 FIXTURE(command) {
@@ -75,6 +78,7 @@ FIXTURE_VARIANT_ADD(command, link_get) { 7 };
 FIXTURE_VARIANT_ADD(command, link_new) { 8 };
 FIXTURE_VARIANT_ADD(command, link_del) { 9 };
 FIXTURE_VARIANT_ADD(command, link_set) { 10 };
+FIXTURE_VARIANT_ADD(command, stage_replace) { 11 };
 
 FIXTURE_SETUP(command)
 {
@@ -107,6 +111,7 @@ FIXTURE_SETUP(command)
 		break;
 	case FAASIN_CMD_STAGE_GET:
 	case FAASIN_CMD_STAGE_DEL:
+	case FAASIN_CMD_STAGE_REPLACE:
 		nl_set(self->list, NL_STR(FAASIN_A_STAGE_WORKFLOW, wf), NL_STR(FAASIN_A_STAGE_NAME, "a"));
 		break;
 	case FAASIN_CMD_LINK_NEW:

@@ -104,6 +104,13 @@ TEST_F(event, of_a_stage)
 	EXPECT_EVENT(STAGE_NEW);
 	EXPECT_EQ(generation, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
 
+	ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_STAGE_REPLACE, 0,
+			     NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, self->w.wf),
+				     NL_STR(FAASIN_A_STAGE_NAME, "c"))));
+	EXPECT_EVENT(STAGE_REPLACE);
+	EXPECT_STREQ("c", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	EXPECT_EQ(generation, nl_get_u64(&self->ear, FAASIN_A_EVENT_GENERATION));
+
 	ASSERT_EQ(0, world_del_stage(&self->w, "c"));
 	EXPECT_EVENT(STAGE_DEL);
 	EXPECT_STREQ("c", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));

@@ -53,6 +53,7 @@ static int request(struct nl *nl, uint8_t cmd, const char *wf)
 	case FAASIN_CMD_STAGE_GET:
 	case FAASIN_CMD_STAGE_NEW:
 	case FAASIN_CMD_STAGE_DEL:
+	case FAASIN_CMD_STAGE_REPLACE:
 		error = nl_call(nl, cmd, 0,
 				NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, wf),
 					NL_STR(FAASIN_A_STAGE_NAME, "v")));
@@ -80,7 +81,7 @@ static int by_netlink(struct hostile *h)
 		FAASIN_CMD_INFO_GET, FAASIN_CMD_WORKFLOW_GET, FAASIN_CMD_WORKFLOW_NEW,
 		FAASIN_CMD_WORKFLOW_DEL, FAASIN_CMD_STAGE_GET, FAASIN_CMD_STAGE_NEW,
 		FAASIN_CMD_STAGE_DEL, FAASIN_CMD_LINK_GET, FAASIN_CMD_LINK_NEW,
-		FAASIN_CMD_LINK_DEL, FAASIN_CMD_LINK_SET,
+		FAASIN_CMD_LINK_DEL, FAASIN_CMD_LINK_SET, FAASIN_CMD_STAGE_REPLACE,
 	};
 	struct nl nl = h->victim.nl;	/* a socket of the machine's root, as if it had leaked */
 	char what[32];

@@ -189,6 +189,7 @@ REQUEST(link_get, FAASIN_CMD_LINK_GET);
 REQUEST(link_new, FAASIN_CMD_LINK_NEW, 0, FAASIN_CMD_LINK_DEL);
 REQUEST(link_del, FAASIN_CMD_LINK_DEL);
 REQUEST(link_set, FAASIN_CMD_LINK_SET);
+REQUEST(stage_replace, FAASIN_CMD_STAGE_REPLACE);
 
 FIXTURE_SETUP(request)
 {
@@ -221,6 +222,7 @@ static void put_request(struct world *w, struct nl_msg *msg, uint8_t cmd, uint16
 		break;
 	case FAASIN_CMD_STAGE_NEW:
 	case FAASIN_CMD_STAGE_DEL:
+	case FAASIN_CMD_STAGE_REPLACE:
 	case FAASIN_CMD_STAGE_GET:
 		nl_put_list(msg, NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, w->wf)));
 		if (!(flags & NLM_F_DUMP))

@@ -31,6 +31,7 @@ FIXTURE_VARIANT_ADD(privilege, link_get) { FAASIN_CMD_LINK_GET };
 FIXTURE_VARIANT_ADD(privilege, link_new) { FAASIN_CMD_LINK_NEW };
 FIXTURE_VARIANT_ADD(privilege, link_del) { FAASIN_CMD_LINK_DEL };
 FIXTURE_VARIANT_ADD(privilege, link_set) { FAASIN_CMD_LINK_SET };
+FIXTURE_VARIANT_ADD(privilege, stage_replace) { FAASIN_CMD_STAGE_REPLACE };
 
 FIXTURE_SETUP(privilege)
 {
@@ -87,6 +88,7 @@ static int ask(void *arg)
 	case FAASIN_CMD_STAGE_NEW:
 	case FAASIN_CMD_STAGE_GET:
 	case FAASIN_CMD_STAGE_DEL:
+	case FAASIN_CMD_STAGE_REPLACE:
 		list[n++] = (struct nl_attr)NL_STR(FAASIN_A_STAGE_WORKFLOW, request->wf);
 		list[n++] = (struct nl_attr)NL_STR(FAASIN_A_STAGE_NAME,
 						   request->cmd == FAASIN_CMD_STAGE_NEW ?
@@ -354,7 +356,7 @@ static int read_policies(void *arg)
 {
 	const uint32_t cmds[] = {
 		FAASIN_CMD_WORKFLOW_NEW, FAASIN_CMD_STAGE_NEW, FAASIN_CMD_LINK_NEW,
-		FAASIN_CMD_LINK_DEL, FAASIN_CMD_LINK_SET,
+		FAASIN_CMD_LINK_DEL, FAASIN_CMD_LINK_SET, FAASIN_CMD_STAGE_REPLACE,
 	};
 	struct nl nl;
 	size_t i;

@@ -12,6 +12,7 @@ declare -gA _faasctl_options=(
 	[pause]=''
 	[resume]=''
 	[drain]='-t --timeout -n --no-wait'
+	[replace]='-g --cgroup'
 	[workflow]=''
 	[workflow add]='-g --cgroup -u --uncharged -x --exclusive'
 	[workflow del]=''
@@ -64,7 +65,7 @@ _faasctl()
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'link unlink set pause resume drain workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'link unlink set pause resume drain replace workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help -h --help --version' -- "$cur")
 		return
 	fi
 	command=${COMP_WORDS[1]}
@@ -123,7 +124,7 @@ _faasctl()
 	elif [[ $cur == -* ]]; then
 		words="${_faasctl_options[$command]-} -h --help"
 	elif [ "$command" = help ]; then
-		words='link unlink set pause resume drain workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
+		words='link unlink set pause resume drain replace workflow stage exec run show dump graph latency metrics monitor scan status top trace usage version help'
 		[ $n -eq 0 ] || words='add del show'
 	else
 		case $command:$n in
@@ -134,7 +135,7 @@ _faasctl()
 			;;
 		metrics:* | monitor:* | status:* | version:*) ;;
 		*:0) words=$(_faasctl_names workflow) ;;
-		link:* | unlink:* | set:* | pause:* | resume:* | drain:* | 'stage '*:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
+		link:* | unlink:* | set:* | pause:* | resume:* | drain:* | 'stage '*:1 | replace:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -80,6 +80,7 @@ complete -c faasctl -n $none -a set -d 'Change links that are in use: their capa
 complete -c faasctl -n $none -a pause -d 'Hold links: no byte goes in or out until they are resumed'
 complete -c faasctl -n $none -a resume -d 'Let links go on that are paused or drained'
 complete -c faasctl -n $none -a drain -d 'Let links run empty: what there is goes through, nothing new begins'
+complete -c faasctl -n $none -a replace -d 'Let others take over a stage, in the middle of its streams'
 complete -c faasctl -n $none -a workflow -d 'Create, delete or show workflows'
 complete -c faasctl -n $none -a stage -d 'Create, change, delete or show stages'
 complete -c faasctl -n $none -a exec -d 'Run a command as a stage, its ports as standard input and output'
@@ -99,13 +100,13 @@ complete -c faasctl -n $none -a version -d 'Print the version'
 complete -c faasctl -n $none -a help -d 'List the commands, or explain one'
 complete -c faasctl -n '__faasctl_at 0 workflow; or __faasctl_at 0 stage' -a 'add del show'
 
-for command in link unlink set pause resume drain exec run show dump top graph usage latency trace
+for command in link unlink set pause resume drain replace exec run show dump top graph usage latency trace
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
 for command in 'workflow add' 'workflow del' 'workflow show' 'stage add' 'stage del' 'stage show'
     complete -c faasctl -n "__faasctl_at 0 $command" -a '(__faasctl_workflows)'
 end
-for command in 'stage add' 'stage del' 'stage show' exec
+for command in 'stage add' 'stage del' 'stage show' replace exec
     complete -c faasctl -n "__faasctl_at 1 $command" -a '(__faasctl_stages)'
 end
 for command in link unlink set pause resume drain
@@ -119,6 +120,7 @@ for command in link run
     complete -c faasctl -n "__faasctl_using $command" -s u -l uncharged -d 'Make a missing workflow one whose memory nobody pays for'
 end
 complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'
+complete -c faasctl -n '__faasctl_using replace' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'Whose members take over'
 complete -c faasctl -n '__faasctl_using drain' -s n -l no-wait -d 'Do not wait until they are drained'
 complete -c faasctl -n '__faasctl_using drain' -s t -l timeout -x -d 'Wait no longer than that, in seconds'
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'

@@ -64,6 +64,7 @@ static unsigned int request_changes(const struct call *c)
 	case FAASIN_CMD_LINK_NEW:
 	case FAASIN_CMD_LINK_DEL:
 	case FAASIN_CMD_LINK_SET:
+	case FAASIN_CMD_STAGE_REPLACE:
 		return CHANGES_TREE;
 	default:
 		return 0;

@@ -40,12 +40,14 @@
  *   LINK_SET              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION,
  *                         CAPACITY, STATE]                    -
+ *   STAGE_REPLACE         WORKFLOW, STAGE_NAME [, GENERATION,
+ *                         CGROUP_FD]                          -
  *
  * NEW is idempotent: an object that already exists as asked is success, and
  * of a stage that exists, attributes that were unset are set, uid, gid and
  * mode are changed and missing ports are added. With NLM_F_EXCL an object
  * that exists is EEXIST. NLM_F_REPLACE and NLM_F_APPEND are EINVAL.
- * SET changes what is given. DEL and SET with GENERATION mean only that
+ * SET changes what is given. DEL, SET and REPLACE with GENERATION mean only that
  * incarnation of the name; else ESTALE.
  *
  * Errors common to all commands:
@@ -83,6 +85,9 @@
  *   EBUSY      the capacity: a process has a window of the link, or stands still
  *              in the middle of a read or write
  *   EINVAL, ERANGE  as above; neither CAPACITY nor STATE; FAASIN_LINK_STATE_DRAINED
+ * STAGE_REPLACE:
+ *   EBUSY      the cgroup is bound to another stage
+ *   EBADF, ENODEV  as above
  */
 #ifndef _UAPI_FAASIN_H
 #define _UAPI_FAASIN_H
@@ -114,6 +119,12 @@
 #define FAASIN_RANGES_MAX	64		/* of a record */
 
 /* ------------------------------------------------------------------ ioctls */
+
+/*
+ * A stage can be replaced (STAGE_REPLACE) while streams go through it. Descriptors that were
+ * open then have FAASIN_INFO_REPLACED, and ESTALE (without a signal) from whatever would read,
+ * write, take, send, allocate, end or abort; the stream goes on without them.
+ */
 
 #define FAASIN_IOC_MAGIC	0xfa
 
@@ -161,6 +172,7 @@ struct faasin_abort {
  * @unread: bytes of this stream that are written and not read
  * @cause: enum faasin_cause of this stream
  * @code: the cause's signal or status
+ * @position: bytes of this stream that were written so far or, of an input, read
  * @reserved: zero
  */
 struct faasin_port_info {
@@ -172,7 +184,8 @@ struct faasin_port_info {
 	__u64 unread;
 	__u32 cause;
 	__u32 code;
-	__u64 reserved[2];
+	__u64 position;
+	__u64 reserved;
 };
 
 #define FAASIN_INFO_OUTPUT	(1u << 0)	/* the descriptor's port is an output */
@@ -181,6 +194,7 @@ struct faasin_port_info {
 #define FAASIN_INFO_UNLINKED	(1u << 3)	/* the link is gone */
 #define FAASIN_INFO_READER_GONE	(1u << 4)	/* the reader closed early */
 #define FAASIN_INFO_BEGUN	(1u << 5)	/* the stream has begun to be read */
+#define FAASIN_INFO_REPLACED	(1u << 6)	/* the stage was replaced: see below */
 
 /**
  * FAASIN_IOC_END - this descriptor's session is done with its stream
@@ -191,7 +205,7 @@ struct faasin_port_info {
  * and the writer gets EPIPE; later reads of the session return 0.
  * Ending twice, or a stream that was aborted, changes nothing and succeeds.
  *
- * Errors: ENOTTY (not a port), ENODATA (input: no stream has begun).
+ * Errors: ENOTTY (not a port), ENODATA (input: no stream has begun), ESTALE.
  */
 #define FAASIN_IOC_END		_IO(FAASIN_IOC_MAGIC, 1)
 
@@ -407,6 +421,7 @@ enum faasin_cmd {
 	FAASIN_CMD_LINK_DEL,
 	FAASIN_CMD_EVENT,
 	FAASIN_CMD_LINK_SET,
+	FAASIN_CMD_STAGE_REPLACE,
 	__FAASIN_CMD_MAX,
 };
 
@@ -732,6 +747,7 @@ enum faasin_link_attr {
  * @FAASIN_EVENT_LINK_PAUSE: a link was paused
  * @FAASIN_EVENT_LINK_DRAIN: a link is to drain
  * @FAASIN_EVENT_LINK_RESUME: it is neither paused nor drained any more
+ * @FAASIN_EVENT_STAGE_REPLACE: a stage was replaced: others may take over its streams
  */
 enum faasin_event_type {
 	/* private: */
@@ -752,6 +768,7 @@ enum faasin_event_type {
 	FAASIN_EVENT_LINK_PAUSE,
 	FAASIN_EVENT_LINK_DRAIN,
 	FAASIN_EVENT_LINK_RESUME,
+	FAASIN_EVENT_STAGE_REPLACE,
 	/* private: */
 	__FAASIN_EVENT_MAX,
 };
