@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* faasctl drain */
+/*
+ * faasctl drain. It goes downstream: a stage may need to begin streams for what comes in, so
+ * its outputs are told to drain when its inputs are drained.
+ */
 #include "selection.h"
 #include "stop.h"
 
@@ -21,33 +24,80 @@ static const struct option_row options[] = {
  * @left: how many are not drained yet
  * @held: bytes that these hold
  * @one: one of them
+ * @resumed: that one was told something else meanwhile
  * @progress: what goes on is shown
  */
 struct wait {
 	struct faasctl *ctl;
 	const char *workflow;
-	const struct selection *sel;
+	struct selection *sel;
 	int64_t ms_left;
 	size_t left;
 	uint64_t held;
 	const struct selected *one;
+	bool resumed;
 	bool progress;
 };
 
 /* What the callback is told: the wait, and which of its links it is about. */
 struct look {
 	struct wait *wait;
-	const struct selected *link;
+	struct selected *link;
 	bool gone;
 };
+
+static size_t stage_length(const char *end)
+{
+	return strcspn(end, ":");
+}
+
+/* Does one of the links that are not drained lead to where this one begins? */
+static bool is_fed(const struct selection *sel, const struct selected *link)
+{
+	size_t i, n = stage_length(link->src);
+
+	for (i = 0; i < sel->n; i++)
+		if (!sel->links[i].done && stage_length(sel->links[i].dst) == n &&
+		    !strncmp(sel->links[i].dst, link->src, n))
+			return true;
+	return false;
+}
+
+/* Tells those to drain that nothing more comes to; in a circle, all that are left. */
+static int tell_next(struct wait *wait, struct faasctl_error *err)
+{
+	struct selection *sel = wait->sel;
+	bool under_way = false, all;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < sel->n; i++)
+		under_way |= sel->links[i].told && !sel->links[i].done;
+	for (all = false; ; all = true) {
+		for (i = 0; i < sel->n; i++) {
+			if (sel->links[i].told || (!all && is_fed(sel, &sel->links[i])))
+				continue;
+			ret = selection_tell(sel, i, wait->workflow, FAASIN_LINK_STATE_DRAINING,
+					     wait->ctl, err);
+			if (ret)
+				return ret;
+			under_way = true;
+		}
+		if (under_way || all)
+			return 0;
+	}
+}
 
 static int note(const struct faasctl_link *link, void *arg)
 {
 	struct look *look = arg;
 
 	look->gone = link->generation != look->link->generation;
-	if (look->gone || link->state == FAASIN_LINK_STATE_DRAINED)
+	look->link->done = !look->gone && look->link->told &&
+			   link->state == FAASIN_LINK_STATE_DRAINED;
+	if (look->gone || look->link->done || look->wait->resumed)
 		return 0;
+	look->wait->resumed = look->link->told && link->state != FAASIN_LINK_STATE_DRAINING;
 	look->wait->left++;
 	look->wait->held += link->stats.bytes_held;
 	look->wait->one = look->link;
@@ -98,12 +148,18 @@ static int wait_for_all(struct wait *wait)
 	int ret;
 
 	for (;;) {
-		ret = look_at_all(wait, &err);
+		ret = tell_next(wait, &err);
+		if (!ret)
+			ret = look_at_all(wait, &err);
 		show_progress(wait, ret || !wait->left);
 		if (ret)
-			return fail(&err);
+			return fail_hint(&err, ENOENT, "see: faasctl show");
 		if (!wait->left)
 			return STATUS_OK;
+		if (wait->resumed) {
+			why = "resumed or paused meanwhile";
+			break;
+		}
 		if (!wait->ms_left) {
 			why = "not drained in time";
 			break;
@@ -115,7 +171,7 @@ static int wait_for_all(struct wait *wait)
 			wait->ms_left -= wait->ms_left < LOOK_MS ? wait->ms_left : LOOK_MS;
 	}
 	show_progress(wait, true);
-	fprintf(stderr, "faasctl: %s: \"%s\" to \"%s\"%s still drains; wait again, or: faasctl resume %s\n",
+	fprintf(stderr, "faasctl: %s: \"%s\" to \"%s\"%s is not drained; drain again, or: faasctl resume %s\n",
 		why, wait->one->src, wait->one->dst,
 		wait->left > 1 ? ", for one," : "", wait->workflow);
 	return STATUS_REFUSED;
@@ -126,8 +182,9 @@ static int run(struct args *args)
 	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	_cleanup_(selection_free) struct selection sel = { 0 };
 	struct wait wait = { .ms_left = -1, .sel = &sel };
+	struct faasctl_error err;
 	bool no_wait = false;
-	int id, status;
+	int id;
 
 	while ((id = args_next(args)) != -1) {
 		if (id == 'n')
@@ -135,9 +192,10 @@ static int run(struct args *args)
 		else if (id == 't')
 			wait.ms_left = parse_seconds(args, 0, 1000000);
 	}
-	status = selection_set_state(&sel, args, FAASIN_LINK_STATE_DRAINING, &ctl);
-	if (status != STATUS_OK || no_wait)
-		return status;
+	if (no_wait)
+		return selection_set_state(&sel, args, FAASIN_LINK_STATE_DRAINING, &ctl);
+	if (selection_open(&sel, args, &ctl, &err))
+		return fail_hint(&err, ENOENT, "see: faasctl show");
 	stop_begin();
 	wait.ctl = ctl;
 	wait.workflow = args->argv[0];

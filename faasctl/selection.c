@@ -70,23 +70,37 @@ int selection_read(struct selection *sel, struct faasctl *ctl,
 	return ret;
 }
 
-/* Sets the state of the links that the words name. Their connection stays open, in *@ctl. */
+/* The links that the words name. */
+int selection_open(struct selection *sel, struct args *args, struct faasctl **ctl,
+		   struct faasctl_error *err)
+{
+	int n = args_rest(args, 1, -1), ret = faasctl_open(ctl, err);
+
+	return ret ?: selection_read(sel, *ctl, args->argv[0], args->argv + 1, n - 1, err);
+}
+
+/* Sets the state of the link with that number. */
+int selection_tell(struct selection *sel, size_t i, const char *workflow, uint32_t state,
+		   struct faasctl *ctl, struct faasctl_error *err)
+{
+	struct selected *link = &sel->links[i];
+
+	link->told = true;
+	return faasctl_link_set_state(ctl, workflow, link->src, link->dst, link->generation,
+				      state, err);
+}
+
+/* Sets the state of all links that the words name. Their connection stays open, in *@ctl. */
 int selection_set_state(struct selection *sel, struct args *args, uint32_t state,
 			struct faasctl **ctl)
 {
 	struct faasctl_error err;
-	int n, ret;
 	size_t i;
+	int ret;
 
-	n = args_rest(args, 1, -1);
-	ret = faasctl_open(ctl, &err);
-	if (ret)
-		return fail(&err);
-	ret = selection_read(sel, *ctl, args->argv[0], args->argv + 1, n - 1, &err);
+	ret = selection_open(sel, args, ctl, &err);
 	for (i = 0; !ret && i < sel->n; i++)
-		ret = faasctl_link_set_state(*ctl, args->argv[0], sel->links[i].src,
-					     sel->links[i].dst, sel->links[i].generation,
-					     state, &err);
+		ret = selection_tell(sel, i, args->argv[0], state, *ctl, &err);
 	return ret ? fail_hint(&err, ENOENT, "see: faasctl show") : STATUS_OK;
 }
 

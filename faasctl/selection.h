@@ -10,11 +10,15 @@
  * @src: the end that writes, STAGE:PORT
  * @dst: the end that reads
  * @generation: the incarnation that was selected
+ * @told: it was told what to do
+ * @done: it has done that
  */
 struct selected {
 	char src[2 * (FAASIN_NAME_MAX + 1)];
 	char dst[2 * (FAASIN_NAME_MAX + 1)];
 	uint64_t generation;
+	bool told;
+	bool done;
 };
 
 struct selection {
@@ -25,6 +29,10 @@ struct selection {
 int selection_read(struct selection *sel, struct faasctl *ctl,
 		   const char *workflow, char **ends, int n_ends,
 		   struct faasctl_error *err);
+int selection_open(struct selection *sel, struct args *args, struct faasctl **ctl,
+		   struct faasctl_error *err);
+int selection_tell(struct selection *sel, size_t i, const char *workflow, uint32_t state,
+		   struct faasctl *ctl, struct faasctl_error *err);
 int selection_set_state(struct selection *sel, struct args *args, uint32_t state,
 			struct faasctl **ctl);
 int selection_run_state(struct args *args, uint32_t state);

@@ -81,7 +81,7 @@ struct faasin_segment {
  * @last: the segment that is being filled; NULL: none; @wr.mutex
  * @held_max: most bytes that waited; @wr.mutex
  * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
- * @oversized: @last may be larger than the capacity, which became smaller; @wr.mutex
+ * @oversized: more may be out than the capacity, which became smaller; @wr.mutex
  * @head: see above
  * @queued: segments ever queued; stored (release) by the producer before @head
  * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone

@@ -400,6 +400,7 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 {
 	struct faasin_channel *ch = NULL;
 	struct faasin_link *link;
+	u64 generation = 0;
 	int err = 0;
 
 	/* It waits for memory and for who works on the channel: without the lock. */
@@ -408,6 +409,7 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 		if (IS_ERR(ch))
 			return PTR_ERR(ch);
 		err = faasin_channel_resize(ch, spec->capacity, extack);
+		generation = ch->generation;
 		faasin_channel_put(ch);
 	}
 	if (err || !spec->has_state)
@@ -416,10 +418,15 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	if (err)
 		return err;
 	link = faasin_link_find(spec, extack);
-	if (IS_ERR(link))
+	if (IS_ERR(link)) {
 		err = PTR_ERR(link);
-	else
+	} else if (generation && generation != link->channel->generation) {
+		NL_SET_ERR_MSG(extack,
+			       "the link was deleted and made anew after its capacity was changed");
+		err = -ESTALE;
+	} else {
 		faasin_channel_set_state(link->channel, spec->state);
+	}
 	up_read(&faasin_tree_sem);
 	return err;
 }

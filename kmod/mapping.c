@@ -221,6 +221,8 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
+	if (faasin_handle_replaced(h))
+		return -ESTALE;
 	if (!window_has(h, vma))
 		return -EINVAL;
 	err = faasin_window_count(h);

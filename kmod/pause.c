@@ -69,17 +69,8 @@ static bool must_wait(const struct faasin_handle *h)
 	       READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE;
 }
 
-/**
- * faasin_channel_wait_paused() - wait while the link is paused and the stream lives
- * @h: an output's open file; its channel's wr.mutex held
- * @nonblock: do not wait
- *
- * For those who need no room.
- *
- * Return: 0, wr.mutex being held again; or, without it, -EAGAIN, or -ERESTARTSYS if a signal
- * came.
- */
-int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock)
+/* wr.mutex held, and held again if 0 is returned. */
+static int wait_paused(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
 	struct task_struct *peer;
@@ -87,13 +78,8 @@ int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock)
 	int err = 0;
 	u64 since;
 
-	if (!must_wait(h))
-		return 0;
-	if (!nonblock)
-		ch->wr.blocks++;
+	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
-	if (nonblock)
-		return -EAGAIN;
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (peer)
@@ -111,4 +97,29 @@ int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock)
 	finish_wait(&ch->writers.wait, &wait);
 	faasin_side_wait_end(ch, &ch->wr, since);
 	return err ?: faasin_side_lock(&ch->wr, false);
+}
+
+/**
+ * faasin_channel_wait_paused() - wait while the link is paused and the stream lives
+ * @h: an output's open file; its channel's wr.mutex held
+ * @nonblock: do not wait
+ *
+ * For those who need no room.
+ *
+ * Return: 0, wr.mutex being held again; or, without it, -EAGAIN, or -ERESTARTSYS if a signal
+ * came.
+ */
+int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock)
+{
+	int err = 0;
+
+	/* Again, with the mutex: it may have been paused anew while that was waited for. */
+	while (!err && must_wait(h)) {
+		if (nonblock) {
+			mutex_unlock(&h->channel->wr.mutex);
+			return -EAGAIN;
+		}
+		err = wait_paused(h);
+	}
+	return err;
 }

@@ -53,21 +53,13 @@ static bool ring_take_back(struct faasin_channel *ch)
 }
 
 /*
- * The block that is being filled is larger than the capacity, which became smaller: it goes as
+ * More is out than the capacity, which became smaller: the block that is being filled goes as
  * soon as all of it was read.
  */
 static void ring_drop_oversized(struct faasin_channel *ch)
 {
 	ring_take_back(ch);
-	ch->oversized = ch->last && ch->last->block->size > ch->pool.capacity;
-}
-
-/* Bytes that still fit into the last segment's block. */
-static u32 last_space(struct faasin_channel *ch, u64 head)
-{
-	struct faasin_segment *seg = ch->last;
-
-	return seg ? seg->block->size - (u32)(head - seg->begin) : 0;
+	ch->oversized = atomic64_read(&ch->pool.held) > ch->pool.capacity;
 }
 
 /*
@@ -135,7 +127,7 @@ static int publish(struct faasin_channel *ch, const struct faasin_handle *h,
 			ring_append(ch, next, begin);
 		/* Pairs with head_seen(): the bytes and their segment are there. */
 		smp_store_release(&ch->head, head);
-		WRITE_ONCE(ch->space, last_space(ch, head));
+		WRITE_ONCE(ch->space, faasin_ring_space(ch, head));
 	}
 	spin_unlock(&ch->lock);
 	return err;
@@ -169,7 +161,7 @@ static ssize_t channel_fill(struct faasin_channel *ch, const struct faasin_handl
 	ring_start_over(ch, head);
 	if (unlikely(ch->oversized))
 		ring_drop_oversized(ch);
-	space = last_space(ch, head);
+	space = faasin_ring_space(ch, head);
 	if (space < want) {
 		next = block_take(ch);
 		if (!next && (whole || !space))

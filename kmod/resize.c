@@ -59,9 +59,9 @@ static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
 	*ring = old;
 }
 
-/* Both mutexes held. Returns whether that was a change. */
+/* Both mutexes held. Returns whether that was a change; *@cleared: whether memory was given back. */
 static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment **ring,
-		  unsigned long slots, struct netlink_ext_ack *extack)
+		  unsigned long slots, bool *cleared, struct netlink_ext_ack *extack)
 {
 	if (READ_ONCE(ch->unlinked)) {
 		NL_SET_ERR_MSG(extack, "the link was deleted meanwhile");
@@ -71,14 +71,15 @@ static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment
 		return 0;
 	/* The block that is filled again and again, while all is read at once. */
 	if (ch->tail == ch->head)
-		faasin_ring_clear(ch);
+		*cleared = faasin_ring_clear(ch);
 	if (!faasin_pool_set_capacity(&ch->pool, capacity)) {
 		NL_SET_ERR_MSG(extack,
-			       "a process has a window of this link, whose size it knows; change the capacity when it is closed");
+			       "a process has a window of this link, whose size it knows, or what was sent by one waits; change the capacity when it is closed and read");
 		return -EBUSY;
 	}
 	ring_move(ch, ring, slots);
-	ch->oversized = !!ch->last;
+	ch->oversized = atomic64_read(&ch->pool.held) > capacity;
+	WRITE_ONCE(ch->space, faasin_ring_space(ch, ch->head));
 	return 1;
 }
 
@@ -98,6 +99,7 @@ int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
 			  struct netlink_ext_ack *extack)
 {
 	struct faasin_segment *ring;
+	bool cleared = false;
 	unsigned long slots;
 	u64 until;
 	int ret;
@@ -117,14 +119,15 @@ int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
 		goto free;
 	ret = side_try(&ch->wr, until, extack);
 	if (!ret) {
-		ret = resize(ch, capacity, &ring, slots, extack);
+		ret = resize(ch, capacity, &ring, slots, &cleared, extack);
 		mutex_unlock(&ch->wr.mutex);
 	}
 	mutex_unlock(&ch->rd.mutex);
 	/* A reader that was turned away by this may have had something to drop. */
 	faasin_channel_discard(ch);
-	if (ret > 0) {
+	if (ret > 0 || cleared)
 		faasin_window_turn(ch);
+	if (ret > 0) {
 		faasin_waiters_wake(&ch->writers);
 		faasin_channel_idle_later(ch);
 		faasin_channel_event(ch, FAASIN_EVENT_LINK_RESIZE, 0, 0, NULL);

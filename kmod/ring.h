@@ -28,6 +28,26 @@ static inline void faasin_ring_put(struct faasin_channel *ch, struct faasin_bloc
 		faasin_pool_put(&ch->pool, b);
 }
 
+/*
+ * Bytes that may still go into the last segment's block; wr.mutex held. While more is out than
+ * the capacity, which became smaller, none; but an empty channel always takes something.
+ */
+static inline u32 faasin_ring_space(struct faasin_channel *ch, u64 head)
+{
+	struct faasin_segment *seg = ch->last;
+	u32 size;
+
+	if (!seg)
+		return 0;
+	size = seg->block->size;
+	if (unlikely(ch->oversized)) {
+		if (seg->begin != head)
+			return 0;
+		size = min_t(u64, size, ch->pool.capacity);
+	}
+	return size - (u32)(head - seg->begin);
+}
+
 /* Room for at least @need bytes, as far as someone beside the producer can tell. */
 static inline bool faasin_ring_has_room(struct faasin_channel *ch, size_t need)
 {

@@ -496,7 +496,8 @@ int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_conte
  * @h: open file
  * @c: to be filled
  *
- * Return: 0, or -ENODATA if no context was set or no stream has begun.
+ * Return: 0, -ENODATA if no context was set or no stream has begun, or -ESTALE if the stage
+ * was replaced.
  */
 int faasin_stream_get_context(struct faasin_handle *h, struct faasin_context *c)
 {
@@ -506,7 +507,9 @@ int faasin_stream_get_context(struct faasin_handle *h, struct faasin_context *c)
 
 	spin_lock(&ch->lock);
 	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
-	if (s && s->context.length) {
+	if (faasin_handle_replaced(h)) {
+		err = -ESTALE;
+	} else if (s && s->context.length) {
 		*c = s->context;
 		err = 0;
 	}

@@ -39,6 +39,7 @@ static int refuse(struct faasctl_error *err, int code)
 		{ ENOSPC, "this end of the link has no windows left: close some" },
 		{ EAGAIN, "nothing is there yet: poll the port" },
 		{ EUSERS, "too many processes write to the stream" },
+		{ ESTALE, "the stage was replaced: others have its streams now" },
 	};
 	size_t i;
 
@@ -48,9 +49,32 @@ static int refuse(struct faasctl_error *err, int code)
 	return faasctl__fail_errno(err, code, "window");
 }
 
+/*
+ * Maps all of a window. Its size may change until it is mapped, so it is asked again then.
+ * Returns 0 or an errno.
+ */
+static int map_all(struct faasctl_window *win, int prot)
+{
+	struct faasin_window_info info, now;
+	int failed;
+
+	for (;;) {
+		if (ioctl(win->fd, FAASIN_IOC_WINDOW, &info))
+			return errno;
+		win->size = info.size;
+		win->mapped = info.size + info.landing;
+		win->base = mmap(NULL, win->mapped, prot, MAP_SHARED, win->fd, 0);
+		failed = win->base == MAP_FAILED ? errno : 0;
+		if (!ioctl(win->fd, FAASIN_IOC_WINDOW, &now) && now.size == info.size &&
+		    now.landing == info.landing)
+			return failed;
+		if (!failed)
+			munmap(win->base, win->mapped);
+	}
+}
+
 FAASCTL_API int faasctl_window_open(struct faasctl_window **out, int fd, struct faasctl_error *err)
 {
-	struct faasin_window_info info;
 	struct faasin_port_info port;
 	struct faasctl_window *win;
 	int prot = PROT_READ, code;
@@ -58,24 +82,18 @@ FAASCTL_API int faasctl_window_open(struct faasctl_window **out, int fd, struct 
 	*out = NULL;
 	if (ioctl(fd, FAASIN_IOC_INFO, &port))
 		return refuse(err, errno == EBADF ? ENOTTY : errno);
-	if (ioctl(fd, FAASIN_IOC_WINDOW, &info)) {
-		if (errno == EINVAL)
-			return faasctl__fail(err, EINVAL,
-				"window: the link has a capacity of one page: link it with more");
-		return refuse(err, errno);
-	}
 	win = calloc(1, sizeof(*win));
 	if (!win)
 		return faasctl__fail(err, ENOMEM, "out of memory");
 	if (port.flags & FAASIN_INFO_OUTPUT)
 		prot |= PROT_WRITE;
 	win->fd = fd;
-	win->size = info.size;
-	win->mapped = info.size + info.landing;
-	win->base = mmap(NULL, win->mapped, prot, MAP_SHARED, fd, 0);
-	if (win->base == MAP_FAILED) {
-		code = errno;
+	code = map_all(win, prot);
+	if (code) {
 		free(win);
+		if (code == EINVAL)
+			return faasctl__fail(err, EINVAL,
+				"window: the link has a capacity of one page: link it with more");
 		if (code == EACCES)
 			return faasctl__fail(err, EACCES,
 				"window: the port is not open for reading: open an output O_RDWR");

@@ -556,6 +556,53 @@ TEST_F(pause, tool_waits_until_all_was_read)
 	EXPECT_EQ(0, child_end(pid));
 }
 
+/* A stage between two of the links begins a stream for each that comes in. */
+TEST_F(pause, tool_drains_a_chain_downstream)
+{
+	struct faasctl *ctl;
+	const char *chain[] = { "b", "c" };
+	char path[128], text[8];
+	int next, fd;
+	pid_t pid;
+
+	ASSERT_EQ(0, faasctl_open(&ctl, NULL));
+	ASSERT_EQ(0, faasctl_chain_add(ctl, self->flow.name, chain, 2, NULL, NULL, NULL));
+	faasctl_close(ctl);
+	snprintf(path, sizeof(path), MOUNT_POINT "/%s/c/faasin", self->flow.name);
+	next = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, next);
+	EXPECT_WRITE(self->w, "first");
+	close(self->w);
+	pid = tool_drains(&self->flow, "30");
+	EXPECT_WAITS(pid);
+	EXPECT_STATE(DRAINING);
+	EXPECT_READ(self->r, "first");
+	snprintf(path, sizeof(path), "%s/faasout", self->flow.b);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_WRITE(fd, "second");
+	EXPECT_OVER(self->r, 0);
+	close(fd);
+	EXPECT_TRUE(is_running(pid));
+	EXPECT_EQ(6, sys(read(next, text, sizeof(text))));
+	EXPECT_OVER(next, 0);
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_EQ(-EAGAIN, sys(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)));
+	close(next);
+}
+
+TEST_F(pause, tool_is_told_that_somebody_resumed)
+{
+	pid_t pid;
+
+	EXPECT_WRITE(self->w, "bytes");
+	pid = tool_drains(&self->flow, "100");
+	EXPECT_WAITS(pid);
+	RESUME();
+	EXPECT_EQ(2, child_end(pid));
+	EXPECT_STATE(RUNNING);
+}
+
 TEST_F(pause, tool_gives_up_in_time)
 {
 	EXPECT_WRITE(self->w, "bytes");

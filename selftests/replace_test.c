@@ -7,6 +7,7 @@
 
 #include "actor.h"
 #include "harness.h"
+#include "hostile.h"
 #include "window.h"
 #include "world.h"
 
@@ -82,6 +83,7 @@ TEST_F(replace, next_reader_goes_on_where_the_old_one_stopped)
 
 TEST_F(replace, old_reader_is_detached)
 {
+	struct faasin_context context;
 	struct faasin_range range;
 	char byte;
 
@@ -91,6 +93,9 @@ TEST_F(replace, old_reader_is_detached)
 	EXPECT_EQ(-ESTALE, sys(read(self->r, &byte, 1)));
 	EXPECT_EQ(-ESTALE, window_take(self->r, &range));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->r, FAASIN_IOC_END)));
+	EXPECT_EQ(-ESTALE, sys(ioctl(self->r, FAASIN_IOC_GET_CONTEXT, &context)));
+	EXPECT_EQ(MAP_FAILED, (void *)window_map(self->r, PROT_READ));
+	EXPECT_EQ(ESTALE, errno);
 	EXPECT_EQ(POLLERR | POLLHUP, ready(self->r));
 	EXPECT_EQ(0, unread(self->r));
 	EXPECT_NE(0, port_info(self->r).flags & FAASIN_INFO_REPLACED);
@@ -222,6 +227,8 @@ TEST_F(replace, old_writer_is_detached)
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->w, FAASIN_IOC_END)));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->w, FAASIN_IOC_ABORT, &abort)));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->w, FAASIN_IOC_SET_CONTEXT, &context)));
+	EXPECT_EQ(MAP_FAILED, (void *)window_map(self->w, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(ESTALE, errno);
 	EXPECT_EQ(POLLOUT | POLLERR, ready(self->w));
 	EXPECT_NE(0, port_info(self->w).flags & FAASIN_INFO_REPLACED);
 	/* What it allocated is its own. */
@@ -546,6 +553,76 @@ TEST_F_TIMEOUT(middle, of_a_stream, 600)
 	EXPECT_EQ(stream_bytes(), self->at->read);
 	EXPECT_LT(3, replaced);
 	TH_LOG("replaced %u times in %llu MiB", replaced, (unsigned long long)stream_bytes() / MIB);
+}
+
+/* ------------------------------------------------------- in the middle of a copy */
+
+FIXTURE(copying)
+{
+	bool can;
+	struct flow flow;
+	int w, r;
+	pid_t pid;
+};
+
+FIXTURE_VARIANT(copying)
+{
+	bool writes;
+};
+
+FIXTURE_VARIANT_ADD(copying, writer) { true };
+FIXTURE_VARIANT_ADD(copying, reader) { false };
+
+FIXTURE_SETUP(copying)
+{
+	char *page = page_of_no_return();
+
+	self->can = page;
+	if (!page)
+		SKIP(return, "userfaultfd is not to be had: %s", strerror(errno));
+	FLOW_SETUP(&self->flow, NULL);
+	self->w = flow_writer(&self->flow, 0);
+	self->r = flow_reader(&self->flow, 0);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+	EXPECT_WRITE(self->w, "one");
+	self->pid = child();
+	if (!self->pid) {
+		/* Else its death is that of a holder. */
+		close(variant->writes ? self->r : self->w);
+		page = page_of_no_return();
+		_exit((variant->writes ? write(self->w, page, 1) : read(self->r, page, 1)) < 0);
+	}
+	ASSERT_TRUE(blocks_in(self->pid, variant->writes ? SYS_write : SYS_read));
+}
+
+FIXTURE_TEARDOWN(copying)
+{
+	if (!self->can)
+		return;
+	close(self->w);
+	close(self->r);
+	FLOW_TEARDOWN(&self->flow);
+}
+
+/* It does not hold up the replacement, and its death is not the stream's. */
+TEST_F(copying, leaves_nothing_behind)
+{
+	const char *stage = variant->writes ? "a" : "b";
+
+	REPLACE(stage);
+	child_kill(self->pid, SIGKILL);
+	if (variant->writes) {
+		close(self->w);
+		self->w = flow_writer(&self->flow, 0);
+	} else {
+		close(self->r);
+		self->r = flow_reader(&self->flow, 0);
+	}
+	EXPECT_WRITE(self->w, "two");
+	close(self->w);
+	EXPECT_READ(self->r, "onetwo");
+	EXPECT_OVER(self->r, 0);
 }
 
 TEST_HARNESS_MAIN

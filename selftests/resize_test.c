@@ -161,6 +161,30 @@ TEST_F(resize, of_one_that_is_read_in_part)
 	EXPECT_TAKES(variant->to);
 }
 
+/* What is out of the last block counts whole: with a few bytes in it, there is no room in it. */
+TEST_F(resize, to_less_holds_writers_until_that_is_read)
+{
+	struct pollfd fd = { .fd = self->w, .events = POLLOUT };
+	size_t from = variant->from, to = variant->to;
+	long n;
+
+	if (to > from)
+		to = from;
+	ASSERT_EQ(10, sys(write(self->w, self->buf, 10)));
+	ASSERT_EQ(0, resize(&self->flow, to));
+	n = sys(write(self->w, self->buf + 10, MIB));
+	if (n == -EAGAIN)
+		n = 0;
+	EXPECT_LE(0, n);
+	EXPECT_GE((long)to, 10 + n);
+	EXPECT_EQ(10 + n, unread(self->r));
+	EXPECT_EQ(0, poll(&fd, 1, 0));
+	ASSERT_EQ(10 + n, read_full(self->r, self->buf, 10 + n));
+	EXPECT_EQ(1, poll(&fd, 1, 0));
+	EXPECT_TRUE(pattern_is(self->buf, 10 + n, 1, 0));
+	EXPECT_TAKES(to);
+}
+
 TEST_F(resize, again_to_the_same_changes_nothing)
 {
 	ASSERT_EQ(0, resize(&self->flow, variant->from));
@@ -257,6 +281,40 @@ TEST_F(waiting, window_has_the_new_size)
 	EXPECT_EQ(0, window_alloc(self->w, MIB));
 	EXPECT_EQ(0, window_poke(out + MIB - 1, 1));
 	munmap(out, after.size);
+}
+
+/* A window that is opened while the size changes is all mapped, or not at all. */
+TEST_F(waiting, window_of_the_library_has_the_size_that_there_is)
+{
+	struct faasctl_window *win;
+	struct faasctl_error err;
+	int i, ret, fd;
+	pid_t pid;
+	void *at;
+
+	fd = flow_writer(&self->flow, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, fd);
+	pid = child();
+	if (!pid)
+		for (;;)
+			for (i = 1; i <= 4; i++)
+				resize(&self->flow, i * MIB);
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, faasctl_window_open(&win, fd, &err));
+		ret = faasctl_window_alloc(win, faasctl_window_size(win), &at, &err);
+		if (!ret) {
+			((volatile uint8_t *)at)[faasctl_window_size(win) - 1] = 1;
+			EXPECT_EQ(0, window_return(fd, 0));
+		}
+		faasctl_window_close(win);
+		/* Only what is closed can change. */
+		close(fd);
+		fd = flow_writer(&self->flow, O_RDWR | O_NONBLOCK);
+		ASSERT_LE(0, fd);
+	}
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_end(pid));
+	close(fd);
 }
 
 /* ----------------------------------------------------------------- refusals */

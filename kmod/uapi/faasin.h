@@ -260,7 +260,7 @@ struct faasin_context {
  * stream that it is to read.
  *
  * Errors: EFAULT, ENODATA (no context was set, or input: no stream has begun),
- * ENOTTY (not a port).
+ * ENOTTY (not a port), ESTALE (the stage was replaced).
  */
 #define FAASIN_IOC_GET_CONTEXT	_IOR(FAASIN_IOC_MAGIC, 5, struct faasin_context)
 
@@ -292,6 +292,7 @@ struct faasin_context {
  *              were mapped, or what was written was taken through them; each has one
  *              until it and its mappings are closed
  *   ENODEV     this machine's pages cannot be kept from being pinned
+ *   ESTALE     the stage was replaced
  * Of a mapping: mprotect() to more than that is EACCES, mremap() EFAULT or EINVAL.
  */
 
@@ -314,6 +315,8 @@ struct faasin_window_info {
 
 /**
  * FAASIN_IOC_WINDOW - what can be mapped
+ *
+ * It changes with the link's capacity until something is mapped: ask again then.
  *
  * Errors: EFAULT, EINVAL (a channel of one page has no window), ENOTTY (not a port).
  */
