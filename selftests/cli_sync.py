@@ -100,6 +100,7 @@ def check_sources(tap, listed, found):
     tap.equal("main.c has all commands", "command", set(listed),
               set(re.findall(r"&(\w+)_command,", main)))
     common = re.search(r"bool link_option\(.*?^}", read("faasctl/args.c"), re.M | re.S)[0]
+    args_json = re.search(r"^bool args_json\(.*?^}", read("faasctl/args.c"), re.M | re.S)[0]
     for name in listed:
         problems = []
         path = "faasctl/%s.c" % name
@@ -107,6 +108,8 @@ def check_sources(tap, listed, found):
             problems.append("no %s" % path)
         else:
             text = read(path)
+            if "args_json(" in text:
+                text += args_json
             for command in found.values():
                 if command.name.split()[0] != name:
                     continue
