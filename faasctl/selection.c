@@ -52,7 +52,7 @@ int selection_read(struct selection *sel, struct faasctl *ctl,
 		   const char *workflow, char **ends, int n_ends,
 		   struct faasctl_error *err)
 {
-	struct text stage;
+	struct text stage = { 0 };
 	const char *src;
 	int i = 0, ret;
 

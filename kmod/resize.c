@@ -59,7 +59,10 @@ static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
 	*ring = old;
 }
 
-/* Both mutexes held. Returns whether that was a change; *@cleared: whether memory was given back. */
+/*
+ * Both mutexes held. Returns whether that was a change; *@cleared receives whether memory was
+ * given back.
+ */
 static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment **ring,
 		  unsigned long slots, bool *cleared, struct netlink_ext_ack *extack)
 {

@@ -30,6 +30,7 @@
 #include "kernel/memory.h"
 #include "kernel/iter.h"
 #include "kernel/file.h"
+#include "kernel/netlink.h"
 #include "kernel/tracepoint.h"
 
 #endif /* _USERSPACE_KERNEL_H */

@@ -179,6 +179,11 @@ static inline u64 local_clock(void)
 	return ktime_get_ns();
 }
 
+static inline void usleep_range(unsigned long min_us, unsigned long max_us)
+{
+	usleep(max_us);
+}
+
 static inline unsigned long nsecs_to_jiffies(u64 ns)
 {
 	return ns / (NSEC_PER_SEC / HZ);

@@ -55,6 +55,14 @@ void bug(const char *file, int line, const char *what) __attribute__((noreturn))
 	({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define max_t(t, a, b)		max((t)(a), (t)(b))
+#define swap(a, b)								\
+do {										\
+	typeof(a) swapped = (a);						\
+										\
+	(a) = (b);								\
+	(b) = swapped;								\
+} while (0)
+#define clamp(v, low, high)	min(max(v, low), high)
 #define clamp_t(t, v, lo, hi)	min_t(t, max_t(t, v, lo), hi)
 
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
