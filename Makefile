@@ -305,6 +305,13 @@ $(B)/bench/%: bench/%.c $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)
 	$(PROGRAM) -lpthread
 
+# What rw and handoff move bytes by, and how they measure it.
+bench_shared := $(patsubst %.c,$(B)/obj/%.o,$(wildcard bench/ways/*.c))
+$(bench_shared): $(B)/obj/%.o: %.c Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -fvisibility=hidden $(CFLAGS) -c -o $@ $<
+$(B)/bench/rw $(B)/bench/handoff: $(bench_shared)
+
 $(B)/examples/%: examples/%.c $(B)/lib/libfaasctl.a | $(B)/source
 	@mkdir -p $(@D)
 	$(PROGRAM)
@@ -526,6 +533,6 @@ uninstall: ## undo install
 clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says where)
 	rm -rf $(B)
 
--include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) \
+-include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) $(bench_shared:.o=.d) \
 	$(uapi_objects:.o=.d) $(userspace_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)

@@ -25,7 +25,7 @@
 #include "faasctl.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define REPEATS		5
+#define REPEATS		5	/* at most */
 
 /**
  * struct spread - one thing measured several times
@@ -62,6 +62,17 @@ progress(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+/* How often each thing is measured: $BENCH_REPEATS, REPEATS without. */
+static inline int repeats(void)
+{
+	const char *value = getenv("BENCH_REPEATS");
+	int n = value ? atoi(value) : REPEATS;
+
+	if (n < 1 || n > REPEATS)
+		die("BENCH_REPEATS is a number from 1 to %d, not %s", REPEATS, value);
+	return n;
 }
 
 static inline uint64_t now_ns(void)

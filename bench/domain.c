@@ -24,7 +24,7 @@ static void row(const char *what, const char *key, double (*measure)(void *arg),
 	struct spread spread = { 0 };
 	int i;
 
-	for (i = 0; i < REPEATS; i++)
+	for (i = 0; i < repeats(); i++)
 		spread_add(&spread, measure(arg));
 	printf("| %s | %.0f | %.0f to %.0f |\n", what, median(&spread), lowest(&spread),
 	       highest(&spread));

@@ -176,7 +176,7 @@ static void measure(struct cost *cost, int links)
 	drain(fd, now_ns() + 2 * 1000000000ull);
 	ticks_of(pid, &user[0], &system[0]);
 	all = cpu_ns(clock);
-	for (i = 0; i < REPEATS; i++) {
+	for (i = 0; i < repeats(); i++) {
 		before = cpu_ns(clock);
 		drain(fd, now_ns() + SECONDS * 1000000000ull);
 		spread_add(&cost->percent, (cpu_ns(clock) - before) / SECONDS / 1e7);
@@ -186,7 +186,7 @@ static void measure(struct cost *cost, int links)
 	user[1] -= user[0];
 	system[1] -= system[0];
 	cost->user = user[1] + system[1] ? (double)user[1] / (user[1] + system[1]) : 0;
-	cost->link_ns = all / (REPEATS * SECONDS) / links;
+	cost->link_ns = all / (repeats() * SECONDS) / links;
 	/* Its terminal goes away, which is an end like any. */
 	close(fd);
 	if (waitpid(pid, &status, 0) != pid || status)
