@@ -101,6 +101,11 @@ member()
 	[ "$got" = "$want" ] || { echo "$expression: $got, want $want"; return 1; }
 }
 
+# What the tool sets up once in the tree of cgroups, and leaves.
+if [ -d "$groups/faasin" ]; then
+	echo +memory >"$groups/faasin/cgroup.subtree_control"
+fi
+
 # ---------------------------------------------------------------- bad input: names
 
 use='use letters, digits, '\''.'\'', '\''_'\'' and '\''-'\'
@@ -258,7 +263,7 @@ refused 'a workflow with another cgroup' 2 \
 refused 'a cgroup that is another stage'\''s' 2 'faasctl: the cgroup is bound to another stage' \
 	faasctl stage add -g "/faasin/$wf/a" "$wf" x
 refused 'a stage with another cgroup' 2 \
-	'faasctl: the stage is bound to another cgroup; delete the stage first' \
+	'faasctl: the stage is bound to another cgroup; replace or delete the stage' \
 	faasctl stage add -g "cli-$$/free" "$wf" a
 removed()
 {
