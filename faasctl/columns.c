@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The columns of `faasctl top`: their texts and what comes first in each. */
-#include "top.h"
+#include "residence.h"
 
 /* A side that is blocked for so much of the time is worth a colour. */
 #define BLOCKED_BAD	0.5
@@ -26,6 +26,8 @@ static const struct column_row {
 	[COLUMN_READER] = { "reader", "R-BLK", 6 },
 	/* Not measured: hence the tilde. */
 	[COLUMN_RESIDENCE] = { "residence", "RESID~", 9 },
+	[COLUMN_P50] = { "p50", "P50", 9 },
+	[COLUMN_P99] = { "p99", "P99", 9 },
 	[COLUMN_WAKES] = { "wakes", "WAKES/s", 8 },
 };
 
@@ -40,9 +42,26 @@ const char *column_title(enum column column)
 	return columns[column].title;
 }
 
+/* It is empty unless how long bytes stay is measured. */
+bool column_measured(enum column column)
+{
+	return column == COLUMN_P50 || column == COLUMN_P99;
+}
+
+/* What is measured stands for what is calculated. */
+bool column_shown(enum column column, bool measured)
+{
+	return measured ? column != COLUMN_RESIDENCE : !column_measured(column);
+}
+
 int column_width(enum column column)
 {
 	return columns[column].width;
+}
+
+static unsigned int percent_of(enum column column)
+{
+	return column == COLUMN_P50 ? 50 : 99;
 }
 
 static struct text text_bar(double share)
@@ -75,6 +94,11 @@ struct text column_text(enum column column, const struct rates_link *link)
 	if (!link->known)
 		return text;
 	switch (column) {
+	case COLUMN_P50:
+	case COLUMN_P99:
+		if (residence_percentile_ns(link, percent_of(column)) >= 0)
+			return text_time(residence_percentile_ns(link, percent_of(column)));
+		break;
 	case COLUMN_RATE:
 		snprintf(text.s, sizeof(text.s), "%.16s/s",
 			 text_bytes(link->bytes_out).s);
@@ -210,6 +234,9 @@ static double number(enum column column, const struct rates_link *link)
 		return link->waits.readers;
 	case COLUMN_RESIDENCE:
 		return link->residence_ns;
+	case COLUMN_P50:
+	case COLUMN_P99:
+		return residence_percentile_ns(link, percent_of(column));
 	case COLUMN_WAKES:
 		return link->wakes;
 	default:

@@ -2,6 +2,7 @@
 /* One link of `faasctl top`: its counters and its history. */
 #include <curses.h>
 
+#include "residence.h"
 #include "screen.h"
 
 /* Where values begin. */
@@ -13,6 +14,9 @@
 
 /* Lines of the history below the chart, and the screen's last. */
 #define BELOW		(3 + 1)
+
+/* What a column of the histogram takes, its label among that. */
+#define SLOT		8
 
 /* Eighths of a character's height. */
 #define LEVELS		8
@@ -74,6 +78,37 @@ static int draw_chart(const struct rates_link *link, int y)
 	return y + height + 1;
 }
 
+/* Bytes by how long they stayed, a column for each power of two; returns the line below. */
+static int draw_histogram(const struct histogram *h, int y)
+{
+	int height = LINES - y - BELOW - 2, line;
+	unsigned int first, last, slot, most_shown = (COLS - VALUE) / SLOT;
+	uint64_t most;
+
+	histogram_range(h, &first, &last, &most);
+	if (height < CHART_MIN || first > last)
+		return y;
+	/* Those that stayed longest are of more interest. */
+	if (last - first >= most_shown)
+		first = last - most_shown + 1;
+	draw_text(y, 0, "bytes by how long they stayed since that is measured: at least");
+	for (slot = first; slot <= last; slot++) {
+		double high = (double)h->slots[slot] / most * height;
+		int x = VALUE + (slot - first) * SLOT;
+
+		if (high > 0 && high * LEVELS < 1)
+			high = 1.0 / LEVELS;
+		for (line = 0; line < height; line++) {
+			const char *part = level((high - line) * LEVELS);
+
+			draw_text(y + height - line, x, "%s%s%s", part, part, part);
+		}
+		draw_text(y + height + 1, x, "%s",
+			  text_time(slot ? 1000ull << slot : 0).s);
+	}
+	return y + height + 2;
+}
+
 /* A line of per cents. */
 static void draw_line(const struct rates_link *link, int y, const char *name, size_t member)
 {
@@ -104,8 +139,13 @@ static void draw_numbers(const struct rates_link *link)
 		  column_text(COLUMN_WRITER, link).s,
 		  column_text(COLUMN_READER, link).s);
 	draw_text(y, 0, "residence");
-	draw_text(y++, VALUE, "%s on average, by Little's law",
-		  column_text(COLUMN_RESIDENCE, link).s);
+	if (link->residence)
+		draw_text(y++, VALUE, "p50 %s, p99 %s, measured; %s on average, by Little's law",
+			  column_text(COLUMN_P50, link).s, column_text(COLUMN_P99, link).s,
+			  column_text(COLUMN_RESIDENCE, link).s);
+	else
+		draw_text(y++, VALUE, "%s on average, by Little's law; l measures it",
+			  column_text(COLUMN_RESIDENCE, link).s);
 	draw_text(y, 0, "wake-ups");
 	draw_text(y++, VALUE, "%s a second; ever: %llu of readers, %llu of writers",
 		  column_text(COLUMN_WAKES, link).s,
@@ -136,7 +176,10 @@ void detail_draw(const struct rates_link *link)
 	if (column_is_bad(COLUMN_LINK, link))
 		draw_red(false);
 	draw_numbers(link);
-	y = draw_chart(link, CHART);
+	if (link->residence && histogram_count(&link->residence->ever))
+		y = draw_histogram(&link->residence->ever, CHART);
+	else
+		y = draw_chart(link, CHART);
 	draw_line(link, y, "fill", offsetof(struct rates_sample, fill));
 	draw_line(link, y + 1, "w-blocked", offsetof(struct rates_sample, writer));
 	draw_line(link, y + 2, "r-blocked", offsetof(struct rates_sample, reader));

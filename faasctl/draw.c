@@ -39,24 +39,24 @@ void draw_red(bool on)
 }
 
 /* Which columns there is room for beside the name; returns what that gets. */
-static int choose_columns(bool *shown)
+static int choose_columns(bool *shown, bool measured)
 {
 	/* What can be done without first. */
 	static const enum column order[] = {
-		COLUMN_WAKES, COLUMN_RESIDENCE, COLUMN_FILL, COLUMN_READER,
-		COLUMN_WRITER, COLUMN_RATE,
+		COLUMN_WAKES, COLUMN_RESIDENCE, COLUMN_P50, COLUMN_P99, COLUMN_FILL,
+		COLUMN_READER, COLUMN_WRITER, COLUMN_RATE,
 	};
 	enum column column;
 	int width = COLS;
 	size_t i;
 
 	for (column = COLUMN_LINK; column < COLUMNS; column++) {
-		shown[column] = true;
-		width -= column_width(column);
+		shown[column] = column_shown(column, measured);
+		width -= shown[column] ? column_width(column) : 0;
 	}
 	for (i = 0; i < ARRAY_SIZE(order) && width < NAME_MIN; i++) {
+		width += shown[order[i]] ? column_width(order[i]) : 0;
 		shown[order[i]] = false;
-		width += column_width(order[i]);
 	}
 	return width;
 }
@@ -136,7 +136,7 @@ static void draw_foot(const struct screen *screen)
 	else if (screen->message)
 		draw_text(y, 0, "%s", screen->message);
 	else if (screen->view == VIEW_LIST)
-		draw_text(y, 0, "q quit  s sort  / filter  p pause  Enter detail  ? help");
+		draw_text(y, 0, "q quit  s sort  / filter  p pause  l latency  Enter detail  ? help");
 	else
 		draw_text(y, 0, "q back");
 }
@@ -146,7 +146,7 @@ static void draw_list(struct screen *screen)
 	size_t rows = LINES - HEAD - FOOT, i;
 	const struct top *top = screen->top;
 	bool shown[COLUMNS];
-	int width = choose_columns(shown), x = width;
+	int width = choose_columns(shown, top->meter), x = width;
 	enum column column;
 
 	attron(A_REVERSE);
@@ -186,10 +186,12 @@ static void draw_help(void)
 		"r       sort the other way round",
 		"/       show only what has a text in its name",
 		"p       pause: read nothing until p again",
+		"l       measure how long bytes stay, with BPF, or no more",
 		"q       leave what is shown, at last the program",
 		"",
 		"W-BLK R-BLK  time that writers, readers were blocked",
 		"RESID~  how long bytes stay, by Little's law",
+		"P50 P99 how long half of them, all but 1 %, stay at most",
 		"*       bottleneck: the others wait for this stage",
 	};
 	size_t i;

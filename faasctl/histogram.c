@@ -36,6 +36,16 @@ uint64_t histogram_count(const struct histogram *h)
 	return count;
 }
 
+/* What @to has more than @from, its past. */
+void histogram_sub(struct histogram *to, const struct histogram *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < HISTOGRAM_SLOTS; i++)
+		to->slots[i] -= from->slots[i];
+	to->sum -= from->sum;
+}
+
 /* The upper end of the slot that so many percent of the values do not exceed. */
 uint64_t histogram_percentile(const struct histogram *h, unsigned int percent)
 {
@@ -50,8 +60,9 @@ uint64_t histogram_percentile(const struct histogram *h, unsigned int percent)
 	return 0;
 }
 
-static void range_of_slots(const struct histogram *h, unsigned int *first,
-			   unsigned int *last, uint64_t *most)
+/* The slots with values; *@first is behind all if there are none. *@most: in one of them. */
+void histogram_range(const struct histogram *h, unsigned int *first, unsigned int *last,
+		     uint64_t *most)
 {
 	unsigned int i;
 
@@ -77,7 +88,7 @@ void histogram_print(const struct histogram *h, const char *unit,
 	unsigned int first, last, i;
 	uint64_t most;
 
-	range_of_slots(h, &first, &last, &most);
+	histogram_range(h, &first, &last, &most);
 	printf("%12s %-12s : %-14s distribution\n", "", unit, what);
 	for (i = first; i <= last; i++)
 		printf("%12llu -> %-10llu: %-14llu |%-*.*s|\n",
@@ -93,7 +104,7 @@ json_t *histogram_json(const struct histogram *h, const char *unit)
 	json_t *slots = json_array();
 	uint64_t most;
 
-	range_of_slots(h, &first, &last, &most);
+	histogram_range(h, &first, &last, &most);
 	for (i = first; i <= last; i++)
 		json_array_append_new(slots,
 				      json_pack("{s:I, s:I, s:I}",

@@ -9,8 +9,11 @@
 #include "tool.h"
 
 void histogram_add(struct histogram *to, const struct histogram *from);
+void histogram_sub(struct histogram *to, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *h);
 uint64_t histogram_percentile(const struct histogram *h, unsigned int percent);
+void histogram_range(const struct histogram *h, unsigned int *first, unsigned int *last,
+		     uint64_t *most);
 void histogram_print(const struct histogram *h, const char *unit,
 		     const char *what);
 struct json_t *histogram_json(const struct histogram *h, const char *unit);

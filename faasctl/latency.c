@@ -2,14 +2,8 @@
 /* faasctl latency */
 #include <jansson.h>
 
-#include "histogram.h"
+#include "meter.h"
 #include "probes.h"
-
-#ifdef FAASIN_BPF
-#include <bpf/bpf.h>
-
-#include "latency.skel.h"
-#endif
 
 static const struct option_row options[] = {
 	{ 'd', "duration", "SECONDS", "end after so long; default: Ctrl-C" },
@@ -67,7 +61,7 @@ struct measured {
 /**
  * struct latency - a run of this command
  * @probes: the links
- * @skel: the BPF programs
+ * @meter: the BPF programs, or NULL
  * @run_ms: how long it is to run, or 0
  * @json: print JSON
  * @sum: by workflow
@@ -78,7 +72,7 @@ struct measured {
  */
 struct latency {
 	struct probes probes;
-	struct latency_bpf *skel;
+	struct meter *meter;
 	uint32_t run_ms;
 	bool json;
 	bool sum;
@@ -88,46 +82,30 @@ struct latency {
 	size_t n;
 };
 
-#ifdef FAASIN_BPF
 static int add_link(void *arg, const struct probed *link, uint32_t slot)
 {
 	struct latency *latency = arg;
-	struct link_entry entry = {
-		.slot = slot,
-		/* Such parts of a full channel fit into half of a queue. */
-		.grain = link->capacity / (QUEUE_PARTS / 4),
-		.link = link->generation,
-	};
 
-	return links_add(latency->skel->maps.links, &entry);
+	return meter_add(latency->meter, slot, link->generation, link->capacity);
 }
 
 /* Loads and attaches; a negative errno if that cannot be. */
 static int attach(struct latency *latency)
 {
 	struct probes *probes = &latency->probes;
-	struct latency_bpf *skel;
-	/* As many again for links that are made while it runs. */
-	size_t room = 2 * probes->n + 64, i;
-	int ret = 0;
+	size_t i;
+	int ret;
 
-	bpf_quiet();
-	skel = latency_bpf__open();
-	if (!skel)
-		return -errno;
-	latency->skel = skel;
-	if (room > PROBES_MAX)
-		room = PROBES_MAX;
-	probes->room = room;
-	skel->rodata->links_mask = links_room(skel->maps.links, room) - 1;
-	bpf_map__set_max_entries(skel->maps.results, room);
-	bpf_map__set_max_entries(skel->maps.queues, room);
-	ret = latency_bpf__load(skel);
+	/* As many again for links that are made while it runs. */
+	probes->room = 2 * probes->n + 64;
+	if (probes->room > PROBES_MAX)
+		probes->room = PROBES_MAX;
+	ret = meter_open(&latency->meter, probes->room);
 	for (i = 0; !ret && i < probes->n; i++)
 		ret = add_link(latency, &probes->links[i], i);
 	probes->add = add_link;
 	probes->arg = latency;
-	return ret ? ret : latency_bpf__attach(skel);
+	return ret ? ret : meter_start(latency->meter);
 }
 
 static int collect(struct latency *latency)
@@ -139,8 +117,7 @@ static int collect(struct latency *latency)
 	for (slot = 0; slot < latency->n; slot++) {
 		struct measured *m = &latency->measured[slot];
 
-		ret = bpf_map__lookup_elem(latency->skel->maps.results, &slot, sizeof(slot),
-					   &m->bpf, sizeof(m->bpf), 0);
+		ret = meter_read(latency->meter, slot, &m->bpf);
 		if (ret)
 			return ret;
 		for (dir = 0; dir < 2; dir++)
@@ -149,26 +126,6 @@ static int collect(struct latency *latency)
 	}
 	return 0;
 }
-
-static void detach(struct latency *latency)
-{
-	latency_bpf__destroy(latency->skel);
-}
-#else
-static int attach(struct latency *latency)
-{
-	return -ENOSYS;
-}
-
-static int collect(struct latency *latency)
-{
-	return -ENOSYS;
-}
-
-static void detach(struct latency *latency)
-{
-}
-#endif
 
 /* Where there is no BPF: what the module counted since the links were made. */
 static void take_counters(struct latency *latency)
@@ -410,7 +367,8 @@ static int run(struct args *args)
 				   "see: faasctl show");
 	else
 		status = measure(&latency);
-	detach(&latency);
+	if (latency.meter)
+		meter_close(latency.meter);
 	free(latency.measured);
 	probes_close(&latency.probes);
 	return status;

@@ -12,6 +12,8 @@
 
 #include "bottleneck.h"
 
+struct residence;
+
 /* Readings that are remembered of each link. */
 #define RATES_HISTORY	60
 
@@ -68,6 +70,8 @@ struct rates_sample {
  * @src: the stage that writes
  * @dst: the stage that reads
  * @serial: of the reading in which it was seen last
+ * @residence: how long its bytes stayed, where that is measured, or NULL; whose it is
+ *	who measures
  * @samples: how many readings are remembered, ever
  * @history: of these, the last ones; index modulo RATES_HISTORY
  */
@@ -88,6 +92,7 @@ struct rates_link {
 	struct rates_stage *src;
 	struct rates_stage *dst;
 	unsigned int serial;
+	struct residence *residence;
 	unsigned int samples;
 	struct rates_sample history[RATES_HISTORY];
 };

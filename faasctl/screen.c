@@ -11,6 +11,7 @@
 #include <term.h>
 
 #include "monotonic.h"
+#include "residence.h"
 #include "screen.h"
 
 #define KEY_ESCAPE	27
@@ -102,6 +103,27 @@ static void edit(struct screen *screen, int key)
 	}
 }
 
+/* The next column that is shown, or the one before. */
+static void sort_by_next(struct top *top, int step)
+{
+	do
+		top->sort = (top->sort + COLUMNS + step) % COLUMNS;
+	while (!column_shown(top->sort, top->meter));
+}
+
+/* Begins or ends measuring how long bytes stay. */
+static void switch_latency(struct screen *screen)
+{
+	struct top *top = screen->top;
+
+	if (top->meter)
+		residence_end(top);
+	else
+		screen->message = top_measure(top);
+	if (!column_shown(top->sort, top->meter))
+		top->sort = top->meter ? COLUMN_P50 : COLUMN_RESIDENCE;
+}
+
 static void key_in_list(struct screen *screen, int key)
 {
 	struct top *top = screen->top;
@@ -137,10 +159,10 @@ static void key_in_list(struct screen *screen, int key)
 			screen->view = VIEW_DETAIL;
 		break;
 	case 's':
-		top->sort = (top->sort + 1) % COLUMNS;
+		sort_by_next(top, 1);
 		break;
 	case 'S':
-		top->sort = (top->sort + COLUMNS - 1) % COLUMNS;
+		sort_by_next(top, -1);
 		break;
 	case 'r':
 		top->reverse = !top->reverse;
@@ -175,6 +197,9 @@ static void key_in(struct screen *screen, int key)
 	case 'p':
 	case ' ':
 		screen->paused = !screen->paused;
+		return;
+	case 'l':
+		switch_latency(screen);
 		return;
 	case KEY_CTRL_L:
 		clear();
@@ -299,7 +324,7 @@ static bool begin(sigset_t *waiting)
 }
 
 /* Returns the exit status. */
-int screen_run(struct top *top)
+int screen_run(struct top *top, bool latency)
 {
 	struct screen screen = { .top = top };
 	struct faasctl_error err;
@@ -311,6 +336,8 @@ int screen_run(struct top *top)
 	ret = top_read(top, &err);
 	if (ret)
 		return fail_hint(&err, ENOENT, "see: faasctl show");
+	if (latency)
+		screen.message = top_measure(top);
 	if (!begin(&waiting)) {
 		fputs("faasctl: the terminal cannot be set up\n", stderr);
 		return STATUS_REFUSED;

@@ -3,15 +3,17 @@
 #include <jansson.h>
 #include <poll.h>
 
-#include "top.h"
+#include "probes.h"
+#include "residence.h"
 
 static const struct option_row options[] = {
 	{ 'f', "filter", "TEXT", "only links with TEXT in the name of workflow or stage" },
 	{ 'i', "interval", "SECONDS", "between two readings: 0.1 to 3600, default 1" },
 	{ 'j', "json", NULL, "print JSON, once" },
+	{ 'l', "latency", NULL, "measure how long bytes stay, with BPF: p50, p99, histogram" },
 	{ 'o', "once", NULL, "print one table and exit" },
 	{ 'r', "reverse", NULL, "sort the other way round" },
-	{ 's', "sort", "COLUMN", "link, rate, fill, writer, reader, residence or wakes" },
+	{ 's', "sort", "COLUMN", "link, rate, fill, writer, reader, residence, p50, p99 or wakes" },
 	{ 0 },
 };
 
@@ -29,7 +31,22 @@ int top_read(struct top *top, struct faasctl_error *err)
 			 "faasin: the module was unloaded");
 		return -ENODEV;
 	}
+	if (!ret && top->meter && residence_read(top)) {
+		residence_end(top);
+		err->code = EIO;
+		snprintf(err->message, sizeof(err->message),
+			 "what the BPF programs measured cannot be read; try without --latency");
+		return -EIO;
+	}
 	return ret;
+}
+
+/* Measures from now on how long bytes stay; returns NULL, or what is missing for that. */
+const char *top_measure(struct top *top)
+{
+	int ret = residence_begin(top);
+
+	return ret ? bpf_missing(-ret, false) : NULL;
 }
 
 static int compare(const void *a, const void *b, void *arg)
@@ -81,7 +98,7 @@ static json_t *json_rates(const struct rates_link *link)
 
 	if (!link->known)
 		return json_null();
-	return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:I, s:I, s:I}",
 		"bytes_in", (json_int_t)(now->bytes_in - before->bytes_in),
 		"bytes_out", (json_int_t)(now->bytes_out - before->bytes_out),
 		"bytes_in_per_second", link->bytes_in,
@@ -91,6 +108,8 @@ static json_t *json_rates(const struct rates_link *link)
 		"reader_blocked", link->waits.readers,
 		"residence_ns", link->residence_ns < 0 ? json_null() :
 			json_integer((json_int_t)link->residence_ns),
+		"residence", link->residence ?
+			histogram_json(&link->residence->last, "us") : json_null(),
 		"reader_wakes", (json_int_t)(now->reader_wakes - before->reader_wakes),
 		"writer_wakes", (json_int_t)(now->writer_wakes - before->writer_wakes),
 		"wakes_avoided", (json_int_t)(now->wakes_avoided - before->wakes_avoided));
@@ -116,13 +135,15 @@ static int print_json(const struct top *top)
 		"links", links, "bottlenecks", stages));
 }
 
-static void print_row(const struct rates_link *link, int width)
+static void print_row(const struct rates_link *link, int width, bool measured)
 {
 	enum column column;
 	struct text text;
 	bool bad;
 
 	for (column = COLUMN_LINK; column < COLUMNS; column++) {
+		if (!column_shown(column, measured))
+			continue;
 		bad = column_is_bad(column, link);
 		fputs(bad ? red() : "", stdout);
 		if (column == COLUMN_LINK) {
@@ -154,10 +175,11 @@ static int print_table(const struct top *top)
 	}
 	printf("%s%-*s", bold(), width, column_title(COLUMN_LINK));
 	for (column = COLUMN_LINK + 1; column < COLUMNS; column++)
-		printf("%*s", column_width(column), column_title(column));
+		if (column_shown(column, top->meter))
+			printf("%*s", column_width(column), column_title(column));
 	printf("%s\n", plain());
 	for (i = 0; i < top->n_rows; i++)
-		print_row(top->rows[i], width);
+		print_row(top->rows[i], width, top->meter);
 	for (stage = top->rates.bottlenecks; stage; stage = stage->next)
 		if (column_matches_stage(stage, top->filter))
 			print_bottleneck(stage->workflow, stage->name, stage->bottleneck);
@@ -165,7 +187,7 @@ static int print_table(const struct top *top)
 }
 
 /* Two readings, and what came of them. */
-static int once(struct top *top, bool json)
+static int once(struct top *top, bool json, bool latency)
 {
 	const struct timespec interval = {
 		.tv_sec = top->interval_ms / 1000,
@@ -173,7 +195,10 @@ static int once(struct top *top, bool json)
 	};
 	struct faasctl_error err;
 	int ret = top_read(top, &err);
+	const char *missing = !ret && latency ? top_measure(top) : NULL;
 
+	if (missing)
+		warning("%s; there is no p50 and no p99", missing);
 	if (!ret && ppoll(NULL, 0, &interval, NULL) < 0) {
 		fprintf(stderr, "faasctl: cannot wait: %s\n", strerror(errno));
 		return STATUS_REFUSED;
@@ -190,7 +215,7 @@ static int once(struct top *top, bool json)
 static int run(struct args *args)
 {
 	struct top top = { .interval_ms = 1000, .sort = COLUMN_LINK };
-	bool is_once = false, json = false;
+	bool is_once = false, json = false, latency = false;
 	struct faasctl_error err;
 	int id, status;
 
@@ -208,6 +233,9 @@ static int run(struct args *args)
 		case 'j':
 			json = true;
 			break;
+		case 'l':
+			latency = true;
+			break;
 		case 'o':
 			is_once = true;
 			break;
@@ -221,10 +249,13 @@ static int run(struct args *args)
 	}
 	if (args_rest(args, 0, 1))
 		top.workflow = args->argv[0];
+	if (column_measured(top.sort) && !latency)
+		usage_error(args->command, "to sort by what is measured, add --latency");
 	top.module = module_load();
 	if (faasctl_open(&top.ctl, &err))
 		return fail(&err);
-	status = is_once || json ? once(&top, json) : screen_run(&top);
+	status = is_once || json ? once(&top, json, latency) : screen_run(&top, latency);
+	residence_end(&top);
 	rates_free(&top.rates);
 	free(top.rows);
 	faasctl_close(top.ctl);

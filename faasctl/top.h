@@ -13,7 +13,9 @@
  * @COLUMN_FILL: how much of the capacity is held
  * @COLUMN_WRITER: per cent of the time that writers were blocked
  * @COLUMN_READER: per cent of the time that readers were blocked
- * @COLUMN_RESIDENCE: how long bytes stay
+ * @COLUMN_RESIDENCE: how long bytes stay, calculated
+ * @COLUMN_P50: for how long half of them stay at most, measured
+ * @COLUMN_P99: for how long all but a hundredth of them do
  * @COLUMN_WAKES: wake-ups a second
  * @COLUMNS: how many there are
  */
@@ -24,9 +26,13 @@ enum column {
 	COLUMN_WRITER,
 	COLUMN_READER,
 	COLUMN_RESIDENCE,
+	COLUMN_P50,
+	COLUMN_P99,
 	COLUMN_WAKES,
 	COLUMNS,
 };
+
+struct meter;
 
 /**
  * struct top - a run of this command
@@ -41,6 +47,11 @@ enum column {
  * @n_rows: how many
  * @room: of @rows
  * @module: which load of the module it is
+ * @meter: measures how long bytes stay, or NULL
+ * @residences: what it measured, by slot
+ * @meter_room: links that it has room for
+ * @meter_used: of that, taken
+ * @meter_full: a link found none
  */
 struct top {
 	struct faasctl *ctl;
@@ -54,11 +65,17 @@ struct top {
 	size_t n_rows;
 	size_t room;
 	uint64_t module;
+	struct meter *meter;
+	struct residence *residences;
+	size_t meter_room;
+	size_t meter_used;
+	bool meter_full;
 };
 
 /* top.c */
 int top_read(struct top *top, struct faasctl_error *err);
 int top_choose(struct top *top, struct faasctl_error *err);
+const char *top_measure(struct top *top);
 
 /* columns.c */
 #define LINK_WIDTH_MAX	(5 * (FAASIN_NAME_MAX + 1) + 8)
@@ -74,6 +91,8 @@ struct link_name {
 const char *column_word(uint32_t column);
 const char *column_title(enum column column);
 int column_width(enum column column);
+bool column_measured(enum column column);
+bool column_shown(enum column column, bool measured);
 struct text column_text(enum column column, const struct rates_link *link);
 struct link_name column_name(const struct rates_link *link, int width);
 int column_name_width(const struct rates_link *link);
@@ -84,6 +103,6 @@ bool column_matches_stage(const struct rates_stage *stage, const char *filter);
 bool column_is_bad(enum column column, const struct rates_link *link);
 
 /* screen.c */
-int screen_run(struct top *top);
+int screen_run(struct top *top, bool latency);
 
 #endif /* FAASCTL_TOP_H */

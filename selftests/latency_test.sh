@@ -272,6 +272,30 @@ no_bpf_json()
 			all(.links[]; .residence == null and .reader_blocked_ns == .stats.reader_blocked_ns)'
 }
 check 'in JSON, too' no_bpf_json
+says 'top says it, too' 'warning: not permitted to use BPF: CAP_BPF and CAP_PERFMON are needed; there is no p50 and no p99' \
+	without EPERM faasctl top --once --latency "$wf"
+says 'and shows its table' '^LINK +RATE +FILL W-BLK R-BLK +RESID~ WAKES/s$' \
+	without EPERM faasctl top --once --latency "$wf"
+
+# A full link of 256 KiB, of which 64 KiB leave every tenth of a second.
+moves()
+{
+	[ "$(faasctl show -j "$wf" | jq '.workflows[0].links[1].stats.bytes_out')" -gt 0 ]
+}
+top_measures()
+{
+	local pid
+	faasctl workflow del "$wf" >/dev/null 2>&1
+	faasctl link --capacity 256K "$wf" a b c || return
+	flow 0 0 0.1 &
+	pid=$!
+	soon moves && faasctl top -j --latency --interval 1.5 "$wf" >"$work/json"
+	wait "$pid" && is '.links[1].rates.residence |
+		.count > 0 and .p50 >= 65536 and .p99 >= .p50 and ([.buckets[].count] | add) == .count'
+}
+check 'top measures how long bytes stay' top_measures
+says 'top sorts by that' '^LINK +RATE +FILL W-BLK R-BLK +P50 +P99 WAKES/s$' \
+	faasctl top --once --latency --sort p99 --interval 0.2 "$wf"
 
 refused_without()
 {

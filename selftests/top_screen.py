@@ -16,6 +16,7 @@ POINT = "/sys/fs/faasin"
 WF = "top-%d" % os.getpid()
 OTHER = WF + "-x"
 HEADER = r"^LINK +RATE +FILL W-BLK R-BLK +RESID~ WAKES/s$"
+MEASURED = r"^LINK +RATE +FILL W-BLK R-BLK +P50 +P99 WAKES/s$"
 # The next reading is never far.
 QUICK = ("-i", "0.2")
 
@@ -24,8 +25,8 @@ def faasctl(*words):
     subprocess.run(("faasctl",) + words, check=True, stdin=subprocess.DEVNULL)
 
 
-def port(stage, name, flags):
-    return os.open("%s/%s/%s/%s" % (POINT, WF, stage, name), flags | os.O_NONBLOCK)
+def port(stage, name, flags, workflow=WF):
+    return os.open("%s/%s/%s/%s" % (POINT, workflow, stage, name), flags | os.O_NONBLOCK)
 
 
 class Test:
@@ -41,10 +42,10 @@ class Test:
         for problem in problems:
             print("# " + str(problem).replace("\n", "\n# "), flush=True)
 
-    def screen(self, name, function, *words, rows=24, columns=80, **environment):
+    def screen(self, name, function, *words, rows=24, columns=80, under=(), **environment):
         """Calls @function with faasctl top WORDS on a terminal; it yields what must hold:
         a pattern that comes, or a pair of a word and whether that is so."""
-        terminal = Terminal(rows, columns, ["faasctl", "top", *QUICK, *words], **environment)
+        terminal = Terminal(rows, columns, [*under, "faasctl", "top", *QUICK, *words], **environment)
         problems = []
         try:
             for want in function(terminal):
@@ -108,6 +109,42 @@ def sorts(t):
     yield rows("x-y", "b-c", "a-b")
     t.send("S")
     yield "  by wakes reversed  "
+    t.send("S")
+    yield "  by residence reversed  "
+    yield from quits(t)
+
+
+def measures(t):
+    yield HEADER
+    t.send("l")
+    yield MEASURED
+    t.send("s" * 6)
+    yield "  by p99  "
+    t.send("l")
+    yield HEADER
+    yield "  by residence  "
+    yield from quits(t)
+
+
+def measures_in_detail(t):
+    yield MEASURED
+    t.send("\r")
+    yield "^residence  p50 -, p99 -, measured"
+    yield "^rate of the last"
+    ends = [port("x", "faasout", os.O_WRONLY, OTHER), port("y", "faasin", os.O_RDONLY, OTHER)]
+    os.write(ends[0], bytes(1000))
+    os.read(ends[1], 1000)
+    yield "^bytes by how long they stayed"
+    yield "^ +███$"
+    for end in ends:
+        os.close(end)
+    t.send("q")
+    yield from quits(t)
+
+
+def may_not_measure(t):
+    yield "^not permitted to use BPF: CAP_BPF and CAP_PERFMON are needed$"
+    yield HEADER
     yield from quits(t)
 
 
@@ -264,6 +301,7 @@ def module_unloaded(t):
     yield "it says so: " + t.plain, t.plain.endswith("faasctl: faasin: the module was unloaded\r\n")
 
 
+NO_BPF = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e", "inject=bpf:error=EPERM")
 STATE = {}
 
 
@@ -296,6 +334,9 @@ def run(test):
     test.screen("filtering", filters)
     test.screen("pausing", pauses)
     test.screen("one link", details, WF)
+    test.screen("measuring", measures)
+    test.screen("measured, in detail", measures_in_detail, "--latency", OTHER)
+    test.screen("without BPF", may_not_measure, "--latency", under=NO_BPF)
     test.screen("help", helps)
     test.screen("other sizes", resizes)
     test.screen("too small at first", begins_too_small, rows=5, columns=100)

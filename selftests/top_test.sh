@@ -57,8 +57,12 @@ for interval in 0 0.05 3601 -1 1s x '' nan inf 1e9; do
 		"faasctl: \"$interval\" is not a number of seconds from 0.1 to 3600; see: faasctl top --help" \
 		faasctl top --once "--interval=$interval"
 done
+for column in p50 p99; do
+	refused "by $column, which is not measured" 1 \
+		'faasctl: to sort by what is measured, add --latency; see: faasctl top --help' faasctl top --once --sort $column
+done
 refused 'a column that does not exist' 1 \
-	'faasctl: "size" is none of link, rate, fill, writer, reader, residence and wakes; see: faasctl top --help' \
+	'faasctl: "size" is none of link, rate, fill, writer, reader, residence, p50, p99 and wakes; see: faasctl top --help' \
 	faasctl top --once --sort size
 refused 'a filter longer than any name' 1 \
 	'faasctl: the text to filter by is longer than any name; see: faasctl top --help' \
