@@ -397,6 +397,27 @@ static int faasin_nl_link_get(struct sk_buff *skb, struct genl_info *info)
 	return faasin_reply_end(&reply, info, err);
 }
 
+static void faasin_nl_link_destination(struct genl_info *info, struct faasin_link_spec *spec)
+{
+	spec->dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
+	spec->dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
+}
+
+static int faasin_nl_link_capacity(struct genl_info *info, struct faasin_link_spec *spec)
+{
+	const struct nlattr *attr = info->attrs[FAASIN_A_LINK_CAPACITY];
+	int err;
+
+	if (!attr)
+		return 0;
+	err = faasin_nl_capacity(attr, info->extack);
+	if (err)
+		return err;
+	spec->has_capacity = true;
+	spec->capacity = nla_get_u64(attr);
+	return 0;
+}
+
 static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
@@ -411,15 +432,10 @@ static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	if (faasin_nl_missing(info, FAASIN_A_LINK_DST_STAGE))
 		return -EINVAL;
-	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
-	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
-	if (attrs[FAASIN_A_LINK_CAPACITY]) {
-		err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
-		if (err)
-			return err;
-		spec.has_capacity = true;
-		spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
-	}
+	faasin_nl_link_destination(info, &spec);
+	err = faasin_nl_link_capacity(info, &spec);
+	if (err)
+		return err;
 	if (attrs[FAASIN_A_LINK_ABORT_ON]) {
 		spec.has_abort_on = true;
 		spec.abort_on = nla_get_u32(attrs[FAASIN_A_LINK_ABORT_ON]);
@@ -443,8 +459,7 @@ static int faasin_nl_link_del(struct sk_buff *skb, struct genl_info *info)
 	err = faasin_nl_link_source(info, &spec);
 	if (err)
 		return err;
-	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
-	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
+	faasin_nl_link_destination(info, &spec);
 	spec.generation = faasin_nl_generation(info, FAASIN_A_LINK_GENERATION);
 	return faasin_link_del(&spec, info->extack);
 }
@@ -461,16 +476,11 @@ static int faasin_nl_link_set(struct sk_buff *skb, struct genl_info *info)
 	err = faasin_nl_link_source(info, &spec);
 	if (err)
 		return err;
-	spec.dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
-	spec.dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
+	faasin_nl_link_destination(info, &spec);
 	spec.generation = faasin_nl_generation(info, FAASIN_A_LINK_GENERATION);
-	if (attrs[FAASIN_A_LINK_CAPACITY]) {
-		err = faasin_nl_capacity(attrs[FAASIN_A_LINK_CAPACITY], info->extack);
-		if (err)
-			return err;
-		spec.has_capacity = true;
-		spec.capacity = nla_get_u64(attrs[FAASIN_A_LINK_CAPACITY]);
-	}
+	err = faasin_nl_link_capacity(info, &spec);
+	if (err)
+		return err;
 	if (attrs[FAASIN_A_LINK_STATE]) {
 		spec.has_state = true;
 		spec.state = nla_get_u32(attrs[FAASIN_A_LINK_STATE]);

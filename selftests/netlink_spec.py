@@ -483,15 +483,20 @@ def check_operations(tap, spec, policies, netlink):
         problems.append("faasin_nl_list_begin() does not check")
     tap.result("operations: each checks rights and flags", problems)
 
+    # With what helpers read of a request.
+    whole = {}
+    for _, (fields, _) in zip(expected, ops):
+        doit = fields.get("doit", "")
+        whole[doit] = body = bodies.get(doit, "")
+        for helper in ("faasin_nl_link_source", "faasin_nl_link_destination", "faasin_nl_link_capacity",
+                       "faasin_nl_ports"):
+            if helper + "(" in body:
+                whole[doit] += bodies[helper]
+
     problems = []
     for op, (fields, _) in zip(expected, ops):
-        body = bodies.get(fields.get("doit", ""), "")
-        # Helpers that read the attributes of a request.
-        for helper in ("faasin_nl_link_source", "faasin_nl_ports"):
-            if helper + "(" in body:
-                body += bodies[helper]
         prefix = upper(spec.sets[op["attribute-set"]]["name-prefix"])
-        used = set(re.findall(r"\b%s\w+" % prefix, body))
+        used = set(re.findall(r"\b%s\w+" % prefix, whole[fields.get("doit", "")]))
         problems += differ(op["name"] + " reads",
                            set(spec.c_name(op["attribute-set"], n)
                                for n in spec.request(op, "do")), used)
@@ -499,7 +504,7 @@ def check_operations(tap, spec, policies, netlink):
 
     problems = []
     for fields, policy in ops:
-        body = bodies.get(fields.get("doit", ""), "")
+        body = whole.get(fields.get("doit", ""), "")
         for attr, rule in policies.tables.get(policy, []):
             # As attrs[ATTR] or, once it was put there, as attr.
             given = r"(?:attrs\[%s\]|attr)" % attr
