@@ -50,10 +50,24 @@ static const struct rates_sample *sample(const struct rates_link *link, unsigned
 	return &link->history[i % RATES_HISTORY];
 }
 
+/* A column below line @y, @width wide, that is such a share of @height. */
+static void draw_column(int y, int x, int width, int height, double share)
+{
+	double high = share * height;
+	int line, i;
+
+	/* What is not nothing looks so. */
+	if (high > 0 && high * LEVELS < 1)
+		high = 1.0 / LEVELS;
+	for (line = 0; line < height; line++)
+		for (i = 0; i < width; i++)
+			draw_text(y + height - line, x + i, "%s", level((high - line) * LEVELS));
+}
+
 /* Columns as high as the rate was; returns the line below. */
 static int draw_chart(const struct rates_link *link, int y)
 {
-	int height = LINES - y - BELOW - 1, n, i, line;
+	int height = LINES - y - BELOW - 1, n, i;
 	unsigned int oldest;
 	double highest = 0;
 
@@ -65,23 +79,15 @@ static int draw_chart(const struct rates_link *link, int y)
 		return y;
 	draw_text(y, 0, "rate of the last %d readings; the highest: %s/s", n,
 		  text_bytes(highest).s);
-	for (i = 0; i < n && highest > 0; i++) {
-		double high = sample(link, oldest + i)->bytes / highest * height;
-
-		/* What is not nothing looks so. */
-		if (high > 0 && high * LEVELS < 1)
-			high = 1.0 / LEVELS;
-		for (line = 0; line < height; line++)
-			draw_text(y + height - line, VALUE + i, "%s",
-				  level((high - line) * LEVELS));
-	}
+	for (i = 0; i < n && highest > 0; i++)
+		draw_column(y, VALUE + i, 1, height, sample(link, oldest + i)->bytes / highest);
 	return y + height + 1;
 }
 
 /* Bytes by how long they stayed, a column for each power of two; returns the line below. */
 static int draw_histogram(const struct histogram *h, int y)
 {
-	int height = LINES - y - BELOW - 2, line;
+	int height = LINES - y - BELOW - 2;
 	unsigned int first, last, slot, most_shown = (COLS - VALUE) / SLOT;
 	uint64_t most;
 
@@ -93,16 +99,9 @@ static int draw_histogram(const struct histogram *h, int y)
 		first = last - most_shown + 1;
 	draw_text(y, 0, "bytes by how long they stayed since that is measured: at least");
 	for (slot = first; slot <= last; slot++) {
-		double high = (double)h->slots[slot] / most * height;
 		int x = VALUE + (slot - first) * SLOT;
 
-		if (high > 0 && high * LEVELS < 1)
-			high = 1.0 / LEVELS;
-		for (line = 0; line < height; line++) {
-			const char *part = level((high - line) * LEVELS);
-
-			draw_text(y + height - line, x, "%s%s%s", part, part, part);
-		}
+		draw_column(y, x, 3, height, (double)h->slots[slot] / most);
 		draw_text(y + height + 1, x, "%s",
 			  text_time(slot ? 1000ull << slot : 0).s);
 	}

@@ -96,10 +96,7 @@ static int attach(struct latency *latency)
 	size_t i;
 	int ret;
 
-	/* As many again for links that are made while it runs. */
-	probes->room = 2 * probes->n + 64;
-	if (probes->room > PROBES_MAX)
-		probes->room = PROBES_MAX;
+	probes->room = probes_room(probes->n);
 	ret = meter_open(&latency->meter, probes->room);
 	for (i = 0; !ret && i < probes->n; i++)
 		ret = add_link(latency, &probes->links[i], i);

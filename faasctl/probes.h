@@ -60,6 +60,14 @@ struct probes {
 	void *arg;
 };
 
+/* For @n links, and as many again that are made meanwhile. */
+static inline size_t probes_room(size_t n)
+{
+	size_t room = 2 * n + 64;
+
+	return room < PROBES_MAX ? room : PROBES_MAX;
+}
+
 int probes_open(struct probes *probes, const char *workflow,
 		struct faasctl_error *err);
 int probes_refresh(struct probes *probes, struct faasctl_error *err);

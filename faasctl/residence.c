@@ -9,10 +9,7 @@ int residence_begin(struct top *top)
 {
 	int ret;
 
-	/* As many again for those that come. */
-	top->meter_room = 2 * top->rates.n + 64;
-	if (top->meter_room > PROBES_MAX)
-		top->meter_room = PROBES_MAX;
+	top->meter_room = probes_room(top->rates.n);
 	top->meter_used = 0;
 	top->meter_full = false;
 	top->residences = calloc(top->meter_room, sizeof(*top->residences));
