@@ -36,7 +36,7 @@ enum {
  * copying its names, and made a message only if it is sent: of a flood, hardly any is.
  */
 static struct {
-	bool is;
+	bool is;				/* may be read without the lock */
 	u64 seq;
 	u64 time;
 	struct faasin_event ev;			/* its strings are those below */
@@ -195,7 +195,7 @@ static void faasin_event_follow(struct work_struct *work)
 	if (faasin_event_late.is) {
 		if (faasin_event_post(&faasin_event_late.ev, faasin_event_late.seq,
 				      faasin_event_late.time, ktime_get_boottime_ns()))
-			faasin_event_late.is = false;
+			WRITE_ONCE(faasin_event_late.is, false);
 		else
 			schedule_delayed_work(to_delayed_work(work), 1);
 	}
@@ -232,8 +232,25 @@ static void faasin_event_hold(const struct faasin_event *ev, u64 seq, u64 time)
 				       sizeof(faasin_event_late.comm));
 	faasin_event_late.seq = seq;
 	faasin_event_late.time = time;
-	faasin_event_late.is = true;
+	WRITE_ONCE(faasin_event_late.is, true);
 	schedule_delayed_work(&faasin_event_work, 1);
+}
+
+/*
+ * An event that nobody hears. Whoever listened when the one that was held back happened is
+ * gone: sent after this, it would show a loss to listeners who have lost nothing.
+ */
+static void faasin_event_unheard(void)
+{
+	u64 seq = atomic64_inc_return(&faasin_event_number);
+
+	if (!READ_ONCE(faasin_event_late.is))
+		return;
+	spin_lock(&faasin_event_lock);
+	/* A newer one has listeners that came meanwhile. */
+	if (faasin_event_late.seq < seq)
+		WRITE_ONCE(faasin_event_late.is, false);
+	spin_unlock(&faasin_event_lock);
 }
 
 /**
@@ -253,7 +270,7 @@ void faasin_event_send(const struct faasin_event *ev)
 	 */
 	if (!READ_ONCE(faasin_event_ready) ||
 	    !genl_has_listeners(&faasin_genl_family, &init_net, FAASIN_MCGRP_EVENTS)) {
-		atomic64_inc(&faasin_event_number);
+		faasin_event_unheard();
 		return;
 	}
 
@@ -262,7 +279,7 @@ void faasin_event_send(const struct faasin_event *ev)
 	now = ktime_get_boottime_ns();
 	if (faasin_event_ready) {
 		if (faasin_event_post(ev, seq, now, now))
-			faasin_event_late.is = false;
+			WRITE_ONCE(faasin_event_late.is, false);
 		else
 			faasin_event_hold(ev, seq, now);
 	}
@@ -311,7 +328,7 @@ void faasin_event_stop(void)
 {
 	spin_lock(&faasin_event_lock);
 	WRITE_ONCE(faasin_event_ready, false);
-	faasin_event_late.is = false;
+	WRITE_ONCE(faasin_event_late.is, false);
 	spin_unlock(&faasin_event_lock);
 	cancel_delayed_work_sync(&faasin_event_work);
 }

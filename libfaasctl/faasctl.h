@@ -740,7 +740,8 @@ struct faasctl_event {
  * @err: why it failed, or NULL
  *
  * Return: 0, or the errors of faasctl_open(). Events after the return are
- * delivered: read the state after it to miss nothing.
+ * delivered: read the state after it to miss nothing. Those with a @seq up to the
+ * @event_seq that faasctl_info_get() then tells are older than that state.
  */
 int faasctl_events_open(struct faasctl_events **events,
 			struct faasctl_error *err);

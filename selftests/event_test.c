@@ -504,4 +504,27 @@ TEST_F_TIMEOUT(event, flood_of_a_workflow_that_goes, 60)
 	WORLD_TEARDOWN(&loud);
 }
 
+/* Who comes when all others are gone hears nothing of what those were still to hear. */
+TEST_F_TIMEOUT(event, held_back_for_others, 100)
+{
+	struct nl next;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, nl_open(&next));
+		ASSERT_EQ(0, flood(&self->w.nl, self->w.wf, 300));
+		nl_shut(&self->ear);
+		/* Nobody hears this one, so whatever comes now came before it. */
+		ASSERT_EQ(0, world_stage(&self->w, "d", NULL));
+		self->ear = next;
+		ASSERT_EQ(0, nl_join_events(&self->ear));
+		ASSERT_EQ(EAGAIN, nl_event(&self->ear, 50))
+			TH_LOG("round %d: number %ju", i, nl_get_u64(&self->ear, FAASIN_A_EVENT_SEQ));
+		ASSERT_EQ(0, world_del_stage(&self->w, "d"));
+		ASSERT_EQ(0, nl_event(&self->ear, PATIENCE));
+		EXPECT_EQ(FAASIN_EVENT_STAGE_DEL, nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE));
+		EXPECT_STREQ("d", nl_get_str(&self->ear, FAASIN_A_EVENT_STAGE));
+	}
+}
+
 TEST_HARNESS_MAIN
