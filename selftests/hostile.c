@@ -308,6 +308,19 @@ char *page_of_no_return(void)
 	return page;
 }
 
+pid_t stand_still(int fd, bool writes, int other)
+{
+	pid_t pid = child();
+	char *page;
+
+	if (pid)
+		return pid;
+	if (other >= 0)
+		close(other);
+	page = page_of_no_return();
+	_exit((writes ? write(fd, page, 1) : read(fd, page, 1)) < 0);
+}
+
 /* The system call that a process waits in; -1 if it does not. */
 static long waits_in(pid_t pid)
 {

@@ -114,6 +114,12 @@ int fspick_of(struct hostile *h, const char *workflow);
 /* A page of the caller's that whoever touches it waits for, for ever. NULL: none. */
 char *page_of_no_return(void);
 
+/*
+ * A process that stands still in the middle of a read or write of @fd, until it is killed; it
+ * has closed @other, unless that is -1.
+ */
+pid_t stand_still(int fd, bool writes, int other);
+
 /* Waits until a process in the attacker's cgroup is in system call @nr. */
 bool attacker_is_in(struct hostile *h, long nr);
 

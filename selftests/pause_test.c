@@ -466,15 +466,21 @@ static pid_t opener(struct flow *f)
 	return pid;
 }
 
+/* @pid: such a one, which waits since the link is drained. */
+#define OPENER_WAITS(pid)							\
+do {										\
+	close(self->w);								\
+	EXPECT_OVER(self->r, 0);						\
+	DRAIN();								\
+	(pid) = opener(&self->flow);						\
+	ASSERT_TRUE(blocks_in_open(pid));					\
+} while (0)
+
 TEST_F(pause, drain_holds_up_who_opens)
 {
 	pid_t pid;
 
-	close(self->w);
-	EXPECT_OVER(self->r, 0);
-	DRAIN();
-	pid = opener(&self->flow);
-	ASSERT_TRUE(blocks_in_open(pid));
+	OPENER_WAITS(pid);
 	EXPECT_STATE(DRAINED);
 	RESUME();
 	EXPECT_EQ(0, child_end(pid));
@@ -487,11 +493,7 @@ TEST_F(pause, who_waits_to_open_can_be_killed)
 {
 	pid_t pid;
 
-	close(self->w);
-	EXPECT_OVER(self->r, 0);
-	DRAIN();
-	pid = opener(&self->flow);
-	ASSERT_TRUE(blocks_in_open(pid));
+	OPENER_WAITS(pid);
 	kill(pid, SIGTERM);
 	EXPECT_EQ(-SIGTERM, child_end(pid));
 }
@@ -500,11 +502,7 @@ TEST_F(pause, who_waits_to_open_is_told_of_deletion)
 {
 	pid_t pid;
 
-	close(self->w);
-	EXPECT_OVER(self->r, 0);
-	DRAIN();
-	pid = opener(&self->flow);
-	ASSERT_TRUE(blocks_in_open(pid));
+	OPENER_WAITS(pid);
 	ASSERT_EQ(0, flow_del_stage(&self->flow, "a"));
 	EXPECT_EQ(ENOENT, child_end(pid));
 }
@@ -514,11 +512,7 @@ TEST_F(pause, who_waits_to_open_gets_the_next_link)
 {
 	pid_t pid;
 
-	close(self->w);
-	EXPECT_OVER(self->r, 0);
-	DRAIN();
-	pid = opener(&self->flow);
-	ASSERT_TRUE(blocks_in_open(pid));
+	OPENER_WAITS(pid);
 	ASSERT_EQ(0, flow_unlink(&self->flow));
 	ASSERT_EQ(0, flow_link(&self->flow));
 	EXPECT_EQ(0, child_end(pid));

@@ -586,13 +586,9 @@ FIXTURE_SETUP(copying)
 	ASSERT_LE(0, self->w);
 	ASSERT_LE(0, self->r);
 	EXPECT_WRITE(self->w, "one");
-	self->pid = child();
-	if (!self->pid) {
-		/* Else its death is that of a holder. */
-		close(variant->writes ? self->r : self->w);
-		page = page_of_no_return();
-		_exit((variant->writes ? write(self->w, page, 1) : read(self->r, page, 1)) < 0);
-	}
+	/* With the other end, its death would be that of a holder. */
+	self->pid = variant->writes ? stand_still(self->w, true, self->r) :
+				      stand_still(self->r, false, self->w);
 	ASSERT_TRUE(blocks_in(self->pid, variant->writes ? SYS_write : SYS_read));
 }
 

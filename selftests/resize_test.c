@@ -402,11 +402,7 @@ FIXTURE_SETUP(still)
 	ASSERT_LE(0, self->w);
 	ASSERT_LE(0, self->r);
 	ASSERT_EQ(0, pattern_write(self->w, 3 * PAGE, PAGE, 1, 0));
-	self->pid = child();
-	if (!self->pid) {
-		page = page_of_no_return();
-		_exit((variant->writes ? write(self->w, page, 1) : read(self->r, page, 1)) < 0);
-	}
+	self->pid = stand_still(variant->writes ? self->w : self->r, variant->writes, -1);
 	ASSERT_TRUE(blocks_in(self->pid, variant->writes ? SYS_write : SYS_read));
 }
 
