@@ -112,13 +112,20 @@ bool fault_arm(int fail_nth, unsigned int nth)
 }
 
 /* Reading copies to user memory, and so can be the one to fail. */
-bool fault_disarm(int fail_nth)
+unsigned int fault_disarm(int fail_nth)
 {
 	char text[16] = "";
 	ssize_t len = pread(fail_nth, text, sizeof(text) - 1, 0);
 
 	fault_arm(fail_nth, 0);
-	return len > 0 && !atoi(text);
+	return len > 0 ? strtoul(text, NULL, 10) : 1;
+}
+
+unsigned int fault_step(void)
+{
+	int step = atoi(getenv("FAULT_STEP") ?: "1");
+
+	return step > 1 ? step : 1;
 }
 
 /* -------------------------------------------------------------------- tries */
@@ -200,7 +207,7 @@ static void judge(struct try *t, const struct op *op, unsigned int nth, struct o
 	if (!fault_arm(t->fail_nth, nth))
 		WRONG(o, "fail-nth cannot be set");
 	result = op->act(t);
-	o->reached = fault_disarm(t->fail_nth);
+	o->reached = !fault_disarm(t->fail_nth);
 	if (result < 0) {
 		o->error = -result;
 		if (!o->reached)
@@ -288,11 +295,11 @@ static void note(struct exhausted *all, unsigned int nth, const struct outcome *
 /* From the first point to the last. */
 static bool exhaust_once(const struct op *op, struct exhausted *all, struct outcome *o)
 {
-	unsigned int nth, step = atoi(getenv("FAULT_STEP") ?: "1");
+	unsigned int nth, step = fault_step();
 	pid_t pid;
 	int end;
 
-	for (nth = 1; nth <= POINTS_MAX; nth += step ?: 1) {
+	for (nth = 1; nth <= POINTS_MAX; nth += step) {
 		memset(o, 0, sizeof(*o));
 		pid = child();
 		if (!pid) {

@@ -91,11 +91,14 @@ bool fault_put(const char *path, const char *text);
 bool fault_let_fail(bool objects, bool pages);
 
 /* The calling task's control file, or -errno; lets the @nth thing that it asks for fail; lets
- * all be again, and says whether it had come to that.
+ * all be again, and says how far that still was: 0 if it has failed.
  */
 int fault_open(void);
 bool fault_arm(int fail_nth, unsigned int nth);
-bool fault_disarm(int fail_nth);
+unsigned int fault_disarm(int fail_nth);
+
+/* From one point to the next that is tried: FAULT_STEP. */
+unsigned int fault_step(void);
 
 /* Tries @op with each of its points. False if that cannot be done to the end. */
 bool fault_exhaust(const struct op *op, struct exhausted *all);
