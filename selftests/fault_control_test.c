@@ -221,6 +221,60 @@ static bool link_is_resized(struct try *t, long result)
 	return world_link_capacity(&t->w, "a") == FAASIN_CAPACITY_MAX / 4;
 }
 
+static long open_out(struct try *t)
+{
+	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_WRONLY);
+	return t->out;
+}
+
+static bool out_is_open(struct try *t, long result)
+{
+	return port_info(t->out).stream == 1;
+}
+
+/* The stage that writes into an open file gets another cgroup. */
+static bool has_writer_and_cgroup(struct try *t)
+{
+	return fault_filled(t) && has_cgroup(t);
+}
+
+static long stage_replace(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_STAGE_REPLACE, 0,
+			NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_STAGE_NAME, "a"),
+				NL_U32(FAASIN_A_STAGE_CGROUP_FD, t->cgroup)));
+}
+
+/* What it had open is detached, and the stream is another writer's. */
+static bool stage_is_replaced(struct try *t, long result)
+{
+	if (write(t->out, fault_data, SMALL) != -1 || errno != ESTALE)
+		return false;
+	close(t->out);
+	return open_out(t) >= 0 && out_is_open(t, t->out);
+}
+
+static long link_pause(struct try *t)
+{
+	return -world_set_state(&t->w, "a", FAASIN_LINK_STATE_PAUSED);
+}
+
+static bool link_is_paused(struct try *t, long result)
+{
+	return world_link_state(&t->w, "a") == FAASIN_LINK_STATE_PAUSED;
+}
+
+static long link_drain(struct try *t)
+{
+	return -world_set_state(&t->w, "a", FAASIN_LINK_STATE_DRAINING);
+}
+
+static bool link_drains(struct try *t, long result)
+{
+	return world_link_state(&t->w, "a") == FAASIN_LINK_STATE_DRAINING;
+}
+
 static long link_del(struct try *t)
 {
 	return -world_unlink(&t->w, "a");
@@ -352,17 +406,6 @@ static bool more_than_none(struct try *t, long result)
 	return result > 0;
 }
 
-static long open_out(struct try *t)
-{
-	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_WRONLY);
-	return t->out;
-}
-
-static bool out_is_open(struct try *t, long result)
-{
-	return port_info(t->out).stream == 1;
-}
-
 static long open_in(struct try *t)
 {
 	t->in = world_open(&t->w, "b", FAASIN_PORT_IN, O_RDONLY);
@@ -392,6 +435,9 @@ OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
 OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
 OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
 OPERATION(link_resize, fault_filled, link_resize, link_is_resized, REQUEST);
+OPERATION(stage_replace, has_writer_and_cgroup, stage_replace, stage_is_replaced, REQUEST);
+OPERATION(link_pause, fault_filled, link_pause, link_is_paused, REQUEST);
+OPERATION(link_drain, fault_filled, link_drain, link_drains, REQUEST);
 OPERATION(link_del, fault_filled, link_del, link_is_gone, REQUEST);
 OPERATION(subscribe, deaf, subscribe, hears, NOMEM | FAULT);
 OPERATION(mount, has_directory, mount_all, is_mounted, NOMEM | FAULT);

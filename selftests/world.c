@@ -227,6 +227,11 @@ uint64_t world_link_capacity(struct world *w, const char *src)
 	return link_get(w, src) ? 0 : nl_get_u64(&w->nl, FAASIN_A_LINK_CAPACITY);
 }
 
+uint32_t world_link_state(struct world *w, const char *src)
+{
+	return link_get(w, src) ? FAASIN_LINK_STATE_RUNNING : nl_get_u32(&w->nl, FAASIN_A_LINK_STATE);
+}
+
 uint64_t world_link_generation(struct world *w, const char *src)
 {
 	return link_get(w, src) ? 0 : nl_get_u64(&w->nl, FAASIN_A_LINK_GENERATION);

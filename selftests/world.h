@@ -57,6 +57,9 @@ uint64_t world_stage_generation(struct world *w, const char *stage);
 uint64_t world_link_generation(struct world *w, const char *src);
 uint64_t world_link_capacity(struct world *w, const char *src);
 
+/* Its enum faasin_link_state; running if there is no such. */
+uint32_t world_link_state(struct world *w, const char *src);
+
 /* All that control says of the workflow, in bytes to compare; free() it. */
 struct world_state {
 	size_t len;
