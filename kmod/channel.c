@@ -61,6 +61,8 @@ static void channel_idle(struct work_struct *work)
 			again = false;
 		}
 		faasin_pool_trim(&ch->pool, ULONG_MAX, false);
+		/* Nobody tells when those come back. */
+		again |= faasin_pool_has_away(&ch->pool);
 	}
 	ch->idle_seen = head;
 

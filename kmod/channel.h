@@ -33,9 +33,10 @@
  *			end of a stream and the last byte of it are in order.
  * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too
  * (window.h).
- * They nest: rd.mutex -> wr.mutex (only the idle work and who changes the capacity
- * take both, by trylock) -> lock -> wait queue locks. Spin locks of statistics are
- * taken last and alone.
+ * They nest: rd.mutex -> wr.mutex (only the idle work, who changes the capacity and who
+ * splices out take both, by trylock) -> lock -> wait queue locks. The lock of a pipe at
+ * the other end of a splice() is outside of all of these, which are only tried for under
+ * it (splice.h). Spin locks of statistics are taken last and alone.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
  * in a fault cannot hold those up.
  */
@@ -64,7 +65,7 @@ struct netlink_ext_ack;
 
 /**
  * struct faasin_segment - a run of bytes from the start of one block on
- * @block: where; or an extent's: then nothing is added to it
+ * @block: where; or an extent's, or one that was moved in: then nothing is added to it
  * @begin: position of the first byte
  *
  * It ends where the next segment begins; the last one ends at head.

@@ -31,14 +31,6 @@
 /* ------------------------------------------------------------- filesystems */
 
 #include <linux/fs.h>
-#include <linux/splice.h>
-
-/* What a file without pages of its own uses for splicing out: copies. */
-#ifdef FAASIN_HAVE_COPY_SPLICE_READ
-#define faasin_compat_splice_read	copy_splice_read
-#else
-#define faasin_compat_splice_read	generic_file_splice_read
-#endif
 
 #ifndef FAASIN_HAVE_MNT_IDMAP_OPS
 #define mnt_idmap			user_namespace

@@ -30,19 +30,23 @@ static void tail_set(struct faasin_channel *ch, u64 pos, bool all)
 
 /*
  * Small runs go by the page, as in copy_in(), but only to user memory: into an
- * iterator over a pipe (6.1 splices so), the page itself would go, while the channel
- * goes on writing to it.
+ * iterator over a pipe (6.1 has such), the page itself would go, unaccounted for.
  */
+static __always_inline size_t pages_copy_out(const struct faasin_block *b, u32 offset, size_t n,
+					     struct iov_iter *to)
+{
+	if (n <= PAGE_SIZE && user_backed_iter(to))
+		return copy_page_to_iter(b->page, offset, n, to);
+	return copy_to_iter(page_address(b->page) + offset, n, to);
+}
+
 static size_t copy_out(struct faasin_channel *ch, struct faasin_block *b, u32 offset, size_t n,
 		       struct iov_iter *to)
 {
 	struct faasin_extent *e = faasin_extent_of(b);
 
-	if (unlikely(e))
-		return faasin_extent_copy_out(&ch->window, e, offset, n, to);
-	if (n <= PAGE_SIZE && user_backed_iter(to))
-		return copy_page_to_iter(b->page, offset, n, to);
-	return copy_to_iter(page_address(b->page) + offset, n, to);
+	return e ? faasin_extent_copy_out(&ch->window, e, offset, n, to) :
+		   pages_copy_out(b, offset, n, to);
 }
 
 /* Nothing in segment @i lies at @pos or behind, nor ever will. */
@@ -52,8 +56,8 @@ static bool segment_over(struct faasin_channel *ch, unsigned long i, u64 pos)
 
 	if (i + 1 != ch->queued_known)
 		return ch->ring[(i + 1) & ch->ring_mask].begin <= pos;
-	/* The producer adds to the last block, but not to an extent. */
-	return faasin_extent_of(seg->block) && seg->begin + seg->block->size <= pos;
+	/* The producer adds to the last block, unless it is fixed. */
+	return seg->block->fixed && seg->begin + seg->block->size <= pos;
 }
 
 /*
@@ -156,7 +160,11 @@ void faasin_channel_discard(struct faasin_channel *ch)
 	}
 }
 
-static void reader_unlock(struct faasin_channel *ch)
+/**
+ * faasin_ring_unlock_reader() - the caller has read
+ * @ch: channel, its rd.mutex held, which is let go
+ */
+void faasin_ring_unlock_reader(struct faasin_channel *ch)
 {
 	mutex_unlock(&ch->rd.mutex);
 	if (unlikely(READ_ONCE(ch->discard) > READ_ONCE(ch->tail)))
@@ -237,6 +245,84 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 	return !faasin_channel_paused(ch);
 }
 
+/* All of the segment, up to @pos, was given out: on to the next, if there is one. */
+static bool drain_next(struct faasin_channel *ch, struct faasin_drain *d, u64 pos)
+{
+	unsigned long next = d->index + 1;
+
+	if (pos != d->limit || pos == ch->head_known)
+		return false;
+	d->index = next;
+	d->segment = &ch->ring[next & ch->ring_mask];
+	d->limit = ch->head_known;
+	if (next + 1 != ch->queued_known)
+		d->limit = min(d->limit, ch->ring[(next + 1) & ch->ring_mask].begin);
+	return true;
+}
+
+/*
+ * All before @pos, in @seg, which ends at @limit, was given out, the last @moved bytes of it by
+ * reference; @done segments were done with before that. In registers, all of it: what is
+ * zeroed on the stack costs as much as a good part of a small read.
+ */
+static __always_inline void drain_end(struct faasin_channel *ch, struct faasin_segment *seg,
+				      u64 pos, u64 limit, unsigned long done, size_t moved)
+{
+	if (pos == limit) {
+		/* A block that is full may have a successor that is not known yet. */
+		if (pos == ch->head_known && pos - seg->begin == READ_ONCE(seg->block->size))
+			look(ch);
+		segment_at(ch, pos, &limit);
+	}
+	if (moved) {
+		/* Together, for the statistics. */
+		spin_lock(&ch->lock);
+		ch->rd.moved += moved;
+		tail_set(ch, pos, pos == ch->head_known);
+		spin_unlock(&ch->lock);
+	} else {
+		tail_set(ch, pos, pos == ch->head_known);
+	}
+	if (done != ch->done || pos == ch->head_known)
+		wake_after_read(ch);
+	else
+		ch->rd.wakes_avoided++;
+}
+
+/* What is there of a stream, in one segment; @done segments were done with before. */
+static void drain_begin(struct faasin_channel *ch, struct faasin_stream *s, unsigned long done,
+			struct faasin_drain *d)
+{
+	d->stream = s;
+	d->pos = ch->tail;
+	d->limit = ch->head_known;
+	d->done = done;
+	d->segment = segment_at(ch, d->pos, &d->limit);
+	d->index = ch->done;
+}
+
+/*
+ * channel_drain() of an extent; or of pages that were moved in, as many at a time as go into a
+ * block.
+ */
+static noinline ssize_t drain_fixed(struct faasin_channel *ch, struct faasin_session *ss,
+				    struct faasin_stream *s, unsigned long done,
+				    struct iov_iter *to)
+{
+	size_t n, part, copied = 0;
+	struct faasin_drain d;
+
+	drain_begin(ch, s, done, &d);
+	do {
+		n = min_t(u64, d.limit - d.pos - copied, iov_iter_count(to));
+		part = copy_out(ch, d.segment->block, d.pos + copied - d.segment->begin, n, to);
+		copied += part;
+	} while (part == n && iov_iter_count(to) && copied < ch->pool.block_size &&
+		 drain_next(ch, &d, d.pos + copied));
+	faasin_ring_drained(ch, ss, &d, copied, 0);
+	return copied ?: -EFAULT;
+}
+
 /* What is there of the session's stream, into @to: > 0 bytes, or as stream_ahead(). */
 static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *ss,
 			     struct iov_iter *to)
@@ -244,8 +330,8 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	struct faasin_segment *seg;
 	struct faasin_stream *s;
 	unsigned long done;
-	size_t n, copied;
 	u64 pos, limit;
+	size_t copied;
 	int ahead;
 
 	ahead = stream_ahead(ch, ss, &s);
@@ -255,8 +341,10 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	limit = ch->head_known;
 	done = ch->done;
 	seg = segment_at(ch, pos, &limit);
-	n = min_t(u64, limit - pos, iov_iter_count(to));
-	copied = copy_out(ch, seg->block, pos - seg->begin, n, to);
+	if (unlikely(seg->block->fixed))
+		return drain_fixed(ch, ss, s, done, to);
+	copied = pages_copy_out(seg->block, pos - seg->begin,
+				min_t(u64, limit - pos, iov_iter_count(to)), to);
 	if (!copied) {
 		if (done != ch->done)
 			wake_after_read(ch);
@@ -264,20 +352,67 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	}
 	if (unlikely(!READ_ONCE(s->begun)))
 		faasin_session_take(ch, ss);
-
-	pos += copied;
-	if (pos == limit) {
-		/* A block that is full may have a successor that is not known yet. */
-		if (pos == ch->head_known && pos - seg->begin == seg->block->size)
-			look(ch);
-		segment_at(ch, pos, &limit);
-	}
-	tail_set(ch, pos, pos == ch->head_known);
-	if (done != ch->done || pos == ch->head_known)
-		wake_after_read(ch);
-	else
-		ch->rd.wakes_avoided++;
+	drain_end(ch, seg, pos + copied, limit, done, 0);
 	return copied;
+}
+
+/**
+ * faasin_ring_drain() - what is there to be given out
+ * @ch: channel, its rd.mutex held
+ * @ss: session
+ * @d: to be filled; faasin_ring_drained() is to follow
+ *
+ * Return: 1, or as for a session that has nothing: 0 not yet, -ENODATA at the end,
+ * -ECONNABORTED, -ESTALE.
+ */
+int faasin_ring_drain(struct faasin_channel *ch, struct faasin_session *ss,
+		      struct faasin_drain *d)
+{
+	struct faasin_stream *s;
+	int ahead;
+
+	lockdep_assert_held(&ch->rd.mutex);
+	drop_discarded(ch);
+	ahead = stream_ahead(ch, ss, &s);
+	if (ahead > 0)
+		drain_begin(ch, s, ch->done, d);
+	return ahead;
+}
+
+/**
+ * faasin_ring_copy_out() - copy what is to be given out
+ * @ch: channel, its rd.mutex held
+ * @d: of faasin_ring_drain()
+ * @pos: from this position on
+ * @to: where to, and how much
+ *
+ * Return: how much was copied.
+ */
+size_t faasin_ring_copy_out(struct faasin_channel *ch, const struct faasin_drain *d, u64 pos,
+			    struct iov_iter *to)
+{
+	return copy_out(ch, d->segment->block, pos - d->segment->begin, iov_iter_count(to), to);
+}
+
+/**
+ * faasin_ring_drained() - something was given out, by whatever way
+ * @ch: channel, its rd.mutex held
+ * @ss: session
+ * @d: of faasin_ring_drain()
+ * @n: how many bytes; may be 0
+ * @moved: how many of them by reference
+ */
+void faasin_ring_drained(struct faasin_channel *ch, struct faasin_session *ss,
+			 const struct faasin_drain *d, size_t n, size_t moved)
+{
+	if (!n) {
+		if (d->done != ch->done)
+			wake_after_read(ch);
+		return;
+	}
+	if (unlikely(!READ_ONCE(d->stream->begun)))
+		faasin_session_take(ch, ss);
+	drain_end(ch, d->segment, d->pos + n, d->limit, d->done, moved);
 }
 
 /* @bytes below @pos went to a reader of the session's stream. */
@@ -399,8 +534,15 @@ static bool data_ready(struct faasin_channel *ch, void *arg)
 	return state != FAASIN_STREAM_LIVE;
 }
 
-/* No bytes yet: wait without the mutex. Holds it again if 0 is returned. */
-static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
+/**
+ * faasin_ring_wait_for_data() - no bytes yet: wait without the mutex
+ * @ch: channel, its rd.mutex held
+ * @ss: session
+ *
+ * Return: 0, with the mutex held again, though others may have taken the bytes by then;
+ * or -ERESTARTSYS, without it.
+ */
+int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 {
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
@@ -409,7 +551,7 @@ static int wait_for_data(struct faasin_channel *ch, struct faasin_session *ss)
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
 	ch->rd.blocks++;
-	reader_unlock(ch);
+	faasin_ring_unlock_reader(ch);
 	peer = faasin_side_wait_begin(ch, &ch->rd, &ch->wr, &since);
 	if (faasin_side_spin(ch, peer, data_ready, ss))
 		goto done;
@@ -488,13 +630,13 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			err = -EAGAIN;
 			break;
 		}
-		err = wait_for_data(ch, ss);
+		err = faasin_ring_wait_for_data(ch, ss);
 		if (err)
 			goto unlocked;
 	}
 	if (done)
 		ch->rd.calls++;
-	reader_unlock(ch);
+	faasin_ring_unlock_reader(ch);
 unlocked:
 	if (done)
 		trace_faasin_read(ch->generation, ss->stream ? ss->stream->number : 0, done);
@@ -532,14 +674,14 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 		n = channel_take(ch, h, to, max);
 		if (n || nonblock)
 			break;
-		err = wait_for_data(ch, ss);
+		err = faasin_ring_wait_for_data(ch, ss);
 		if (err)
 			return err;
 	}
 	tail = ch->tail - tail;
 	if (n > 0)
 		ch->rd.calls++;
-	reader_unlock(ch);
+	faasin_ring_unlock_reader(ch);
 	if (n > 0)
 		trace_faasin_read(ch->generation, ss->stream->number, tail);
 	return n == -ENODATA ? 0 : n ?: -EAGAIN;

@@ -397,6 +397,7 @@ struct faasin_extent *faasin_extent_alloc(struct faasin_window *win, u32 nr, u64
 	lockdep_assert_held(win->pool->mutex);
 	if (ready) {
 		e->nr = nr;
+		e->block.fixed = true;
 		if (!extent_reserve(win, e, turn)) {
 			kvfree(e);
 			return ERR_PTR(-EAGAIN);

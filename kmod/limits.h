@@ -30,6 +30,17 @@
 #define FAASIN_ROOM_MIN		SZ_8M
 #define FAASIN_ROOM_SHIFT	3	/* an eighth of the limit */
 
+/* Blocks whose pages are in somebody's pipe: so many are looked at when one is needed,
+ * in turn. A pipe lets go in the order in which it got them.
+ */
+#define FAASIN_AWAY_LOOKS	8
+
+/* And so many when an idle channel, or who is short of memory, looks. */
+#define FAASIN_AWAY_TRIM	1024
+
+/* Pages that are moved in are queued by so many at a time. */
+#define FAASIN_MOVE_BATCH	16
+
 /* Extents of an open file that is closed are freed by so many at a time. */
 #define FAASIN_LEAVE_BATCH	64
 

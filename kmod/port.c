@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/cgroup.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -17,6 +18,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "port.h"
+#include "splice.h"
 #include "trace.h"
 #include "workflow.h"
 
@@ -151,10 +153,7 @@ static ssize_t port_write_iter(struct kiocb *iocb, struct iov_iter *from)
 				    nowait || iocb->ki_filp->f_flags & O_NONBLOCK, nowait);
 }
 
-/*
- * Copies. The caller holds the lock of the pipe at the other end, so it must not
- * come here to wait for bytes if it was told not to.
- */
+/* The caller holds the lock of the pipe at the other end. */
 static ssize_t port_splice_read(struct file *file, loff_t *pos, struct pipe_inode_info *pipe,
 				size_t len, unsigned int flags)
 {
@@ -162,9 +161,29 @@ static ssize_t port_splice_read(struct file *file, loff_t *pos, struct pipe_inod
 
 	if (h->direction != FAASIN_DIRECTION_IN)
 		return -EBADF;
-	if (flags & SPLICE_F_NONBLOCK && !faasin_stream_poll(h))
-		return -EAGAIN;
-	return faasin_compat_splice_read(file, pos, pipe, len, flags);
+	return faasin_splice_out(h, pipe, len, flags, flags & SPLICE_F_NONBLOCK ||
+				 file->f_flags & O_NONBLOCK);
+}
+
+static ssize_t port_splice_write(struct pipe_inode_info *pipe, struct file *file, loff_t *pos,
+				 size_t len, unsigned int flags)
+{
+	ssize_t n;
+
+	n = faasin_splice_in(file->private_data, pipe, len, flags, file->f_flags & O_NONBLOCK);
+	/* Some kernels leave that to who is called. */
+	if (n > 0)
+		fsnotify_modify(file);
+	return n;
+}
+
+/*
+ * A pipe makes packets then, a port does not. Some kernels would read for splice(), and wait for
+ * bytes with the pipe's lock.
+ */
+static int port_check_flags(int flags)
+{
+	return flags & O_DIRECT ? -EINVAL : 0;
 }
 
 static __poll_t port_poll(struct file *file, poll_table *wait)
@@ -273,7 +292,8 @@ const struct file_operations faasin_port_fops = {
 	.read_iter = port_read_iter,
 	.write_iter = port_write_iter,
 	.splice_read = port_splice_read,
-	.splice_write = iter_file_splice_write,
+	.splice_write = port_splice_write,
+	.check_flags = port_check_flags,
 	.mmap = faasin_window_mmap,
 #ifdef FAASIN_HAVE_SPECIAL_PMD
 	.get_unmapped_area = thp_get_unmapped_area,

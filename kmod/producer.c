@@ -4,6 +4,7 @@
  * protocol.
  */
 #include <linux/limits.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
@@ -26,11 +27,11 @@ static void pool_asked(struct faasin_channel *ch, u64 bytes)
 	}
 }
 
-/* A block for the ring, or NULL. */
-static struct faasin_block *block_take(struct faasin_channel *ch)
+/* A block for the ring, a new one of no more than @most bytes, or NULL. */
+static struct faasin_block *block_take(struct faasin_channel *ch, u32 most)
 {
 	u64 bytes = ch->pool.bytes;
-	struct faasin_block *b = faasin_pool_take(&ch->pool);
+	struct faasin_block *b = faasin_pool_take(&ch->pool, most);
 
 	pool_asked(ch, bytes);
 	return b;
@@ -75,18 +76,52 @@ static size_t copy_in(struct faasin_block *b, u32 offset, size_t n, struct iov_i
 }
 
 /*
+ * The last block is to be filled from its start again. If pages of it were lent, it must
+ * not change while anybody has them: another takes its place. If there is none, the ring
+ * has none left, unless a reader is at work. Whether the last block can be filled.
+ */
+static noinline bool ring_renew(struct faasin_channel *ch)
+{
+	struct faasin_block *old = ch->last->block, *b;
+
+	if (old->rest)
+		faasin_pool_reopen(&ch->pool, old);
+	if (!old->lent || faasin_pool_is_back(&ch->pool, old))
+		return true;
+	b = block_take(ch, U32_MAX);
+	if (!b) {
+		ring_take_back(ch);
+		return false;
+	}
+	ch->last->block = b;
+	faasin_pool_put(&ch->pool, old);
+	return true;
+}
+
+/* The consumer has seen all there is, and looks at nothing until more is published. */
+static bool ring_drained(struct faasin_channel *ch, u64 head)
+{
+	/* Pairs with tail_set(). */
+	return smp_load_acquire(&ch->drained) == head;
+}
+
+/*
  * If the consumer has seen all there is, it looks at nothing until more is
  * published, so that the last block can be filled from its start again: an empty
  * channel takes its whole capacity.
  */
-static void ring_start_over(struct faasin_channel *ch, u64 head)
+static __always_inline void ring_start_over(struct faasin_channel *ch, u64 head)
 {
-	/* Pairs with tail_set(): the consumer looks at nothing below. */
-	if (smp_load_acquire(&ch->drained) != head)
+	struct faasin_segment *last = ch->last;
+
+	if (!ring_drained(ch, head))
 		return;
 	ch->tail_known = head;
-	if (ch->last)
-		ch->last->begin = head;
+	if (!last)
+		return;
+	if (unlikely(last->block->lent_or_rest) && !ring_renew(ch))
+		return;
+	last->begin = head;
 }
 
 static void ring_append(struct faasin_channel *ch, struct faasin_block *b, u64 begin)
@@ -113,8 +148,8 @@ static int writes_on(const struct faasin_handle *h)
  * that is not NULL, from @begin on. Returns an error, and has changed nothing, if
  * the stream is over, or not the writer's any more: the bytes are not part of it then.
  */
-static int publish(struct faasin_channel *ch, const struct faasin_handle *h,
-		   struct faasin_block *next, u64 begin, u64 head)
+static __always_inline int publish(struct faasin_channel *ch, const struct faasin_handle *h,
+				   struct faasin_block *next, u64 begin, u64 head)
 {
 	struct faasin_stream *s = h->stream;
 	int err;
@@ -142,9 +177,13 @@ static void note_held(struct faasin_channel *ch, u64 head)
 	ch->held_max = max(ch->held_max, min(head - ch->tail_known, ch->pool.capacity));
 }
 
-/* Some bytes of @from into the ring: > 0 that many, 0 no room, < 0 an error. */
-static ssize_t channel_fill(struct faasin_channel *ch, const struct faasin_handle *h,
-			    struct iov_iter *from, bool whole)
+/*
+ * Some bytes of @from into the ring, in a new block of no more than @most bytes: > 0 that
+ * many, 0 no room, < 0 an error.
+ */
+static __always_inline ssize_t channel_fill(struct faasin_channel *ch,
+					    const struct faasin_handle *h, struct iov_iter *from,
+					    bool whole, u32 most)
 {
 	size_t want = iov_iter_count(from), n, copied = 0;
 	struct faasin_block *next = NULL;
@@ -163,9 +202,14 @@ static ssize_t channel_fill(struct faasin_channel *ch, const struct faasin_handl
 		ring_drop_oversized(ch);
 	space = faasin_ring_space(ch, head);
 	if (space < want) {
-		next = block_take(ch);
+		next = block_take(ch, most);
 		if (!next && (whole || !space))
 			return 0;
+		/* The rest of the capacity, and not enough. */
+		if (unlikely(whole && next->size < want - space)) {
+			faasin_pool_put(&ch->pool, next);
+			return 0;
+		}
 	}
 
 	n = min_t(size_t, want, space);
@@ -245,9 +289,17 @@ static bool room_ready(struct faasin_channel *ch, void *arg)
 	return writes_on(w->handle) || faasin_ring_has_room(ch, w->need);
 }
 
-/* The channel is full: wait without the mutex. Holds it again if 0 is returned. */
-static int wait_for_room(struct faasin_channel *ch, const struct faasin_handle *h, size_t need)
+/**
+ * faasin_ring_wait_for_room() - the channel is full: wait without the mutex
+ * @h: an output's open file; its channel's wr.mutex held
+ * @need: room for how many bytes
+ *
+ * Return: 0, with the mutex held again, though others may have taken the room by then;
+ * or -ERESTARTSYS, without it.
+ */
+int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 {
+	struct faasin_channel *ch = h->channel;
 	struct room_wait w = { .handle = h, .need = need };
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
@@ -310,22 +362,16 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 
 	if (!iov_iter_count(from))
 		return 0;
-	/* Held, so that the same address means the same process. */
-	if (unlikely(READ_ONCE(h->wrote) != task_tgid(current))) {
-		err = faasin_stream_note_writer(h);
-		if (err)
-			return err;
-	}
-	/* What is polled for is what was refused last. */
-	if (unlikely(READ_ONCE(h->alloc_turn)))
-		WRITE_ONCE(h->alloc_turn, 0);
+	err = faasin_ring_writer(h);
+	if (err)
+		return err;
 	err = faasin_side_lock(&ch->wr, nowait);
 	if (err)
 		return err;
 	faasin_side_user(ch, &ch->wr);
 
 	while (iov_iter_count(from)) {
-		n = channel_fill(ch, h, from, whole);
+		n = channel_fill(ch, h, from, whole, U32_MAX);
 		if (n > 0) {
 			done += n;
 			again = false;
@@ -353,7 +399,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			err = n;
 			break;
 		}
-		err = wait_for_room(ch, h, whole ? iov_iter_count(from) : 1);
+		err = faasin_ring_wait_for_room(h, whole ? iov_iter_count(from) : 1);
 		if (err)
 			goto unlocked;
 	}
@@ -366,6 +412,154 @@ unlocked:
 	if (err == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return done ?: err;
+}
+
+/**
+ * faasin_ring_fill() - bytes in, by copying
+ * @h: an output's open file; its channel's wr.mutex held
+ * @from: bytes; advanced by what was taken
+ * @whole: all or none
+ *
+ * Return: > 0 that many, 0 no room, -EPIPE, -ESTALE or -EFAULT.
+ */
+ssize_t faasin_ring_fill(const struct faasin_handle *h, struct iov_iter *from, bool whole)
+{
+	struct faasin_channel *ch = h->channel;
+	/* So that a page can follow: see block_closes(). */
+	size_t most = clamp_t(size_t, roundup_pow_of_two(iov_iter_count(from)), 2 * PAGE_SIZE,
+			      max_t(size_t, 2 * PAGE_SIZE, FAASIN_BLOCK_MAX));
+	ssize_t n = channel_fill(ch, h, from, whole, most);
+
+	if (n > 0)
+		wake_after_write(ch);
+	return n;
+}
+
+/* May nothing be added to a block any more? No capacity nor slot is to be lost: pool.h. */
+static bool block_closes(u32 used, u32 unused)
+{
+	return !unused || (unused <= PAGE_SIZE && used >= PAGE_SIZE);
+}
+
+/* What the last block has: bytes that somebody may look at, and others. */
+static void last_use(struct faasin_channel *ch, u32 *used, u32 *unused)
+{
+	struct faasin_segment *last = ch->last;
+
+	*used = last && !ring_drained(ch, ch->head) ? ch->head - last->begin : 0;
+	*unused = last ? last->block->size - *used : 0;
+}
+
+/**
+ * faasin_ring_closes() - can pages be moved in without loss of capacity
+ * @ch: channel, its wr.mutex held
+ * @n: after so many bytes by faasin_ring_fill()
+ *
+ * Return: whether they can, as far as that can be known.
+ */
+bool faasin_ring_closes(struct faasin_channel *ch, size_t n)
+{
+	u32 used, unused;
+
+	last_use(ch, &used, &unused);
+	if (n <= unused)
+		return block_closes(used + n, unused - n);
+	/* The rest in another one. */
+	return n - unused >= PAGE_SIZE;
+}
+
+/**
+ * faasin_ring_pages() - how many pages can be moved in
+ * @ch: channel, its wr.mutex held
+ *
+ * Return: how many; it does not become less while the mutex is held.
+ */
+unsigned int faasin_ring_pages(struct faasin_channel *ch)
+{
+	u32 used, unused;
+
+	lockdep_assert_held(&ch->wr.mutex);
+	if (faasin_channel_paused(ch))
+		return 0;
+	last_use(ch, &used, &unused);
+	/* A block of which nothing is left makes way. */
+	if (used && !block_closes(used, unused))
+		return 0;
+	return faasin_pool_room_for_pages(&ch->pool, unused);
+}
+
+/* In ch->lock: what came by reference, up to @head, and to which nothing is added. */
+static void publish_fixed(struct faasin_channel *ch, const struct faasin_handle *h, u64 head)
+{
+	trace_faasin_publish(ch->generation, h->stream->number, head, head - ch->head);
+	ch->last = NULL;
+	WRITE_ONCE(ch->space, 0);
+	ch->wr.moved += head - ch->head;
+	/* Pairs with head_seen(). */
+	smp_store_release(&ch->head, head);
+}
+
+/* In ch->lock: @n pages; the first takes the place of the last block if that is not @used. */
+static void append_pages(struct faasin_channel *ch, struct faasin_block **b, unsigned int n,
+			 u32 used)
+{
+	struct faasin_segment *last = ch->last;
+	u64 head = ch->head;
+	unsigned int i = 0;
+
+	if (last && used) {
+		/* Compared by the consumer. */
+		WRITE_ONCE(last->block->size, used);
+	} else if (last) {
+		last->begin = head;
+		last->block = b[i++];
+	}
+	for (; i < n; i++)
+		ring_append(ch, b[i], head + ((u64)i << PAGE_SHIFT));
+}
+
+/**
+ * faasin_ring_move() - pages in, by reference
+ * @h: an output's open file; its channel's wr.mutex held
+ * @b: blocks of faasin_pool_moved(); the ring's from then on
+ * @n: how many, at least one; no more than faasin_ring_pages() says
+ *
+ * Return: 0; or -EPIPE if the stream is over, -ESTALE if the stage was replaced: then
+ * nothing was done.
+ */
+int faasin_ring_move(const struct faasin_handle *h, struct faasin_block **b, unsigned int n)
+{
+	struct faasin_channel *ch = h->channel;
+	struct faasin_block *idle = NULL;
+	u32 used, unused;
+	s64 more;
+	int err;
+
+	lockdep_assert_held(&ch->wr.mutex);
+	last_use(ch, &used, &unused);
+	if (ch->last && !used)
+		idle = ch->last->block;
+	/* Before the consumer can put them. */
+	more = ((s64)n << PAGE_SHIFT) - unused;
+	atomic64_add(more, &ch->pool.held);
+	spin_lock(&ch->lock);
+	err = writes_on(h);
+	if (!err) {
+		append_pages(ch, b, n, used);
+		publish_fixed(ch, h, ch->head + ((u64)n << PAGE_SHIFT));
+	}
+	spin_unlock(&ch->lock);
+	if (err) {
+		atomic64_sub(more, &ch->pool.held);
+		return err;
+	}
+	if (idle)
+		faasin_pool_put_uncounted(&ch->pool, idle);
+	if (unlikely(ch->oversized))
+		ch->oversized = atomic64_read(&ch->pool.held) > ch->pool.capacity;
+	note_held(ch, ch->head);
+	wake_after_write(ch);
+	return 0;
 }
 
 /**
@@ -392,15 +586,8 @@ int faasin_channel_queue(struct faasin_handle *h, struct faasin_extent **e, u32 
 		ring_append(ch, &e[i]->block, head);
 		head += e[i]->block.size;
 	}
-	if (!err) {
-		trace_faasin_publish(ch->generation, h->stream->number, head, head - ch->head);
-		/* Nothing is added to an extent. */
-		ch->last = NULL;
-		WRITE_ONCE(ch->space, 0);
-		ch->wr.moved += head - ch->head;
-		/* Pairs with head_seen(). */
-		smp_store_release(&ch->head, head);
-	}
+	if (!err)
+		publish_fixed(ch, h, head);
 	spin_unlock(&ch->lock);
 	if (err)
 		return err;

@@ -8,7 +8,61 @@
 
 #include "channel.h"
 
+/**
+ * struct faasin_drain - bytes that are given to the consumer
+ * @stream: whose they are
+ * @segment: where
+ * @index: of the segment
+ * @pos: position of the first
+ * @limit: position behind the last in that segment
+ * @done: segments that were done with before
+ *
+ * All of it in rd.mutex.
+ */
+struct faasin_drain {
+	struct faasin_stream *stream;
+	struct faasin_segment *segment;
+	unsigned long index;
+	u64 pos;
+	u64 limit;
+	unsigned long done;
+};
+
+/* channel.c */
 bool faasin_ring_clear(struct faasin_channel *ch);
+
+/* producer.c */
+ssize_t faasin_ring_fill(const struct faasin_handle *h, struct iov_iter *from, bool whole);
+bool faasin_ring_closes(struct faasin_channel *ch, size_t n);
+unsigned int faasin_ring_pages(struct faasin_channel *ch);
+int faasin_ring_move(const struct faasin_handle *h, struct faasin_block **b, unsigned int n);
+int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need);
+
+/* consumer.c */
+int faasin_ring_drain(struct faasin_channel *ch, struct faasin_session *ss,
+		      struct faasin_drain *d);
+size_t faasin_ring_copy_out(struct faasin_channel *ch, const struct faasin_drain *d, u64 pos,
+			    struct iov_iter *to);
+void faasin_ring_drained(struct faasin_channel *ch, struct faasin_session *ss,
+			 const struct faasin_drain *d, size_t n, size_t moved);
+int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *ss);
+void faasin_ring_unlock_reader(struct faasin_channel *ch);
+
+/* What goes before all writing: 0 or an error of faasin_stream_note_writer(). */
+static inline int faasin_ring_writer(struct faasin_handle *h)
+{
+	/* Held, so that the same address means the same process. */
+	if (unlikely(READ_ONCE(h->wrote) != task_tgid(current))) {
+		int err = faasin_stream_note_writer(h);
+
+		if (err)
+			return err;
+	}
+	/* What is polled for is what was refused last. */
+	if (unlikely(READ_ONCE(h->alloc_turn)))
+		WRITE_ONCE(h->alloc_turn, 0);
+	return 0;
+}
 
 /* How far the consumer is, for somebody else. */
 static inline u64 faasin_ring_tail(struct faasin_channel *ch)

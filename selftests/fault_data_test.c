@@ -7,6 +7,8 @@
 #include "window.h"
 #include "harness.h"
 
+#define PAGES	(8 * PAGE)	/* what is spliced by reference */
+
 /* ------------------------------------------------------------------- bytes */
 
 /* The stream has begun: one byte went through. */
@@ -121,6 +123,34 @@ static bool spliced_out(struct try *t, long result)
 {
 	return result > 0 && read_full(t->pipe[0], fault_back, result) == result &&
 	       nothing_is_lost(t, result);
+}
+
+/* Pages: those of the pipe are moved, but where there is no memory for that. */
+static bool has_pages(struct try *t)
+{
+	return begun(t) && !pipe2(t->pipe, O_CLOEXEC) &&
+	       write(t->pipe[1], fault_data, PAGES) == PAGES;
+}
+
+static long splice_pages_in(struct try *t)
+{
+	return sys(splice(t->pipe[0], NULL, t->out, NULL, PAGES, 0));
+}
+
+static bool pages_wait(struct try *t)
+{
+	return filled_well(t) && !pipe2(t->pipe, O_CLOEXEC);
+}
+
+static long splice_pages_out(struct try *t)
+{
+	return sys(splice(t->in, NULL, t->pipe[1], NULL, PAGES, 0));
+}
+
+static bool pages_spliced_out(struct try *t, long result)
+{
+	return result > 0 && read_full(t->pipe[0], fault_back, result) == result &&
+	       nothing_is_lost_of(t, result, LARGE);
 }
 
 static bool has_file(struct try *t)
@@ -430,6 +460,8 @@ OPERATION(read_large, filled_well, read_large, nothing_much_is_lost, FAULT);
 OPERATION(readv, fault_filled, read_parts, nothing_is_lost, FAULT);
 OPERATION(splice_in, has_pipe, splice_in, arrives, NOMEM);
 OPERATION(splice_out, has_empty_pipe, splice_out, spliced_out, NOMEM);
+OPERATION(splice_pages_in, has_pages, splice_pages_in, arrives, NOMEM);
+OPERATION(splice_pages_out, pages_wait, splice_pages_out, pages_spliced_out, NOMEM);
 OPERATION(sendfile, has_file, send_file, arrives, NOMEM);
 OPERATION(mmap, fault_filled, map, all_is_unread, NOMEM);
 OPERATION(window_info, fault_filled, ask_window, window_is_told, FAULT);

@@ -341,6 +341,14 @@ TEST_F(fd, refused_open_begins_no_stream)
 	EXPECT_READ(self->r, "first");
 }
 
+TEST_F(fd, has_no_packets)
+{
+	EXPECT_EQ(-EINVAL, sys(fcntl(self->w, F_SETFL, O_DIRECT)));
+	EXPECT_EQ(-EINVAL, sys(fcntl(self->r, F_SETFL, O_DIRECT | O_NONBLOCK)));
+	EXPECT_EQ(0, sys(fcntl(self->w, F_GETFL)) & O_DIRECT);
+	EXPECT_EQ(0, sys(fcntl(self->r, F_GETFL)) & O_DIRECT);
+}
+
 TEST_F(fd, append_and_truncate_mean_nothing)
 {
 	int w = flow_writer(&self->flow, O_APPEND | O_TRUNC | O_CREAT);

@@ -138,6 +138,21 @@ blocked_open()
 check 'refused while an open waits' blocked_open
 check 'unloads when it was interrupted' unload_soon
 
+# What is in a pipe keeps nothing here, and needs nothing here.
+outlived()
+{
+	local line
+	load && mount_it && make_link || return
+	coproc holder { python3 "$here/pipe_holder.py" "$point/$wf/a/faasout" "$point/$wf/b/faasin"; }
+	# shellcheck disable=SC2154 # of coproc
+	local pid=$holder_PID
+	read -r line <&"${holder[0]}" && [ "$line" = held ] || return
+	umount "$point" && unload_soon || return
+	echo >&"${holder[1]}"
+	wait "$pid"
+}
+check 'unloads while a pipe holds what was spliced into it, which stays as it is' outlived
+
 # Everything that is put off (queued work, RCU) must be done before the code goes.
 cycle()
 {

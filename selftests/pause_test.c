@@ -118,12 +118,18 @@ TEST_F(pause, nothing_moves_without_blocking)
 
 TEST_F(pause, splice_waits_too)
 {
+	uint8_t page[PAGE] = { 1 };
 	int pipe_fds[2];
 
 	ASSERT_EQ(0, pipe(pipe_fds));
 	EXPECT_WRITE(self->w, "bytes");
 	nonblocking(self->w);
 	PAUSE();
+	/* A page that could be moved, too. */
+	ASSERT_EQ(PAGE, write(pipe_fds[1], page, PAGE));
+	EXPECT_EQ(-EAGAIN, sys(splice(pipe_fds[0], NULL, self->w, NULL, PAGE, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(PAGE, unread(pipe_fds[0]));
+	ASSERT_EQ(PAGE, read_full(pipe_fds[0], page, PAGE));
 	EXPECT_EQ(-EAGAIN, sys(splice(self->r, NULL, pipe_fds[1], NULL, 5, SPLICE_F_NONBLOCK)));
 	ASSERT_EQ(4, write(pipe_fds[1], "more", 4));
 	EXPECT_EQ(-EAGAIN, sys(splice(pipe_fds[0], NULL, self->w, NULL, 4, SPLICE_F_NONBLOCK)));

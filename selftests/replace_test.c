@@ -85,12 +85,16 @@ TEST_F(replace, old_reader_is_detached)
 {
 	struct faasin_context context;
 	struct faasin_range range;
+	int pipe_fds[2];
 	char byte;
 
+	ASSERT_EQ(0, pipe2(pipe_fds, O_CLOEXEC));
 	EXPECT_WRITE(self->w, "onetwo");
 	EXPECT_READ(self->r, "one");
 	REPLACE("b");
 	EXPECT_EQ(-ESTALE, sys(read(self->r, &byte, 1)));
+	EXPECT_EQ(-ESTALE, sys(splice(self->r, NULL, pipe_fds[1], NULL, 3, 0)));
+	EXPECT_EQ(0, unread(pipe_fds[0]));
 	EXPECT_EQ(-ESTALE, window_take(self->r, &range));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->r, FAASIN_IOC_END)));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->r, FAASIN_IOC_GET_CONTEXT, &context)));
@@ -218,10 +222,16 @@ TEST_F(replace, old_writer_is_detached)
 	struct faasin_abort abort = { .cause = FAASIN_CAUSE_REQUEST };
 	struct faasin_context context = { .length = 1, .data = "x" };
 	long at = window_alloc(self->w, PAGE);
+	uint8_t page[PAGE] = { 1 };
+	int pipe_fds[2];
 
+	ASSERT_EQ(0, pipe2(pipe_fds, O_CLOEXEC));
+	ASSERT_EQ(PAGE, write(pipe_fds[1], page, PAGE));
 	EXPECT_WRITE(self->w, "one");
 	REPLACE("a");
 	EXPECT_EQ(-ESTALE, sys(write(self->w, "x", 1)));
+	EXPECT_EQ(-ESTALE, sys(splice(pipe_fds[0], NULL, self->w, NULL, PAGE, 0)));
+	EXPECT_EQ(PAGE, unread(pipe_fds[0]));
 	EXPECT_EQ(-ESTALE, window_alloc(self->w, PAGE));
 	EXPECT_EQ(-ESTALE, window_send(self->w, at, PAGE));
 	EXPECT_EQ(-ESTALE, sys(ioctl(self->w, FAASIN_IOC_END)));

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 #include "hostile.h"
+#include "splice.h"
 #include "window.h"
 
 /* Asks for another capacity: 0 or -errno. @text, unless NULL, receives the refusal. */
@@ -115,6 +116,44 @@ TEST_F(resize, of_one_that_was_used)
 	/* No more memory than it may have. */
 	ASSERT_EQ(0, resize(&self->flow, variant->to));
 	EXPECT_GE(variant->to, flow_stats(&self->flow).pool_bytes);
+}
+
+/* What came by reference, and of what pages are in a pipe, is counted as all else is. */
+TEST_F(resize, of_one_with_pages_that_were_moved)
+{
+	size_t from = variant->from, to = variant->to, given;
+	uint8_t *back = malloc(from);
+	int in[2], out[2];
+
+	ASSERT_NE(NULL, back);
+	ASSERT_EQ(0, pipe2(in, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(out, O_CLOEXEC));
+	ASSERT_LT(0, fcntl(in[1], F_SETPIPE_SZ, (int)MIB));
+	ASSERT_LT(0, fcntl(out[1], F_SETPIPE_SZ, (int)MIB));
+	for (int round = 0; round < 2; round++) {
+		/* Half of it by splice(), */
+		given = from > 2 * MIB ? MIB : from / 2 / PAGE * PAGE;
+		ASSERT_EQ((long)given, given ? sys(write(in[1], self->buf, given)) : 0);
+		ASSERT_EQ(0, splice_all(in[0], self->w, given));
+		ASSERT_EQ((long)(from - given),
+			  sys(write(self->w, self->buf + given, from - given)));
+		ASSERT_EQ(0, resize(&self->flow, to));
+		/* as much out, */
+		ASSERT_EQ(0, splice_all(self->r, out[1], given));
+		ASSERT_EQ((long)(from - given), read_full(self->r, back + given, from - given));
+		EXPECT_TAKES(to);
+		/* and that is what it was. */
+		ASSERT_EQ((long)given, read_full(out[0], back, given));
+		EXPECT_TRUE(pattern_is(back, from, 1, 0));
+		EXPECT_TAKES(to);
+		ASSERT_EQ(0, resize(&self->flow, from));
+		EXPECT_TAKES(from);
+	}
+	close(in[0]);
+	close(in[1]);
+	close(out[0]);
+	close(out[1]);
+	free(back);
 }
 
 TEST_F(resize, of_a_full_one)
@@ -512,6 +551,40 @@ TEST_F_TIMEOUT(load, loses_and_doubles_nothing, 120)
 		EXPECT_LT(0, less);
 		TH_LOG("%u times more, %u times less, %u times refused", more, less, busy);
 	}
+}
+
+/* The one block that is left takes up all of the new capacity, and pages of it are in a pipe. */
+TEST(to_one_block_of_which_pages_are_in_a_pipe)
+{
+	long size = 64 * KIB, part = 60 * KIB;
+	uint8_t *buf = malloc(size);
+	struct flow flow;
+	int w, r, out[2];
+
+	FLOW_SETUP(&flow, NULL);
+	w = flow_writer(&flow, O_NONBLOCK);
+	r = flow_reader(&flow, 0);
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(0, pipe2(out, O_CLOEXEC));
+	pattern_fill(buf, size, 1, 0);
+	ASSERT_EQ(size, sys(write(w, buf, size)));
+	ASSERT_EQ(0, splice_all(r, out[1], part));
+	EXPECT_EQ(part, (long)flow_stats(&flow).bytes_out_moved);
+	ASSERT_EQ(0, resize(&flow, size));
+	ASSERT_EQ(size - part, read_full(r, buf + part, size - part));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(size, sys(write(w, buf, size)));
+		EXPECT_EQ(-EAGAIN, sys(write(w, buf, 1)));
+		ASSERT_EQ(size, read_full(r, buf, size));
+	}
+	ASSERT_EQ(part, read_full(out[0], buf, part));
+	EXPECT_TRUE(pattern_is(buf, part, 1, 0));
+	close(out[0]);
+	close(out[1]);
+	close(w);
+	close(r);
+	free(buf);
+	FLOW_TEARDOWN(&flow);
 }
 
 TEST_HARNESS_MAIN

@@ -5,6 +5,7 @@
  * written, each end with how the stream ended. Results are TAP.
  */
 #include "world.h"
+#include "ring.h"
 
 #include <getopt.h>
 #include <unistd.h>
@@ -113,6 +114,7 @@ enum ending {
  * @windows: extents are handed off, too
  * @unlink: the link goes in the middle
  * @change: its capacity and its state change
+ * @pages: some go by reference, in and out
  */
 struct plan {
 	const char *name;
@@ -127,6 +129,7 @@ struct plan {
 	bool windows;
 	bool unlink;
 	bool change;
+	bool pages;
 };
 
 /**
@@ -256,6 +259,34 @@ static ssize_t send_record(struct round *r, struct file *file, unsigned int stre
 	return err;
 }
 
+/* Pages by reference, as splice() passes them: how many bytes, 0 if there is no room. */
+static ssize_t move_pages(struct file *file, unsigned int stream, u64 pos, size_t max)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_channel *ch = h->channel;
+	struct faasin_block *b[4];
+	unsigned int n, i;
+	struct page *page;
+	int err;
+
+	err = faasin_ring_writer(h);
+	if (err)
+		return err;
+	mutex_lock(&ch->wr.mutex);
+	faasin_side_user(ch, &ch->wr);
+	n = min((u64)faasin_ring_pages(ch), min(max / PAGE_SIZE, (u64)ARRAY_SIZE(b)));
+	for (i = 0; i < n; i++) {
+		page = alloc_pages(GFP_KERNEL, 0);
+		fill(page_address(page), PAGE_SIZE, stream, pos + i * PAGE_SIZE);
+		b[i] = faasin_pool_moved(&ch->pool, page);
+	}
+	err = n ? faasin_ring_move(h, b, n) : 0;
+	for (i = 0; err && i < n; i++)
+		faasin_pool_put_uncounted(&ch->pool, b[i]);
+	mutex_unlock(&ch->wr.mutex);
+	return err ?: (ssize_t)(n * PAGE_SIZE);
+}
+
 static void end_stream(struct file *file, enum ending ending)
 {
 	struct faasin_handle *h = file->private_data;
@@ -286,7 +317,10 @@ static bool write_stream(struct round *r, struct file *file, unsigned int stream
 
 	while (pos < length) {
 		size = min((u64)rnd_size(largest), length - pos);
-		if (r->plan->windows && r->channel->window.nr_pages && one_in(2)) {
+		n = r->plan->pages && one_in(2) ? move_pages(file, stream, pos, size) : 0;
+		if (n) {
+			/* By reference, or not at all. */
+		} else if (r->plan->windows && r->channel->window.nr_pages && one_in(2)) {
 			n = send_record(r, file, stream, pos, size);
 		} else {
 			fill(buffer, size, stream, pos);
@@ -374,19 +408,82 @@ static ssize_t take_record(struct round *r, struct file *file, unsigned int stre
 	return done;
 }
 
+/**
+ * struct lent - a page of the channel's that somebody has
+ * @page: of it, a reference
+ * @at: where in it
+ * @stream: whose bytes it has
+ * @pos: of the first
+ */
+struct lent {
+	struct page *page;
+	u32 at;
+	unsigned int stream;
+	u64 pos;
+};
+
+#define LENT_MAX	6
+
+/* Nothing of it may have changed. */
+static void lent_back(struct lent *lent)
+{
+	if (!lent->page)
+		return;
+	check((unsigned char *)page_address(lent->page) + lent->at, PAGE_SIZE, lent->stream,
+	      lent->pos);
+	put_page(lent->page);
+	lent->page = NULL;
+}
+
+/* A page by reference, as splice() passes it: how many bytes, 0 if the next ones are none. */
+static size_t lend_page(struct file *file, unsigned int stream, u64 pos, struct lent *lent)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_channel *ch = h->channel;
+	struct faasin_block *b;
+	struct faasin_drain d;
+	size_t n = 0;
+	u32 at;
+
+	mutex_lock(&ch->rd.mutex);
+	faasin_side_user(ch, &ch->rd);
+	if (faasin_ring_drain(ch, h->session, &d) > 0) {
+		b = d.segment->block;
+		at = d.pos - d.segment->begin;
+		if (b->page && !offset_in_page(at) && d.limit - d.pos >= PAGE_SIZE &&
+		    faasin_pool_lend(&ch->pool, b)) {
+			get_page(b->page);
+			*lent = (struct lent){ b->page, at, stream, pos };
+			n = PAGE_SIZE;
+		}
+		faasin_ring_drained(ch, h->session, &d, n, n);
+	}
+	faasin_ring_unlock_reader(ch);
+	return n;
+}
+
 /* Reads until the end, or for a while: what reading said last. */
 static ssize_t read_stream(struct round *r, struct file *file, unsigned int stream, u64 *read,
 			   unsigned char *buffer, size_t largest)
 {
+	struct lent lent[LENT_MAX] = { 0 }, *next;
 	u64 stop = ~0ULL, pos = 0;
 	size_t size, can;
 	ssize_t n = 1;
+	int i;
 
 	if (r->plan->leave && one_in(r->plan->leave))
 		stop = rnd_size(4 * largest);
 	while (pos < stop) {
 		size = rnd_size(largest);
 		can = r->plan->faults && one_in(4) ? rnd() % (size + 1) : SIZE_MAX;
+		if (r->plan->pages && one_in(2)) {
+			next = &lent[rnd() % LENT_MAX];
+			lent_back(next);
+			n = lend_page(file, stream, pos, next);
+			pos += n;
+			continue;
+		}
 		if (r->plan->windows && r->channel->window.nr_pages && one_in(2)) {
 			n = take_record(r, file, stream, pos);
 			if (n == -ENOMEM)
@@ -404,6 +501,8 @@ static ssize_t read_stream(struct round *r, struct file *file, unsigned int stre
 			break;
 		pos += n;
 	}
+	for (i = 0; i < LENT_MAX; i++)
+		lent_back(&lent[i]);
 	*read = pos;
 	return n;
 }
@@ -768,6 +867,12 @@ static const struct plan plans[] = {
 	{ "capacities that change, links that are paused", SMALL, .endings = 2, .change = true },
 	{ "the same, not waiting but polling", LARGE, .endings = 2, .change = true,
 	  .nonblock = true, .memory = true },
+	{ "pages by reference among bytes", SMALL, .endings = 2, .pages = true },
+	{ "pages by reference, pools that shrink, readers that leave", LARGE,
+	  .endings = NR_ENDINGS, .pages = true, .memory = true, .leave = 4, .nonblock = true },
+	{ "pages by reference, extents", LARGE, .endings = 2, .pages = true, .windows = true },
+	{ "pages by reference, capacities that change", SMALL, .endings = 2, .pages = true,
+	  .change = true },
 	{ "a link that goes in the middle", SMALL, .endings = NR_ENDINGS, .unlink = true,
 	  .leave = 4, .windows = true },
 };

@@ -37,9 +37,10 @@ static inline void get_page(struct page *page)
 	refcount_inc(&page->refs);
 }
 
+/* Whoever asks has a barrier behind it, which ThreadSanitizer does not know of. */
 static inline int page_count(const struct page *page)
 {
-	return READ_ONCE(page->refs.refs);
+	return smp_load_acquire(&page->refs.refs);
 }
 
 static inline void __free_pages(struct page *page, unsigned int order)

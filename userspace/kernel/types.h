@@ -35,6 +35,7 @@ typedef struct { gid_t val; } kgid_t;
 #define __releases(lock)
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
+#define noinline		__attribute__((__noinline__))
 #undef static_assert
 #define static_assert(x)	_Static_assert(x, #x)
 #define ____cacheline_aligned_in_smp	__attribute__((aligned(64)))
