@@ -18,4 +18,26 @@ static inline long splice_all(int from, int to, size_t len)
 	return 0;
 }
 
+/*
+ * Of a fixture: a flow's two ends, a pipe of 1 MiB, and @size bytes of memory, of which the first
+ * MiB is stream 1's.
+ */
+#define SPLICE_SETUP(self, options, flags, size)				\
+do {										\
+	ENDS_SETUP(self, options, flags, flags);				\
+	(self)->buf = malloc(size);						\
+	ASSERT_NE(NULL, (self)->buf);						\
+	ASSERT_EQ(0, pipe2((self)->pipe, O_CLOEXEC));				\
+	ASSERT_EQ((int)MIB, fcntl((self)->pipe[1], F_SETPIPE_SZ, (int)MIB));	\
+	pattern_fill((self)->buf, MIB, 1, 0);					\
+} while (0)
+
+#define SPLICE_TEARDOWN(self)							\
+do {										\
+	free((self)->buf);							\
+	close((self)->pipe[0]);							\
+	close((self)->pipe[1]);							\
+	ENDS_TEARDOWN(self);							\
+} while (0)
+
 #endif /* _SELFTESTS_SPLICE_H */

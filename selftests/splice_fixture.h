@@ -19,20 +19,12 @@ FIXTURE(in)
 
 FIXTURE_SETUP(in)
 {
-	ENDS_SETUP(self, NULL, 0, 0);
-	self->buf = malloc(MIB);
-	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
-	ASSERT_EQ((int)MIB, fcntl(self->pipe[1], F_SETPIPE_SZ, (int)MIB));
-	ASSERT_NE(NULL, self->buf);
-	pattern_fill(self->buf, MIB, 1, 0);
+	SPLICE_SETUP(self, NULL, 0, MIB);
 }
 
 FIXTURE_TEARDOWN(in)
 {
-	free(self->buf);
-	close(self->pipe[0]);
-	close(self->pipe[1]);
-	ENDS_TEARDOWN(self);
+	SPLICE_TEARDOWN(self);
 }
 
 /* Splices @len bytes into the link, and says how many of them were moved. */

@@ -32,20 +32,12 @@ FIXTURE_SETUP(out)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	ENDS_SETUP(self, &options, 0, 0);
-	self->buf = malloc(8 * MIB);
-	ASSERT_NE(NULL, self->buf);
-	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
-	ASSERT_EQ((int)MIB, fcntl(self->pipe[1], F_SETPIPE_SZ, (int)MIB));
-	pattern_fill(self->buf, MIB, 1, 0);
+	SPLICE_SETUP(self, &options, 0, 8 * MIB);
 }
 
 FIXTURE_TEARDOWN(out)
 {
-	free(self->buf);
-	close(self->pipe[0]);
-	close(self->pipe[1]);
-	ENDS_TEARDOWN(self);
+	SPLICE_TEARDOWN(self);
 }
 
 /* Splices @len bytes out of the link, and says how many of them were moved. */
@@ -539,28 +531,44 @@ TEST_F(out, a_pipe_that_nobody_reads)
 
 /* ------------------------------------------------------------------ many at work */
 
-TEST_F(out, two_that_read_lose_nothing)
+/* A process that has the writing end from now on, and writes @size bytes. */
+static pid_t writes(FIXTURE_DATA(out) *self, size_t size, size_t chunk)
 {
-	size_t size = 3 * MIB, sum = 0;
-	pid_t writer, splicer;
-	long n;
+	pid_t pid = child();
 
-	writer = child();
-	if (!writer) {
+	if (!pid) {
 		close(self->r);
-		_exit(pattern_write(self->w, size, 30000, 1, 0) ? 1 : 0);
+		_exit(pattern_write(self->w, size, chunk, 1, 0) ? 1 : 0);
 	}
 	close(self->w);
 	self->w = -1;
-	splicer = child();
-	if (!splicer) {
+	return pid;
+}
+
+/* One that splices all that comes into the pipe, whose writing end it has from now on. */
+static pid_t splices(FIXTURE_DATA(out) *self, size_t chunk)
+{
+	pid_t pid = child();
+	long n;
+
+	if (!pid) {
+		close(self->pipe[0]);
 		do {
-			n = splice(self->r, NULL, self->pipe[1], NULL, 50000, 0);
+			n = splice(self->r, NULL, self->pipe[1], NULL, chunk, 0);
 		} while (n > 0);
 		_exit(n ? 1 : 0);
 	}
 	close(self->pipe[1]);
 	self->pipe[1] = -1;
+	return pid;
+}
+
+TEST_F(out, two_that_read_lose_nothing)
+{
+	size_t size = 3 * MIB, sum = 0;
+	pid_t writer = writes(self, size, 30000), splicer = splices(self, 50000);
+	long n;
+
 	/* By turns from the link and from what the other one spliced. */
 	for (bool link = true, pipe = true; link || pipe;) {
 		n = link ? sys(read(self->r, self->buf, 10000)) : 0;
@@ -581,27 +589,9 @@ TEST_F(out, two_that_read_lose_nothing)
 TEST_F(out, a_long_stream)
 {
 	size_t size = 6 * MIB;
+	pid_t writer = writes(self, size, 100000), splicer = splices(self, MIB);
 	struct heard heard;
-	pid_t writer, splicer;
-	long n;
 
-	writer = child();
-	if (!writer) {
-		close(self->r);
-		_exit(pattern_write(self->w, size, 100000, 1, 0) ? 1 : 0);
-	}
-	close(self->w);
-	self->w = -1;
-	splicer = child();
-	if (!splicer) {
-		close(self->pipe[0]);
-		do {
-			n = splice(self->r, NULL, self->pipe[1], NULL, MIB, 0);
-		} while (n > 0);
-		_exit(n ? 1 : 0);
-	}
-	close(self->pipe[1]);
-	self->pipe[1] = -1;
 	heard = pattern_read(self->pipe[0], 30000, 1);
 	EXPECT_EQ(size, heard.bytes);
 	EXPECT_TRUE(heard.intact);

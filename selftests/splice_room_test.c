@@ -30,20 +30,12 @@ FIXTURE_SETUP(room)
 {
 	struct flow_options options = { .capacity = variant->capacity };
 
-	ENDS_SETUP(self, &options, O_NONBLOCK, O_NONBLOCK);
-	self->buf = malloc(MIB);
-	ASSERT_NE(NULL, self->buf);
-	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
-	ASSERT_EQ((int)MIB, fcntl(self->pipe[1], F_SETPIPE_SZ, (int)MIB));
-	pattern_fill(self->buf, MIB, 1, 0);
+	SPLICE_SETUP(self, &options, O_NONBLOCK, MIB);
 }
 
 FIXTURE_TEARDOWN(room)
 {
-	free(self->buf);
-	close(self->pipe[0]);
-	close(self->pipe[1]);
-	ENDS_TEARDOWN(self);
+	SPLICE_TEARDOWN(self);
 }
 
 TEST_F(room, an_empty_channel_takes_its_capacity)
@@ -206,6 +198,18 @@ static bool stuffed(FIXTURE_DATA(room) *self, long capacity)
 	       splice(self->pipe[0], NULL, self->w, NULL, capacity, 0) == capacity;
 }
 
+/* A process that waits to splice @len bytes, and exits with 0 once it could. */
+static pid_t splices_later(FIXTURE_DATA(room) *self, long len)
+{
+	pid_t pid;
+
+	fcntl(self->w, F_SETFL, 0);
+	pid = child();
+	if (!pid)
+		_exit(splice(self->pipe[0], NULL, self->w, NULL, len, 0) == len ? 0 : 1);
+	return pid;
+}
+
 TEST_F(room, waiting_for_it_holds_no_pipe)
 {
 	long size = 8 * PAGE;
@@ -213,10 +217,7 @@ TEST_F(room, waiting_for_it_holds_no_pipe)
 
 	ASSERT_TRUE(stuffed(self, variant->capacity));
 	ASSERT_EQ(PAGE, sys(write(self->pipe[1], self->buf, PAGE)));
-	fcntl(self->w, F_SETFL, 0);
-	pid = child();
-	if (!pid)
-		_exit(splice(self->pipe[0], NULL, self->w, NULL, PAGE + size, 0) == PAGE + size ? 0 : 1);
+	pid = splices_later(self, PAGE + size);
 	ASSERT_TRUE(blocks_in(pid, SYS_splice));
 	/* Whoever uses the pipe meanwhile is not held up. */
 	EXPECT_EQ(size, sys(write(self->pipe[1], self->buf + PAGE, size)));
@@ -236,10 +237,7 @@ TEST_F(room, whoever_waits_for_it_can_be_killed_and_loses_nothing)
 
 	ASSERT_TRUE(stuffed(self, variant->capacity));
 	ASSERT_EQ(PAGE, sys(write(self->pipe[1], self->buf, PAGE)));
-	fcntl(self->w, F_SETFL, 0);
-	pid = child();
-	if (!pid)
-		_exit(splice(self->pipe[0], NULL, self->w, NULL, PAGE, 0));
+	pid = splices_later(self, PAGE);
 	ASSERT_TRUE(blocks_in(pid, SYS_splice));
 	child_kill(pid, SIGTERM);
 	EXPECT_EQ(PAGE, unread(self->pipe[0]));

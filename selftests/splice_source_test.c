@@ -236,50 +236,41 @@ TEST_F(in, a_gift_is_moved)
 	EXPECT_BYTES(SIZE, 1, 0);
 }
 
+/*
+ * Memory that a child has, too, is given away; the child writes into it after it was spliced. A
+ * macro, for what is asserted.
+ */
+#define CHILD_HAS_GIFT(flags)							\
+do {										\
+	struct iovec iov = { memory_new(flags), SIZE };				\
+	int go = bell(), gone = bell();						\
+	pid_t pid;								\
+										\
+	ASSERT_NE(NULL, iov.iov_base);						\
+	pid = child();								\
+	if (!pid) {								\
+		await(go);							\
+		memset(iov.iov_base, 0xee, SIZE);				\
+		ring(gone);							\
+		pause();							\
+	}									\
+	ASSERT_EQ(SIZE, sys(vmsplice(self->pipe[1], &iov, 1, SPLICE_F_GIFT)));	\
+	munmap(iov.iov_base, SIZE);						\
+	EXPECT_EQ(0, MOVED(SIZE));						\
+	ring(go);								\
+	EXPECT_TRUE(await(gone));						\
+	EXPECT_BYTES(SIZE, 1, 0);						\
+	child_kill(pid, SIGKILL);						\
+} while (0)
+
 TEST_F(in, a_gift_that_a_child_has_is_copied)
 {
-	struct iovec iov = { memory_new(MAP_PRIVATE), SIZE };
-	int go = bell(), gone = bell();
-	pid_t pid;
-
-	ASSERT_NE(NULL, iov.iov_base);
-	pid = child();
-	if (!pid) {
-		await(go);
-		memset(iov.iov_base, 0xee, SIZE);
-		ring(gone);
-		pause();
-	}
-	ASSERT_EQ(SIZE, sys(vmsplice(self->pipe[1], &iov, 1, SPLICE_F_GIFT)));
-	munmap(iov.iov_base, SIZE);
-	EXPECT_EQ(0, MOVED(SIZE));
-	ring(go);
-	EXPECT_TRUE(await(gone));
-	EXPECT_BYTES(SIZE, 1, 0);
-	child_kill(pid, SIGKILL);
+	CHILD_HAS_GIFT(MAP_PRIVATE);
 }
 
 TEST_F(in, a_gift_of_shared_memory_is_copied)
 {
-	struct iovec iov = { memory_new(MAP_SHARED), SIZE };
-	int go = bell(), gone = bell();
-	pid_t pid;
-
-	ASSERT_NE(NULL, iov.iov_base);
-	pid = child();
-	if (!pid) {
-		await(go);
-		memset(iov.iov_base, 0xee, SIZE);
-		ring(gone);
-		pause();
-	}
-	ASSERT_EQ(SIZE, sys(vmsplice(self->pipe[1], &iov, 1, SPLICE_F_GIFT)));
-	munmap(iov.iov_base, SIZE);
-	EXPECT_EQ(0, MOVED(SIZE));
-	ring(go);
-	EXPECT_TRUE(await(gone));
-	EXPECT_BYTES(SIZE, 1, 0);
-	child_kill(pid, SIGKILL);
+	CHILD_HAS_GIFT(MAP_SHARED);
 }
 
 /* Does the process have a page that is larger than others? */
