@@ -414,7 +414,8 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	}
 	if (err || !spec->has_state)
 		return err;
-	err = down_read_killable(&faasin_tree_sem);
+	/* Alone, so that the events of several come in the order of what they did. */
+	err = down_write_killable(&faasin_tree_sem);
 	if (err)
 		return err;
 	link = faasin_link_find(spec, extack);
@@ -427,6 +428,6 @@ int faasin_link_set(const struct faasin_link_spec *spec, struct netlink_ext_ack 
 	} else {
 		faasin_channel_set_state(link->channel, spec->state);
 	}
-	up_read(&faasin_tree_sem);
+	up_write(&faasin_tree_sem);
 	return err;
 }

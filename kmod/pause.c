@@ -17,7 +17,8 @@
 
 /**
  * faasin_channel_set_state() - pause a link, let it drain, or let it go on
- * @ch: channel of a link; faasin_tree_sem held, so that it is not unlinked meanwhile
+ * @ch: channel of a link; faasin_tree_sem held for writing: it is not unlinked meanwhile, nor
+ *	its state set by another
  * @state: what it is to be
  *
  * A call that is copying at this moment still moves what it copies.

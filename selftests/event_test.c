@@ -169,6 +169,39 @@ TEST_F(event, of_a_link_that_is_changed)
 	}
 }
 
+/* Two change a state, as often as a listener that does not listen meanwhile has room for. */
+TEST_F(event, of_states_come_in_order)
+{
+	uint32_t type, before = FAASIN_EVENT_LINK_RESUME;
+	pid_t setters[2];
+	size_t i;
+
+	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
+	EXPECT_EVENT(LINK_NEW);
+	for (i = 0; i < 2; i++) {
+		setters[i] = child();
+		if (!setters[i]) {
+			int error = nl_open(&self->w.nl);
+
+			for (int n = 0; n < 15 && !error; n++)
+				error = world_set_state(&self->w, "a", FAASIN_LINK_STATE_PAUSED) ?:
+					world_set_state(&self->w, "a", FAASIN_LINK_STATE_RUNNING);
+			_exit(error);
+		}
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, child_end(setters[i]));
+	/* What changes nothing is no event: pauses and resumptions take turns. */
+	for (i = 0; !nl_event(&self->ear, 0); i++) {
+		type = nl_get_u32(&self->ear, FAASIN_A_EVENT_TYPE);
+		EXPECT_EQ(before == FAASIN_EVENT_LINK_PAUSE ? FAASIN_EVENT_LINK_RESUME :
+			  FAASIN_EVENT_LINK_PAUSE, type);
+		before = type;
+	}
+	EXPECT_LT(0, i);
+	EXPECT_EQ(FAASIN_EVENT_LINK_RESUME, before);
+}
+
 TEST_F(event, of_a_stage_that_goes_with_its_link)
 {
 	ASSERT_EQ(0, world_link(&self->w, "a", "b"));
