@@ -4,29 +4,8 @@
  * that nothing is lost, doubled or stuck.
  */
 #include "harness.h"
+#include "live.h"
 #include "window.h"
-
-/* Returns 0 or -errno; @text, unless NULL, receives the refusal. */
-static int set_state_of(struct flow *f, const char *src, const char *dst, uint64_t generation,
-			uint32_t state, char *text)
-{
-	struct faasctl_error err = { 0 };
-	struct faasctl *ctl;
-	int ret = faasctl_open(&ctl, NULL);
-
-	if (ret)
-		return ret;
-	ret = faasctl_link_set_state(ctl, f->name, src, dst, generation, state, &err);
-	faasctl_close(ctl);
-	if (text)
-		strcpy(text, err.message);
-	return ret;
-}
-
-static int set_state(struct flow *f, uint32_t state)
-{
-	return set_state_of(f, "a", "b", 0, state, NULL);
-}
 
 static uint32_t state_of(struct flow *f)
 {

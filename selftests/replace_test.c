@@ -8,27 +8,9 @@
 #include "actor.h"
 #include "harness.h"
 #include "hostile.h"
+#include "live.h"
 #include "window.h"
 #include "world.h"
-
-/* Returns 0 or -errno; @text, unless NULL, receives the refusal. */
-static int replace_by(struct flow *f, const char *stage, uint64_t generation, int cgroup_fd,
-		      char *text)
-{
-	struct faasctl_error err = { 0 };
-	struct faasctl *ctl;
-	int ret = faasctl_open(&ctl, NULL);
-
-	if (ret)
-		return ret;
-	ret = faasctl_stage_replace(ctl, f->name, stage, generation, cgroup_fd, &err);
-	faasctl_close(ctl);
-	if (text)
-		strcpy(text, err.message);
-	return ret;
-}
-
-#define REPLACE(stage)	ASSERT_EQ(0, replace_by(&self->flow, stage, 0, -1, NULL))
 
 static int ready(int fd)
 {
@@ -154,22 +136,6 @@ TEST_F(replace, aborted_stream_stays_aborted)
 	self->r = flow_reader(&self->flow, 0);
 	EXPECT_READ(self->r, "two");
 	EXPECT_OVER(self->r, -ECONNABORTED);
-}
-
-TEST_F(replace, reader_that_waits_is_told)
-{
-	pid_t pid = child();
-	char byte;
-
-	if (!pid)
-		_exit(-sys(read(self->r, &byte, 1)));
-	ASSERT_TRUE(blocks_in(pid, SYS_read));
-	REPLACE("b");
-	EXPECT_EQ(ESTALE, child_end(pid));
-	EXPECT_WRITE(self->w, "one");
-	close(self->r);
-	self->r = flow_reader(&self->flow, 0);
-	EXPECT_READ(self->r, "one");
 }
 
 TEST_F(replace, reader_keeps_the_extents_that_it_took)
@@ -299,27 +265,6 @@ TEST_F(replace, death_of_a_new_writer_is_a_crash)
 	EXPECT_OVER(self->r, -ECONNABORTED);
 }
 
-TEST_F(replace, writer_that_waits_is_told)
-{
-	char *buf = calloc(1, 2 * MIB);
-	pid_t pid;
-	int end;
-
-	pid = child();
-	if (!pid) {
-		/* As much as was taken; then nothing. */
-		if (sys(write(self->w, buf, 2 * MIB)) != MIB)
-			_exit(1);
-		_exit(-sys(write(self->w, buf, 1)));
-	}
-	ASSERT_TRUE(blocks_in(pid, SYS_write));
-	REPLACE("a");
-	end = child_end(pid);
-	EXPECT_EQ(ESTALE, end);
-	EXPECT_EQ(MIB, (int)flow_stats(&self->flow).bytes_in);
-	free(buf);
-}
-
 /* A stream that was over before belongs to those that wrote it. */
 TEST_F(replace, descriptor_of_a_stream_that_was_over)
 {
@@ -347,20 +292,16 @@ TEST_F(replace, of_a_stream_that_nobody_takes_over_ends_with_the_link)
 
 TEST_F(replace, while_paused_and_while_draining)
 {
-	struct faasctl *ctl;
 	int r;
 
-	ASSERT_EQ(0, faasctl_open(&ctl, NULL));
 	EXPECT_WRITE(self->w, "onetwo");
 	EXPECT_READ(self->r, "one");
-	ASSERT_EQ(0, faasctl_link_set_state(ctl, self->flow.name, "a", "b", 0,
-					    FAASIN_LINK_STATE_PAUSED, NULL));
+	ASSERT_EQ(0, set_state(&self->flow, FAASIN_LINK_STATE_PAUSED));
 	REPLACE("b");
 	r = flow_reader(&self->flow, O_NONBLOCK);
 	EXPECT_EQ(-EAGAIN, sys(read(r, &(char){ 0 }, 1)));
 	/* The live stream can be taken over though no new one begins. */
-	ASSERT_EQ(0, faasctl_link_set_state(ctl, self->flow.name, "a", "b", 0,
-					    FAASIN_LINK_STATE_DRAINING, NULL));
+	ASSERT_EQ(0, set_state(&self->flow, FAASIN_LINK_STATE_DRAINING));
 	REPLACE("a");
 	close(self->w);
 	self->w = flow_writer(&self->flow, O_NONBLOCK);
@@ -368,7 +309,6 @@ TEST_F(replace, while_paused_and_while_draining)
 	EXPECT_WRITE(self->w, "three");
 	EXPECT_READ(r, "twothree");
 	close(r);
-	faasctl_close(ctl);
 }
 
 /* -------------------------------------------------------------------- cgroups */

@@ -5,30 +5,9 @@
  */
 #include "harness.h"
 #include "hostile.h"
+#include "live.h"
 #include "splice.h"
 #include "window.h"
-
-/* Asks for another capacity: 0 or -errno. @text, unless NULL, receives the refusal. */
-static int resize_of(struct flow *f, const char *src, const char *dst, uint64_t generation,
-		     uint64_t capacity, char *text)
-{
-	struct faasctl_error err = { 0 };
-	struct faasctl *ctl;
-	int ret = faasctl_open(&ctl, NULL);
-
-	if (ret)
-		return ret;
-	ret = faasctl_link_resize(ctl, f->name, src, dst, generation, capacity, &err);
-	faasctl_close(ctl);
-	if (text)
-		strcpy(text, err.message);
-	return ret;
-}
-
-static int resize(struct flow *f, uint64_t capacity)
-{
-	return resize_of(f, "a", "b", 0, capacity, NULL);
-}
 
 /* It is refused, with a text, and the capacity is what it was. */
 #define EXPECT_REFUSED(error, call)						\

@@ -5,6 +5,7 @@
 #include <liburing.h>
 
 #include "harness.h"
+#include "live.h"
 
 FIXTURE(uring)
 {
@@ -250,6 +251,47 @@ TEST_F(uring, unlinking_completes_what_waits)
 	EXPECT_TRUE(is_pending(&self->ring));
 	ASSERT_EQ(0, flow_unlink(&self->flow));
 	EXPECT_EQ(-ECONNABORTED, completion(&self->ring, NULL));
+}
+
+TEST_F(uring, waits_while_paused)
+{
+	struct io_uring_sqe *sqe = request(&self->ring, 1);
+	char text[8] = "";
+	uint64_t number;
+
+	EXPECT_WRITE(self->w, "one");
+	ASSERT_EQ(0, set_state(&self->flow, FAASIN_LINK_STATE_PAUSED));
+	prep_read(sqe, self->r, text, 3);
+	SUBMIT(sqe);
+	sqe = request(&self->ring, 2);
+	prep_write(sqe, self->w, "two", 3);
+	SUBMIT(sqe);
+	usleep(50000);
+	EXPECT_TRUE(is_pending(&self->ring));
+	EXPECT_EQ(3, (int)flow_stats(&self->flow).bytes_in);
+	ASSERT_EQ(0, set_state(&self->flow, FAASIN_LINK_STATE_RUNNING));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(3, completion(&self->ring, &number));
+		EXPECT_TRUE(number == 1 || number == 2);
+	}
+	EXPECT_STREQ("one", text);
+	EXPECT_READ(self->r, "two");
+}
+
+TEST_F(uring, is_told_that_the_stage_is_replaced)
+{
+	struct io_uring_sqe *sqe = request(&self->ring, 1);
+	char text[8] = "";
+
+	prep_read(sqe, self->r, text, sizeof(text));
+	SUBMIT(sqe);
+	EXPECT_TRUE(is_pending(&self->ring));
+	REPLACE("b");
+	EXPECT_EQ(-ESTALE, completion(&self->ring, NULL));
+	EXPECT_WRITE(self->w, "one");
+	close(self->r);
+	self->r = flow_reader(&self->flow, 0);
+	EXPECT_READ(self->r, "one");
 }
 
 TEST_F(uring, polls)
