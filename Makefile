@@ -59,6 +59,15 @@ HAVE_DOMAINS := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),$(shell pkg-
 ifeq ($(HAVE_DOMAINS),yes)
 DOMAIN_LIBS = $(ELF_LIBS) $(shell pkg-config --libs libseccomp) -lm -lpthread
 endif
+# The Python module is optional, too; it is for the distribution's Python.
+PYTHON ?= /usr/bin/python3
+HAVE_PYTHON := $(shell test -x '$(PYTHON)' && pkg-config --exists python3 && echo yes)
+ifeq ($(HAVE_PYTHON),yes)
+PYTHON_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags python3))
+# Debian looks here for what packages bring, and there for what is installed beside them.
+pythondir ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/python3,$(libdir)/$(shell $(PYTHON) -c \
+	'import sys; print("python%d.%d" % sys.version_info[:2])'))/dist-packages
+endif
 # What BPF programs take is optional: without it the tool says that it lacks them.
 BPF_CC ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -77,6 +86,8 @@ domain_sources := $(wildcard libfaasdomain/*.c)
 domain_objects := $(domain_sources:%.c=$(B)/obj/%.o) $(B)/obj/libfaasdomain/gate.o
 # Of these the tool has a copy: they take no protection keys.
 scan_objects := $(filter $(B)/obj/libfaasdomain/scan%,$(domain_objects))
+python_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard python/*.c))
+python_files := $(patsubst python/%,$(B)/python/%,$(wildcard python/faasin/*.py python/faasin/*.pyi python/faasin/py.typed))
 tool_sources := $(wildcard faasctl/*.c)
 tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
 bpf_sources := $(wildcard faasctl/bpf/*.bpf.c)
@@ -158,7 +169,7 @@ sparse: ## check the module with sparse; any warning fails
 # --- library, tool, manual ----------------------------------------------------
 
 .PHONY: tools
-tools: library tool man ## build the library, the tool and the manual pages
+tools: library tool man $(if $(HAVE_PYTHON),python) ## build the library, the tool, the Python module and the manual pages
 
 .PHONY: library
 library: $(addprefix $(B)/lib/,libfaasctl.so libfaasctl.a libfaasctl.pc $(if $(HAVE_DOMAINS),libfaasdomain.so libfaasdomain.pc))
@@ -247,6 +258,23 @@ $(B)/bin/faasin-host: faasin-host/main.c $(B)/lib/libfaasctl.a $(B)/lib/libfaasd
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) $(HARDENING) $(CFLAGS) -fPIE -pie $(LINK_HARDENING) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -o $@ $< \
 		-L$(B)/lib -lfaasdomain $(B)/lib/libfaasctl.a $(NL_LIBS)
+
+# For running from the build tree: PYTHONPATH=build/python.
+.PHONY: python
+python: $(B)/python/faasin/_core.so $(python_files) ## build the Python module (in build/python)
+
+$(python_objects): $(B)/obj/%.o: %.c VERSION Makefile | $(headers)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) $(PYTHON_CFLAGS) $(HARDENING) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# It carries the library, as the tool does. Python's own symbols are the interpreter's.
+$(B)/python/faasin/_core.so: $(python_objects) $(B)/lib/libfaasctl.a
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,--exclude-libs,ALL $(LINK_HARDENING) $(LDFLAGS) -o $@ $^ $(NL_LIBS)
+
+$(python_files): $(B)/python/%: python/%
+	@mkdir -p $(@D)
+	install -m 644 $< $@
 
 define man_rule
 $(B)/man/$(notdir $(1:.scd=)): $(1)
@@ -502,6 +530,8 @@ install: tools ## install everything, the module through DKMS (DESTDIR, PREFIX)
 	$(if $(lib_headers),install -m 644 $(lib_headers) '$(DESTDIR)$(includedir)')
 	install -m 644 kmod/uapi/faasin.h '$(DESTDIR)$(includedir)/linux/faasin.h'
 	$(if $(HAVE_DOMAINS),install -m 644 libfaasdomain/domain.h libfaasdomain/function.h '$(DESTDIR)$(includedir)/faasctl')
+	$(if $(HAVE_PYTHON),install -d '$(DESTDIR)$(pythondir)/faasin' && \
+		install -m 644 $(B)/python/faasin/_core.so $(python_files) '$(DESTDIR)$(pythondir)/faasin')
 	@for page in $(man_pages); do \
 		install -D -m 644 "$$page" '$(DESTDIR)$(mandir)'/man"$${page##*.}/$${page##*/}"; \
 	done
@@ -526,6 +556,7 @@ uninstall: ## undo install
 	@for page in $(notdir $(man_sources:.scd=)); do \
 		rm -f '$(DESTDIR)$(mandir)'/man"$${page##*.}/$$page"; \
 	done
+	$(if $(HAVE_PYTHON),rm -rf '$(DESTDIR)$(pythondir)/faasin')
 	@rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)'/{linux,faasctl} 2>/dev/null || true
 	@[ -n '$(DESTDIR)' ] || ldconfig
 
@@ -534,5 +565,5 @@ clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says 
 	rm -rf $(B)
 
 -include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) $(bench_shared:.o=.d) \
-	$(uapi_objects:.o=.d) $(userspace_objects:.o=.d) \
+	$(python_objects:.o=.d) $(uapi_objects:.o=.d) $(userspace_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)
