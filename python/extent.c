@@ -8,8 +8,8 @@
 
 PyTypeObject *extent_type;
 
-/* Buffers of all extents of this process that are in use. */
-static Py_ssize_t all_exports;
+/* Buffers of all extents, and of private memory, of this process that are in use. */
+Py_ssize_t all_exports;
 
 static void unlist(struct extent *extent)
 {
@@ -340,19 +340,26 @@ PyDoc_STRVAR(extent_doc,
 "came as a part of a Record. memoryview(extent) gives access. Once it was sent or released,\n"
 "using it is ValueError; while a memoryview of it is in use, that is BufferError.");
 
-/* ------------------------------------------------------------------------- after fork */
+/* ----------------------------------------------------------------- what is not there */
+
+/* Whether what a buffer was had of is not there any more. */
+static bool is_stale(PyObject *owner)
+{
+	if (owner && Py_TYPE(owner) == extent_type)
+		return ((struct extent *)owner)->forks != forks;
+	return owner && Py_TYPE(owner) == private_type && private_stale(owner);
+}
 
 /*
  * A child does not inherit windows. A memoryview in the child points to where one was: its
  * managed buffer is released, so that using it is a ValueError, as of any memoryview that was.
+ * So it is with private memory, and when its stage is over.
  */
 static void revoke_buffer(PyObject *object)
 {
 	_PyManagedBufferObject *buffer = (_PyManagedBufferObject *)object;
-	PyObject *owner = buffer->master.obj;
 
-	if (buffer->flags & _Py_MANAGED_BUFFER_RELEASED || !owner ||
-	    Py_TYPE(owner) != extent_type || ((struct extent *)owner)->forks == forks)
+	if (buffer->flags & _Py_MANAGED_BUFFER_RELEASED || !is_stale(buffer->master.obj))
 		return;
 	buffer->flags |= _Py_MANAGED_BUFFER_RELEASED;
 	PyObject_GC_UnTrack(object);
@@ -369,9 +376,41 @@ static PyObject *collector(const char *name)
 	return ret;
 }
 
-static PyObject *after_fork(PyObject *module, PyObject *unused)
+static bool has(PyObject *list, PyObject *object)
 {
-	PyObject *frozen, *objects, *done;
+	Py_ssize_t i;
+
+	for (i = 0; i < PyList_GET_SIZE(list); i++)
+		if (PyList_GET_ITEM(list, i) == object)
+			return true;
+	return false;
+}
+
+/*
+ * Of private memory whose stage is over, the managed buffers that a call has in use at this
+ * moment, in a thread that the stage left behind: to take them away would crash that.
+ */
+static PyObject *busy_buffers(PyObject *objects)
+{
+	PyObject *busy = PyList_New(0), *object;
+	PyMemoryViewObject *view;
+	Py_ssize_t i;
+
+	for (i = 0; busy && i < PyList_GET_SIZE(objects); i++) {
+		object = PyList_GET_ITEM(objects, i);
+		view = (PyMemoryViewObject *)object;
+		if (!PyMemoryView_Check(object) || !view->exports ||
+		    !private_is_ended(view->mbuf->master.obj))
+			continue;
+		if (PyList_Append(busy, (PyObject *)view->mbuf))
+			Py_CLEAR(busy);
+	}
+	return busy;
+}
+
+static PyObject *revoke_stale(PyObject *module, PyObject *unused)
+{
+	PyObject *frozen, *objects, *busy, *done;
 	Py_ssize_t i;
 
 	if (!all_exports)
@@ -380,9 +419,14 @@ static PyObject *after_fork(PyObject *module, PyObject *unused)
 	done = frozen ? collector("unfreeze") : NULL;
 	objects = done ? collector("get_objects") : NULL;
 	Py_XDECREF(done);
+	busy = objects ? busy_buffers(objects) : NULL;
+	if (objects && !busy)
+		Py_CLEAR(objects);
 	for (i = 0; objects && i < PyList_GET_SIZE(objects); i++)
-		if (Py_TYPE(PyList_GET_ITEM(objects, i)) == &_PyManagedBuffer_Type)
+		if (Py_TYPE(PyList_GET_ITEM(objects, i)) == &_PyManagedBuffer_Type &&
+		    !has(busy, PyList_GET_ITEM(objects, i)))
 			revoke_buffer(PyList_GET_ITEM(objects, i));
+	Py_XDECREF(busy);
 	done = NULL;
 	if (objects)
 		done = PyObject_IsTrue(frozen) ? collector("freeze") : Py_NewRef(Py_None);
@@ -395,7 +439,7 @@ static PyObject *after_fork(PyObject *module, PyObject *unused)
 }
 
 static PyMethodDef functions[] = {
-	{ "after_fork", after_fork, METH_NOARGS, NULL },
+	{ "revoke_stale", revoke_stale, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -426,7 +470,7 @@ int extent_begin(PyObject *module)
 	extent_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
 	if (!extent_type || PyModule_AddFunctions(module, functions))
 		return -1;
-	hook = PyObject_GetAttrString(module, "after_fork");
+	hook = PyObject_GetAttrString(module, "revoke_stale");
 	kwargs = hook ? Py_BuildValue("{sN}", "after_in_child", hook) : NULL;
 	args = PyTuple_New(0);
 	os = PyImport_ImportModule("os");

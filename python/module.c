@@ -86,7 +86,8 @@ static int begin(PyObject *module)
 	    PyModule_AddIntMacro(module, FAASIN_RANGES_MAX) ||
 	    PyModule_AddIntMacro(module, FAASIN_CONTEXT_MAX))
 		return -1;
-	if (port_begin(module) || extent_begin(module) || record_begin(module))
+	if (port_begin(module) || extent_begin(module) || record_begin(module) ||
+	    private_begin(module))
 		return -1;
 	return 0;
 }

@@ -354,6 +354,20 @@ static PyObject *port_open_now(PyObject *self, PyObject *unused)
 	return PyBool_FromLong(!!port->handle);
 }
 
+/* In a child: closes its copy of the descriptor, whatever its parent does with it. */
+static PyObject *port_forget(PyObject *self, PyObject *unused)
+{
+	struct port *port = port_of(self);
+
+	/* Calls of threads that are not here have the handle for ever. */
+	if (port->handle) {
+		close(port->handle->fd);
+		port->handle->fd = -1;
+	}
+	port_end_use(port);
+	Py_RETURN_NONE;
+}
+
 static PyObject *port_keep(PyObject *self, PyObject *unused)
 {
 	port_of(self)->kept = true;
@@ -603,6 +617,7 @@ PyMethodDef port_methods[] = {
 	{ "__exit__", port_exit, METH_VARARGS,
 	  "Closes the port; after an exception, an output's stream is aborted." },
 	{ "_open_now", port_open_now, METH_NOARGS, NULL },
+	{ "_forget", port_forget, METH_NOARGS, NULL },
 	{ "_keep", port_keep, METH_NOARGS, NULL },
 	{ "__reduce__", no_pickle, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL },

@@ -23,17 +23,24 @@ Records keep their borders, and need no copying:
     source.readinto(extent)
     faasin.output.send(extent)                  # handed off
 
+A function can be a stage, which ends its stream, or aborts it; see stage():
+
+    @faasin.stage
+    def upper(input, output): ...
+
 Errors are OSError, with errno, and the port as filename.
 """
 import atexit as _atexit
 import sys as _sys
 
 from faasin import _core
-from faasin._core import (Extent, Port, PortInfo, Record, RecordTooLarge, StageReplaced,
+from faasin._core import (Extent, Port, PortInfo, Private, Record, RecordTooLarge, StageReplaced,
                           StreamAborted, __version__)
+from faasin._stage import Run, Stage, StageError, private, stage
 
-__all__ = ["Extent", "Port", "PortInfo", "Record", "RecordTooLarge", "StageReplaced",
-           "StreamAborted", "input", "open", "output"]
+__all__ = ["Extent", "Port", "PortInfo", "Private", "Record", "RecordTooLarge", "Run", "Stage",
+           "StageError", "StageReplaced", "StreamAborted", "input", "open", "output", "private",
+           "stage"]
 
 # A reader of this module meets the stage's files, not the built-in functions.
 # pylint: disable=redefined-builtin

@@ -2,9 +2,9 @@
 import io
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -16,6 +16,46 @@ output: Port
 
 def open(port: str | os.PathLike[str], mode: Literal["r", "rb", "w", "wb"] = "r", *,
          blocking: bool = True) -> Port: ...
+
+def private(size: int) -> Private: ...
+@overload
+def stage(function: Callable[[Port, Port], object]) -> Stage: ...
+@overload
+def stage(function: None = None, *, isolation: Literal["none", "keys", "process"] = "none") \
+    -> Callable[[Callable[[Port, Port], object]], Stage]: ...
+
+class Stage:
+    name: str
+    asked: str
+    isolation: str
+    why: str
+    function: Callable[[Port, Port], object]
+    def __init__(self, function: Callable[[Port, Port], object], isolation: str) -> None: ...
+    def __call__(self, input: Port | str | None = None, output: Port | str | None = None) -> None: ...
+    def start(self, input: Port | str | None = None, output: Port | str | None = None) -> Run: ...
+
+class Run:
+    stage: Stage
+    isolation: str
+    pid: int | None
+    input: Port
+    output: Port
+    def join(self, timeout: float | None = None) -> None: ...
+
+class StageError(RuntimeError):
+    stage: str
+    status: int
+    details: str
+
+@final
+class Private:
+    protection: str
+    released: bool
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __enter__(self) -> Private: ...
+    def __exit__(self, *exception: Any) -> None: ...
+    def release(self) -> None: ...
 
 class RecordTooLarge(OSError): ...
 class StageReplaced(OSError): ...
