@@ -114,6 +114,10 @@ int port_begin(PyObject *module);
 struct handle *handle_get(PyObject *self);
 int handle_put(struct handle *handle);
 
+/* stream.c */
+extern PyMethodDef stream_methods[];
+int stream_begin(PyObject *module);
+
 /* file.c */
 extern PyMethodDef file_methods[];
 void file_free(struct port *port);

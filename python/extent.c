@@ -105,18 +105,31 @@ int extents_give_back(struct port *port, struct handle *handle, struct extent **
 	return ret ? -1 : 0;
 }
 
-/* Of a port that is being closed: nobody can use them any more, and others have its open file. */
+/*
+ * Of a port that is being closed: nobody can use them any more, and others have its open file. All
+ * are gone before the GIL is let go of, so that no other thread finds one that is still held.
+ */
 void extents_drop(struct port *port, struct handle *handle)
 {
-	struct extent *extent;
+	struct extent *extent, *held = NULL;
+	bool is_held;
 
 	while ((extent = port->extents)) {
-		Py_INCREF(extent);
-		if (extent->state == EXTENT_MOVING)
+		if (extent->state == EXTENT_MOVING) {
 			unlist(extent);
-		else if (extent->forks != forks || !handle || port->kept)
-			extent_gone(extent);
-		else if (extents_give_back(port, handle, &extent, 1))
+			continue;
+		}
+		is_held = extent->forks == forks && handle && !port->kept;
+		extent_gone(extent);
+		if (is_held) {
+			Py_INCREF(extent);
+			extent->next = held;
+			held = extent;
+		}
+	}
+	while ((extent = held)) {
+		held = extent->next;
+		if (extents_give_back(port, handle, &extent, 1))
 			PyErr_Clear();
 		Py_DECREF(extent);
 	}

@@ -56,7 +56,12 @@ static struct handle *read_begin(PyObject *self)
 			goto fail;
 	} while (got != PY_LOCK_ACQUIRED);
 	port->reader = PyThread_get_thread_ident();
-	return handle;
+	/* It may have been closed while that waited. */
+	if (port->handle == handle)
+		return handle;
+	port->reader = 0;
+	PyThread_release_lock(port->lock);
+	PyErr_Format(PyExc_ValueError, "port %s is closed", port->name);
 fail:
 	if (handle)
 		handle_put(handle);
@@ -125,6 +130,22 @@ static Py_ssize_t fill(struct port *port, struct handle *handle, size_t size)
 	if (n > 0)
 		port->end += n;
 	return n;
+}
+
+/* What came before a failure is not lost: the next read has it. All that was ahead was taken. */
+static void put_back(struct port *port, const char *from, size_t size)
+{
+	char *buf = port->room < size ? PyMem_Realloc(port->buf, size) : port->buf;
+
+	/* Then only the failure is told, as if that had come first. */
+	if (!buf)
+		return;
+	if (port->room < size)
+		port->room = size;
+	port->buf = buf;
+	memcpy(buf, from, size);
+	port->start = 0;
+	port->end = size;
 }
 
 /* What is not kept for long: one large read is no reason to keep its memory. */
@@ -243,6 +264,8 @@ static PyObject *read_into(PyObject *self, PyObject *to, bool once)
 		if (n > 0)
 			done += n;
 	}
+	if (n == FAILED && done)
+		put_back(port, data.buf, done);
 	read_end(self, handle);
 	PyBuffer_Release(&data);
 	if (n == FAILED)

@@ -68,6 +68,16 @@ static int begin(PyObject *module)
 		PyErr_SetString(PyExc_ImportError, "faasin works in the main interpreter only");
 		return -1;
 	}
+	/* Objects of the first one would not be those of the second one's types. */
+	if (port_type) {
+		PyErr_SetString(PyExc_ImportError, "faasin cannot be loaded twice in a process");
+		return -1;
+	}
+	if (Py_Version >> 16 != PY_VERSION_HEX >> 16) {
+		PyErr_SetString(PyExc_ImportError,
+				"faasin was built for another version of Python");
+		return -1;
+	}
 	if (pthread_atfork(NULL, NULL, count_fork)) {
 		PyErr_NoMemory();
 		return -1;

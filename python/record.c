@@ -90,7 +90,7 @@ static int give_back(PyObject *self)
 		extent = part(self, i);
 		if (extent->state == EXTENT_GONE)
 			continue;
-		if (extent->forks != forks) {
+		if (extent->forks != forks || !port_of(extent->port)->handle) {
 			extent_gone(extent);
 			continue;
 		}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Ports as what records go through: allocating, sending, receiving. */
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <linux/faasin.h>
 
@@ -25,12 +27,18 @@ struct faasctl_window *window_get(struct port *port, struct handle *handle)
 	}
 	/* Another thread may have been quicker; extents are at its addresses then. */
 	if (handle->win && handle->forks == forks) {
-		faasctl_window_close(win);
+		UNLOCKED(faasctl_window_close(win));
 		return handle->win;
 	}
 	handle->win = win;
 	handle->forks = forks;
 	return win;
+}
+
+/* Gives back what became no object, or was not sent: a call may stand still in its way. */
+static void give_back(struct handle *handle, const struct iovec *parts, size_t n)
+{
+	UNLOCKED(faasctl_window_release(handle->win, parts, n, NULL));
 }
 
 /* Begins a call: the handle, with a window; NULL with an exception. */
@@ -86,9 +94,10 @@ static PyObject *port_alloc(PyObject *self, PyObject *arg)
 		extent = extent_new(self, &part, true);
 		/* It may have been closed while that waited. */
 		if (!extent || port->handle != handle) {
-			faasctl_window_release(handle->win, &part, 1, NULL);
-			if (extent) {
+			if (extent)
 				extent_gone(extent);
+			give_back(handle, &part, 1);
+			if (extent) {
 				Py_CLEAR(extent);
 				PyErr_Format(PyExc_ValueError, "port %s is closed", port->name);
 			}
@@ -100,41 +109,42 @@ static PyObject *port_alloc(PyObject *self, PyObject *arg)
 
 /**
  * struct sending - a record that is being sent
- * @parts: where its parts are
- * @extents: of a part that is an Extent, that; NULL: it was copied
- * @n: how many there are so far
+ * @n: how many parts it has
+ * @parts: where they are; of those that are to be copied, how long until then
+ * @extents: of a part that is an Extent, that; NULL: it is copied
+ * @had: it is moving, or was allocated
  */
 struct sending {
+	size_t n;
 	struct iovec parts[FAASIN_RANGES_MAX];
 	struct extent *extents[FAASIN_RANGES_MAX];
-	size_t n;
+	bool had[FAASIN_RANGES_MAX];
 };
 
 /* A part that has to be copied. */
-static int add_copy(struct sending *s, struct port *port, struct handle *handle, PyObject *from)
+static int add_copy(struct sending *s, size_t i, struct port *port, struct handle *handle,
+		    PyObject *from)
 {
-	struct iovec *part = &s->parts[s->n];
+	struct iovec *part = &s->parts[i];
+	int ret = -1;
 	Py_buffer data;
 
 	if (PyObject_GetBuffer(from, &data, PyBUF_CONTIG_RO))
 		return -1;
-	if (!data.len) {
-		PyErr_SetString(PyExc_ValueError, "a part of a record cannot be empty");
-		goto fail;
+	if ((size_t)data.len != part->iov_len) {
+		PyErr_SetString(PyExc_BufferError,
+				"a part of the record changed its size meanwhile");
+	} else if (!alloc(port, handle, data.len, part)) {
+		s->had[i] = true;
+		UNLOCKED(memcpy(part->iov_base, data.buf, data.len));
+		ret = 0;
 	}
-	if (alloc(port, handle, data.len, part))
-		goto fail;
-	UNLOCKED(memcpy(part->iov_base, data.buf, data.len));
 	PyBuffer_Release(&data);
-	s->extents[s->n++] = NULL;
-	return 0;
-fail:
-	PyBuffer_Release(&data);
-	return -1;
+	return ret;
 }
 
 /* A part that was allocated: from here on it is moving. */
-static int add_extent(struct sending *s, PyObject *self, struct extent *extent)
+static int add_extent(struct sending *s, size_t i, PyObject *self, struct extent *extent)
 {
 	if (extent->port != self || !extent->writable) {
 		PyErr_SetString(PyExc_ValueError, extent->writable ?
@@ -145,8 +155,9 @@ static int add_extent(struct sending *s, PyObject *self, struct extent *extent)
 	if (extent_check_free(extent))
 		return -1;
 	extent->state = EXTENT_MOVING;
-	s->parts[s->n] = extent->part;
-	s->extents[s->n++] = extent;
+	s->parts[i] = extent->part;
+	s->extents[i] = extent;
+	s->had[i] = true;
 	return 0;
 }
 
@@ -158,45 +169,107 @@ static void settle(struct sending *s, struct port *port, struct handle *handle, 
 
 	for (i = 0; i < s->n; i++) {
 		extent = s->extents[i];
-		if (extent && sent)
-			extent_gone(extent);
-		else if (extent && port->handle == handle)
+		if (!s->had[i])
+			continue;
+		if (extent && !sent && port->handle == handle)
 			extent->state = EXTENT_HELD;
 		else if (extent)
 			extent_gone(extent);
 		/* Copies, and what the port's close could not give back. */
 		if (!sent && (!extent || extent->state == EXTENT_GONE))
-			faasctl_window_release(handle->win, &s->parts[i], 1, NULL);
+			give_back(handle, &s->parts[i], 1);
 	}
 }
 
-static size_t size_of(PyObject *const *args, Py_ssize_t n)
+/* What the parts are: Extents are moving from here on, of the others the length is known. */
+static int look_at(struct sending *s, PyObject *self, PyObject *const *args)
 {
 	Py_buffer data;
-	size_t size = 0;
-	Py_ssize_t i;
+	size_t i;
 
-	/* What is no buffer fails when it is to be copied. */
-	for (i = 0; i < n; i++) {
-		if (PyObject_GetBuffer(args[i], &data, PyBUF_CONTIG_RO)) {
-			PyErr_Clear();
+	for (i = 0; i < s->n; i++) {
+		if (Py_TYPE(args[i]) == extent_type) {
+			if (add_extent(s, i, self, (struct extent *)args[i]))
+				return -1;
 			continue;
 		}
-		size += data.len;
+		if (PyObject_GetBuffer(args[i], &data, PyBUF_CONTIG_RO))
+			return -1;
+		s->parts[i].iov_len = data.len;
 		PyBuffer_Release(&data);
+		if (!s->parts[i].iov_len) {
+			PyErr_SetString(PyExc_ValueError, "a part of a record cannot be empty");
+			return -1;
+		}
 	}
-	return size;
+	return 0;
+}
+
+/* The longest of the parts that are still to be copied, or -1. */
+static int longest(const struct sending *s, const bool *done)
+{
+	int found = -1;
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (!done[i] && (found < 0 || s->parts[i].iov_len > s->parts[found].iov_len))
+			found = i;
+	return found;
+}
+
+static size_t pages(size_t size)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) / page;
+}
+
+/*
+ * Whether all parts find room at once, wherever the first ones come to lie: else the last
+ * would wait for ever for room between them, which no receiver gives back. Parts take whole
+ * pages, in one piece; large ones begin at a multiple of the granule. What is had already cuts
+ * the window into so many pieces, of which the largest is at least the average.
+ */
+static bool fits(const struct sending *s, struct handle *handle)
+{
+	size_t room = pages(faasctl_window_size(handle->win)), pieces = 1, need, i;
+	struct faasin_window_info info;
+	bool done[FAASIN_RANGES_MAX];
+	int next;
+
+	if (ioctl(handle->fd, FAASIN_IOC_WINDOW, &info))
+		info.granule = 0;
+	for (i = 0; i < s->n; i++) {
+		done[i] = s->had[i];
+		if (!done[i])
+			continue;
+		need = pages(s->extents[i]->size);
+		room = room > need ? room - need : 0;
+		pieces++;
+	}
+	while ((next = longest(s, done)) >= 0) {
+		done[next] = true;
+		need = pages(s->parts[next].iov_len);
+		if (need > room)
+			return false;
+		room -= need;
+		if (pieces > 1 && s->parts[next].iov_len >= info.granule / 2)
+			need += pages(info.granule);
+		if (pieces > 1 && need > (room + pages(s->parts[next].iov_len)) / pieces)
+			return false;
+		pieces++;
+	}
+	return true;
 }
 
 static PyObject *port_send(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
 	struct port *port = port_of(self);
 	struct faasctl_error err = { 0 };
-	struct sending s = { .n = 0 };
+	struct sending s = { .n = n };
+	bool done[FAASIN_RANGES_MAX];
 	struct handle *handle;
-	size_t window;
-	Py_ssize_t i;
-	int ret = -1;
+	int ret = -1, next;
 
 	if (n < 1 || n > FAASIN_RANGES_MAX) {
 		PyErr_Format(PyExc_ValueError, "a record has 1 to %d parts, not %zd",
@@ -206,18 +279,17 @@ static PyObject *port_send(PyObject *self, PyObject *const *args, Py_ssize_t n)
 	handle = begin(self, true);
 	if (!handle)
 		return NULL;
-	window = faasctl_window_size(handle->win);
-	/* Else its first parts would wait for room that they take themselves. */
-	if (size_of(args, n) > window) {
-		port_error(port, EMSGSIZE, "the record is larger than the link's window");
-		goto out;
+	if (look_at(&s, self, args))
+		goto settle;
+	if (!fits(&s, handle)) {
+		port_error(port, EMSGSIZE, n == 1 ? "the record is larger than the link's window" :
+			   "the record is too large for the link's window, in so many parts");
+		goto settle;
 	}
-	for (i = 0; i < n; i++) {
-		if (Py_TYPE(args[i]) == extent_type)
-			ret = add_extent(&s, self, (struct extent *)args[i]);
-		else
-			ret = add_copy(&s, port, handle, args[i]);
-		if (ret)
+	memcpy(done, s.had, sizeof(done));
+	while ((next = longest(&s, done)) >= 0) {
+		done[next] = true;
+		if (add_copy(&s, next, port, handle, args[next]))
 			goto settle;
 	}
 	WAITING(ret, ret == -EINTR, faasctl_window_send(handle->win, s.parts, s.n, &err));
@@ -225,7 +297,6 @@ static PyObject *port_send(PyObject *self, PyObject *const *args, Py_ssize_t n)
 		port_error(port, -ret, err.message);
 settle:
 	settle(&s, port, handle, !ret);
-out:
 	handle_put(handle);
 	if (ret)
 		return NULL;
@@ -250,7 +321,7 @@ static PyObject *make_record(PyObject *self, struct handle *handle, const struct
 	if (all && i == n)
 		record = record_new(all);
 	if (!record && i < n)
-		faasctl_window_release(handle->win, &parts[i], n - i, NULL);
+		give_back(handle, &parts[i], n - i);
 	Py_XDECREF(all);
 	if (!record && !PyErr_Occurred())
 		PyErr_Format(PyExc_ValueError, "port %s is closed", port->name);
@@ -312,7 +383,8 @@ PyMethodDef window_methods[] = {
 	  "send($self, /, *parts)\n--\n\n"
 	  "Send a record of 1 to 64 parts, all or nothing. An Extent is handed off without\n"
 	  "copying, and is released then; BufferError if memoryviews of it are in use. What\n"
-	  "is bytes-like is copied. RecordTooLarge: more than window_size()." },
+	  "is bytes-like is copied. RecordTooLarge: more than window_size(), or in parts that\n"
+	  "might never find room at once." },
 	{ "receive", port_receive, METH_NOARGS,
 	  "receive($self, /)\n--\n\n"
 	  "The next Record; None at the end of the stream. What was written, not sent, comes\n"

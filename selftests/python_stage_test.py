@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 
-from python_flow import ROOT, Thread, blocked, child, ends, equal, grows, main, python, raises, test, until
+from python_flow import ROOT, Thread, blocked, child, ends, equal, grows, main, python, raises, skipped, test, until
 
 SECRET = b"a secret that nobody else sees"
 KEYS = False
@@ -334,7 +334,7 @@ def private_in_use(flow):
         view = memoryview(memory)
         kept.append(view)
         left.append(Thread(os.readv, read, [view]))
-        until(lambda: blocked(left[0].native_id))
+        until(lambda: blocked(left[0].native_id, "pipe_read"))
 
     made = pair(work)
     if made.isolation == "keys":
@@ -347,9 +347,7 @@ def private_in_use(flow):
 
 def needs_keys(function):
     """A test of what only keys do."""
-    if KEYS:
-        return test(function)
-    return function
+    return test(function) if KEYS else skipped(function, "there are no protection keys")
 
 
 class Other:

@@ -69,11 +69,12 @@ def _settle():
     if failed and input.opened and not output.closed:
         output._open_now()
     for port in _core.open_ports():
-        if not port.writable():
+        if port.mode != "wb":
             continue
+        port._keep()
         if failed:
             try:
                 port.abort()
-            except OSError:
+            # Whatever one port says, the others have to be aborted, too.
+            except Exception:  # pylint: disable=broad-except
                 pass
-        port._keep()
