@@ -181,9 +181,13 @@ static double share_calls(void *arg)
 static double share_domains(void *arg)
 {
 	struct faasctl_error err;
-	uint64_t start = now_ns();
+	uint64_t start;
 	int i;
 
+	/* Whatever was measured before, these two have keys. */
+	must(faasctl_domain_call(some[0], nothing, NULL, NULL, &err), &err);
+	must(faasctl_domain_call(some[1], nothing, NULL, NULL, &err), &err);
+	start = now_ns();
 	for (i = 0; i < 100; i++) {
 		must(faasctl_domain_call(some[0], fill, arg, NULL, &err), &err);
 		must(faasctl_domain_call(some[1], read_lines, arg, NULL, &err), &err);

@@ -176,9 +176,10 @@ void faasctl_function_unload(struct faasctl_function *function);
  * got by mmap() has no key, and stays until it is unmapped.
  *
  * The processor has 14 keys for domains and inputs. More domains than that can exist: those
- * that nobody is inside of give theirs up. If all are in use, who wants in waits. Who blocks
- * inside, other than by faasctl_domain_wait(), keeps its key: stages that wait for each
- * other by read(2) can wait for ever if there are more of them than keys.
+ * that nobody is inside of give theirs up. If all are in use, who wants in waits. Who waits
+ * inside, by faasctl_domain_wait(), read(2), write(2), or poll(2) of up to 64 files, holds no
+ * key. Who blocks in another way keeps it: stages that wait for each other so, can wait for
+ * ever if there are more of them than keys.
  *
  * Without keys, or if asked to, each domain is a process of its own, and the same calls
  * work: see faasctl_domains_begin().

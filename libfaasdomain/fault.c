@@ -174,7 +174,7 @@ void fault_handle(int sig, void *information, void *context)
 		return;
 	}
 	describe(domain->stopped, sizeof(domain->stopped), sig, info);
-	domain->heap_lost = inside.in_heap;
+	domain->heap_lost = inside.heap.in_heap;
 	mask = ((ucontext_t *)context)->uc_sigmask;
 	wipe(context);
 	/* The kernel will not do it: this handler does not return. */

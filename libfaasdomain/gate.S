@@ -13,7 +13,7 @@ gate_writes:
 
 	.text
 
-/* Writes eax; what is there then is in eax. Uses rcx, rdx. */
+/* Writes eax; what is there then is in eax. Leaves rcx, rdx = 0, or it has no effect. */
 .macro	write_keys
 	xor	%ecx, %ecx
 	xor	%edx, %edx
@@ -22,7 +22,6 @@ gate_writes:
 	.pushsection .data.rel.ro.gate_writes, "aw", @progbits
 	.quad	.Lwrite_\@
 	.popsection
-	xor	%ecx, %ecx
 	rdpkru
 .endm
 
@@ -50,7 +49,7 @@ gate_writes:
 
 /* Leaves rbx = the gate that this thread is inside of; outside. */
 .macro	find_gate
-	mov	gate_current@gottpoff(%rip), %rcx
+	mov	inside@gottpoff(%rip), %rcx
 	mov	%fs:(%rcx), %rbx
 	mov	%rbx, %rcx
 	sub	gate_fixed+FIXED_VAULT(%rip), %rcx
@@ -122,6 +121,7 @@ gate_call:
 	mov	GATE_SP(%rbx), %rsp
 	.cfi_restore_state
 	mov	%r12, %rax
+	mov	%rbx, %rdx
 	/* Exceptions of the x87 that are left would come at the next instruction. */
 	fnclex
 	ldmxcsr	(%rsp)

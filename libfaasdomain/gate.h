@@ -71,20 +71,27 @@ _Static_assert(offsetof(struct gate_fixed, vault) == FIXED_VAULT, "gate.S knows 
 _Static_assert(offsetof(struct gate_fixed, vault_size) == FIXED_VAULT_SIZE, "gate.S knows it");
 _Static_assert(sizeof(struct gate_fixed) == 4096, "a page");
 
-extern struct gate_fixed gate_fixed;
+extern struct gate_fixed gate_fixed __attribute__((visibility("hidden")));
 
-/* The gate that this thread went in through, or NULL. */
-extern __thread struct gate *gate_current
-	__attribute__((tls_model("initial-exec")));
+/**
+ * struct gate_left - what comes back through a gate
+ * @value: what the function returned, or gate_abort() was given
+ * @gate: the gate: whoever goes in need not keep it
+ */
+struct gate_left {
+	long value;
+	struct gate *gate;
+};
 
-/* Enters, calls, leaves. Returns what @fn did, or what gate_abort() was given. */
-long gate_call(struct gate *gate, long (*fn)(void *arg), void *arg);
+/* Enters, calls, leaves. */
+struct gate_left gate_call(struct gate *gate, long (*fn)(void *arg), void *arg);
 
 /* What can be done outside for who is inside. */
 enum service {
 	SERVICE_GROW,
 	SERVICE_STOP,
 	SERVICE_WAIT,
+	SERVICE_TRANSFER,
 };
 
 /* Does it: goes on in gate_serve(), outside. */

@@ -119,8 +119,14 @@ int heap_new(struct faasctl_domain *domain)
 		return -ENOMEM;
 	size = sizeof(domain->cache);
 	ret = je_mallctl("tcache.create", &domain->cache, &size, NULL, 0);
-	if (!ret)
+	if (!ret) {
+		domain->heap = (struct heap_use){
+			.slot = domain->slot,
+			.alloc_flags = MALLOCX_ARENA(domain->arena) | MALLOCX_TCACHE(domain->cache),
+			.free_flags = MALLOCX_TCACHE(domain->cache),
+		};
 		return 0;
+	}
 	snprintf(name, sizeof(name), "arena.%u.destroy", domain->arena);
 	je_mallctl(name, NULL, NULL, NULL, 0);
 	return -ENOMEM;
@@ -145,17 +151,6 @@ void heap_free(struct faasctl_domain *domain)
 void heap_thread_begin(void)
 {
 	je_free(je_malloc(1));
-}
-
-/* From now on this thread, which is outside, is about to be in the domain. */
-void heap_enter(struct faasctl_domain *domain)
-{
-	inside.slot = domain->slot;
-	inside.alloc_flags = MALLOCX_ARENA(domain->arena) | MALLOCX_TCACHE(domain->cache);
-	inside.free_flags = MALLOCX_TCACHE(domain->cache);
-	inside.shared = 0;
-	inside.in_heap = false;
-	inside.domain = domain;
 }
 
 /* -------------------------------------------------------------- the shared heap */

@@ -212,23 +212,20 @@ unlock:
 	return ret;
 }
 
-/* The domain was left, for good or to wait: from here on its key can be taken away. */
-void key_let_go(struct faasctl_domain *domain, int state)
+/* Somebody waits for a key that can be taken away now. */
+void key_offer(void)
 {
-	domain->used = atomic_fetch_add(&domains->clock, 1);
-	atomic_store(&domain->state, state);
-	if (atomic_load(&domains->waiting)) {
-		pthread_mutex_lock(&domains->lock);
-		pthread_cond_broadcast(&domains->freed);
-		pthread_mutex_unlock(&domains->lock);
-	}
+	pthread_mutex_lock(&domains->lock);
+	pthread_cond_broadcast(&domains->freed);
+	pthread_mutex_unlock(&domains->lock);
 }
 
 /* The domain was stopped, and has no use for its key. */
 void key_drop(struct faasctl_domain *domain)
 {
 	pthread_mutex_lock(&domains->lock);
-	if (!space_tag(domain, domains->vault_key)) {
+	/* Who was stopped while it waited may have lost it before. */
+	if (domain->key && !space_tag(domain, domains->vault_key)) {
 		key_return(domain->key);
 		domain->key = 0;
 	}

@@ -25,9 +25,9 @@ OVERRIDE type function params						\
 {									\
 	type result;							\
 									\
-	inside.shared++;						\
+	inside.heap.shared++;						\
 	result = with(NEXT(function) args);				\
-	inside.shared--;						\
+	inside.heap.shared--;						\
 	return result;							\
 }
 
@@ -39,12 +39,12 @@ OVERRIDE int putenv(char *text)
 {
 	int ret = -1;
 
-	inside.shared++;
+	inside.heap.shared++;
 	if (is_inside())
 		text = strdup(text);
 	if (text)
 		ret = NEXT(putenv)(text);
-	inside.shared--;
+	inside.heap.shared--;
 	return ret;
 }
 

@@ -17,14 +17,14 @@ static inline void heap_use(void)
 	const char *here = __builtin_frame_address(0);
 
 	*(volatile const char *)(here - STACK_NEEDED);
-	inside.in_heap = true;
+	inside.heap.in_heap = true;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
 static inline void heap_unuse(void)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	inside.in_heap = false;
+	inside.heap.in_heap = false;
 }
 
 /* How to allocate here; 0: as if there were no domains. */
@@ -32,7 +32,8 @@ static inline int alloc_flags(void)
 {
 	if (__builtin_expect(!inside.domain, 1))
 		return 0;
-	return inside.shared ? MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE : inside.alloc_flags;
+	return inside.heap.shared ? MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE :
+				    inside.heap.alloc_flags;
 }
 
 /*
@@ -47,8 +48,8 @@ static inline int free_flags(const void *p, const char *what)
 		return inside.domain || shared_is(p) ? MALLOCX_TCACHE_NONE : 0;
 	if (!inside.domain)
 		return MALLOCX_TCACHE_NONE;
-	if (slot == inside.slot)
-		return inside.free_flags;
+	if (slot == inside.heap.slot)
+		return inside.heap.free_flags;
 	domain_stop("it %s memory of another domain", what);
 }
 
@@ -167,10 +168,10 @@ OVERRIDE void *realloc(void *p, size_t size)
 	in_domain = in_slot(p, &slot);
 	if (!inside.domain && !in_domain && !shared_is(p))
 		return je_realloc(p, size);
-	if (!inside.domain || inside.shared || !in_domain)
+	if (!inside.domain || inside.heap.shared || !in_domain)
 		return move(p, size);
 	heap_use();
-	new = je_rallocx(p, size, inside.alloc_flags);
+	new = je_rallocx(p, size, inside.heap.alloc_flags);
 	heap_unuse();
 	if (!new)
 		errno = ENOMEM;

@@ -245,6 +245,7 @@ static void become(struct process *process, int socket, int life)
 	/* Nothing of what others have is left here, and others do not look into it. */
 	munmap(domains, sizeof(*domains));
 	domains = NULL;
+	inside.ready = 0;
 	prctl(PR_SET_DUMPABLE, 0);
 	ret = end_with(life);
 	if (!ret && process->isolation == FAASCTL_HOSTILE)

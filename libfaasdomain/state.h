@@ -69,9 +69,31 @@ enum state {
 struct process;
 
 /**
+ * struct heap_use - how a thread uses a heap; of a size that is copied at once
+ * @slot: the domain's
+ * @alloc_flags: for jemalloc, to allocate from the domain; 0: the thread does anyway
+ * @free_flags: likewise, to free
+ * @shared: allocate shared memory all the same: counts
+ * @in_heap: it is in the allocator, which has locks
+ */
+struct heap_use {
+	unsigned int slot;
+	int alloc_flags;
+	int free_flags;
+	short shared;
+	bool in_heap;
+};
+
+_Static_assert(sizeof(struct heap_use) == 16, "one vector register");
+
+/* Of struct faasctl_domain; a power of 2. */
+#define DOMAIN_SIZE	1024u
+
+/**
  * struct faasctl_domain - a domain
- * @gate: how it is entered
+ * @gate: how it is entered; first, as gate.S takes the one for the other
  * @state: enum state
+ * @heap: what a thread gets that goes in
  * @key: its key, while it has one
  * @name: of the stage
  * @slot: which part of the address space is its own
@@ -99,6 +121,7 @@ struct faasctl_domain {
 	struct gate gate;
 	atomic_int state;
 	int key;
+	struct heap_use heap;
 	char name[FAASIN_NAME_MAX + 1];
 	unsigned int slot;
 	size_t stack_size;
@@ -120,7 +143,10 @@ struct faasctl_domain {
 	struct faasctl_error err;
 	long result;
 	struct process *process;
-};
+} __attribute__((aligned(DOMAIN_SIZE)));
+
+_Static_assert(sizeof(struct faasctl_domain) == DOMAIN_SIZE, "an index is a shift");
+_Static_assert(!offsetof(struct faasctl_domain, gate), "gate.S knows it");
 
 /**
  * struct faasctl_input - memory that chosen domains can read
@@ -173,27 +199,27 @@ struct domains {
 	struct faasctl_input inputs[INPUTS];
 };
 
+/* Nobody else has what follows: it is taken from where it is, and not by a table. */
+#pragma GCC visibility push(hidden)
+
 extern struct domains *domains;
 
 /**
  * struct inside - where this thread is; its own
- * @domain: the domain that it is inside of, or NULL: outside
- * @slot: its slot
- * @alloc_flags: for jemalloc, to allocate from the domain; 0: the thread does anyway
- * @free_flags: likewise, to free
- * @shared: allocate shared memory all the same: counts
- * @in_heap: it is in the allocator, which has locks
+ * @domain: the domain that it is inside of, or NULL: outside; first, as gate.S looks there
+ * @heap: how it uses that domain's heap
+ * @ready: of how many libraries it has all data that it needs inside, and a stack for
+ *	signals; 0: it was not inside yet
  * @own_thread: this thread is the domain's: faasctl_domain_start()
  */
 struct inside {
 	struct faasctl_domain *domain;
-	unsigned int slot;
-	int alloc_flags;
-	int free_flags;
-	int shared;
-	bool in_heap;
+	struct heap_use heap;
+	unsigned int ready;
 	bool own_thread;
 };
+
+_Static_assert(!offsetof(struct inside, domain), "gate.S knows it");
 
 extern __thread struct inside inside
 	__attribute__((tls_model("initial-exec")));
@@ -257,12 +283,24 @@ static inline bool in_slot(const void *p, unsigned int *slot)
 /* keys.c */
 int keys_begin(const struct faasctl_domains_options *options);
 int key_get(struct faasctl_domain *domain, int from);
-void key_let_go(struct faasctl_domain *domain, int state);
+void key_offer(void);
 void key_drop(struct faasctl_domain *domain);
 void keys_end(void);
 int key_take(void);
 void key_return(int key);
 void gate_keys(struct faasctl_domain *domain);
+
+/* The domain was left, for good or to wait: from here on its key can be taken away. */
+static inline void key_let_go(struct faasctl_domain *domain, int state)
+{
+	struct domains *all = domains;
+
+	domain->used = atomic_fetch_add_explicit(&all->clock, 1, memory_order_relaxed);
+	/* Before the look at who waits: who begins to after it sees the state. */
+	atomic_store(&domain->state, state);
+	if (__builtin_expect(atomic_load(&all->waiting), 0))
+		key_offer();
+}
 
 /* space.c */
 int space_begin(void);
@@ -284,9 +322,12 @@ int heap_new(struct faasctl_domain *domain);
 void heap_free(struct faasctl_domain *domain);
 long heap_grow(void *arg);
 void heap_thread_begin(void);
-void heap_enter(struct faasctl_domain *domain);
 int heap_begin(void);
 void *shared_alloc(size_t size);
+
+/* wait.c */
+long wait_outside(void *arg);
+long transfer_outside(void *arg);
 
 /* fault.c */
 extern const int fault_signals[];
@@ -330,5 +371,7 @@ extern pid_t home;
 extern atomic_uint libraries;
 void libc_begin(void);
 void libc_thread_begin(void);
+
+#pragma GCC visibility pop
 
 #endif /* FAASCTL_DOMAIN_STATE_H */

@@ -3,9 +3,11 @@
  * More domains than keys: who gives one up, who waits for one, and that what each domain
  * has stays its own. Skipped where there are no keys.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "domain_setup.h"
@@ -349,6 +351,177 @@ TEST_F(keys, storm)
 		EXPECT_EQ(NULL, wrong)
 			TH_LOG("%s", (char *)wrong);
 	}
+}
+
+/* ------------------------------------------------------------- plain reads and writes */
+
+#define CHAIN	12
+#define LENGTH	(200l << 10)
+
+/* What stages of a chain go by: pipe i leads to stage i. */
+static int chain[CHAIN + 1][2];
+static char elsewhere[CHAIN][8192];
+
+static long pass_on_by(char *buffer, size_t size, int from, int to)
+{
+	long all = 0, n;
+
+	while ((n = read(from, buffer, size)) > 0) {
+		if (write(to, buffer, n) != n)
+			return -1;
+		all += n;
+	}
+	close(to);
+	return n ? -errno : all;
+}
+
+static long pass_on_own(void *arg)
+{
+	char buffer[8192];
+	long i = (long)arg;
+
+	return pass_on_by(buffer, sizeof(buffer), chain[i][0], chain[i + 1][1]);
+}
+
+static long pass_on_elsewhere(void *arg)
+{
+	long i = (long)arg;
+
+	return pass_on_by(elsewhere[i], sizeof(elsewhere[i]), chain[i][0], chain[i + 1][1]);
+}
+
+/* All at once: in one write, which blocks, of memory that is not the domain's. */
+static long pass_on_at_once(void *arg)
+{
+	char *memory = arg;
+	long n = write(chain[0][1], memory, LENGTH);
+
+	close(chain[0][1]);
+	return n;
+}
+
+static long pass_on_polled(void *arg)
+{
+	struct pollfd files[2] = { { .fd = -1 }, { .fd = chain[(long)arg][0], .events = POLLIN } };
+
+	if (poll(files, 2, -1) != 1 || files[0].revents || !(files[1].revents & POLLIN))
+		return -9;
+	return pass_on_own(arg);
+}
+
+/* Many more stages than keys, each of which waits for the one before and for the one behind. */
+TEST_F(keys, plain_reads_and_writes)
+{
+	static long (*const ways[])(void *arg) = { pass_on_own, pass_on_elsewhere, pass_on_polled };
+	char *memory = faasctl_shared_alloc(LENGTH), *got = malloc(LENGTH);
+	long i, n, done = 0, result;
+
+	for (i = 0; i < LENGTH; i++)
+		memory[i] = i * 31 >> 5;
+	for (i = 0; i <= CHAIN; i++) {
+		ASSERT_EQ(0, pipe(chain[i]));
+		ASSERT_EQ(4096, fcntl(chain[i][1], F_SETPIPE_SZ, 4096));
+	}
+	for (i = 0; i < CHAIN; i++)
+		ASSERT_EQ(0, faasctl_domain_start(self->domains[i], ways[i % 3], (void *)i, NULL));
+	ASSERT_EQ(0, faasctl_domain_start(self->domains[CHAIN], pass_on_at_once, memory, NULL));
+	while ((n = read(chain[CHAIN][0], got + done, LENGTH - done)) > 0)
+		done += n;
+	EXPECT_EQ(LENGTH, done);
+	EXPECT_EQ(0, memcmp(memory, got, LENGTH));
+	for (i = 0; i <= CHAIN; i++) {
+		EXPECT_OK(faasctl_domain_join(self->domains[i], &result, &self->err));
+		EXPECT_EQ(LENGTH, result);
+	}
+	for (i = 0; i <= CHAIN; i++)
+		close(chain[i][0]);
+}
+
+static long write_for_ever(void *arg)
+{
+	int *ends = arg;
+	char bytes[4096] = { 0 };
+
+	while (write(ends[1], bytes, sizeof(bytes)) > 0)
+		;
+	return 0;
+}
+
+/* Who is stopped while it waits has lost its key already: it is not given back twice. */
+TEST_F(keys, stopped_while_waiting)
+{
+	int *ends = faasctl_shared_alloc(2 * sizeof(*ends)), full;
+	long i, round;
+
+	for (round = 0; round < KEYS + 1; round++) {
+		ASSERT_EQ(0, pipe(ends));
+		ASSERT_EQ(0, faasctl_domain_start(self->domains[round], write_for_ever, ends, NULL));
+		for (full = 0; full < 65536;)
+			ASSERT_EQ(0, ioctl(ends[0], FIONREAD, &full));
+		/* All others, so that its key is another's by now. */
+		for (i = KEYS + 1; i < MANY; i++)
+			EXPECT_OK(faasctl_domain_call(self->domains[i], nothing, NULL, NULL, &self->err));
+		close(ends[0]);
+		EXPECT_FAIL(EFAULT, "it wrote to what nobody reads any more",
+			    faasctl_domain_join(self->domains[round], NULL, &self->err));
+		close(ends[1]);
+	}
+	gate_flags = self->flags;
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_start(self->domains[KEYS + 1 + i], meet, (void *)i, NULL));
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_join(self->domains[KEYS + 1 + i], NULL, NULL));
+}
+
+static char *others;
+
+static long keep(void *arg)
+{
+	others = malloc(100);
+	return !others;
+}
+
+#define FAILS_WITH(code, call)	(errno = 0, (call) != -1 || errno != (code))
+
+/* What these calls say does not change; which of these is wrong. */
+static long call_badly(void *arg)
+{
+	int *ends = arg;
+	char *volatile nowhere = NULL;
+	char own[10], *mine_and_more = (char *)((uintptr_t)others | ((1ul << 34) - 1)) - 5;
+
+	if (FAILS_WITH(EBADF, read(-1, own, 10)) || FAILS_WITH(EBADF, write(-1, own, 10)) ||
+	    FAILS_WITH(EBADF, read(-1, elsewhere, 10)) || FAILS_WITH(EBADF, write(-1, elsewhere, 10)))
+		return 1;
+	if (read(ends[0], own, 0) || write(ends[1], own, 0))
+		return 2;
+	if (FAILS_WITH(EAGAIN, read(ends[0], own, 10)) || FAILS_WITH(EAGAIN, read(ends[0], elsewhere, 10)))
+		return 3;
+	if (FAILS_WITH(EFAULT, write(ends[1], others, 10)) || FAILS_WITH(EFAULT, write(ends[1], mine_and_more, 10)))
+		return 4;
+	if (write(ends[1], "bytes", 5) != 5 || FAILS_WITH(EFAULT, read(ends[0], others, 5)) ||
+	    FAILS_WITH(EFAULT, read(ends[0], mine_and_more, 5)) || FAILS_WITH(EFAULT, read(ends[0], nowhere, 5)))
+		return 5;
+	if (read(ends[0], elsewhere, 10) != 5 || memcmp(elsewhere, "bytes", 5))
+		return 6;
+	/* As much as fits, of what is more than one piece. */
+	if (write(ends[1], arg, 1 << 20) != 65536 || FAILS_WITH(EAGAIN, write(ends[1], arg, 1 << 20)))
+		return 7;
+	return poll(NULL, 0, 1);
+}
+
+TEST_F(keys, plain_calls_fail_as_ever)
+{
+	int *ends = faasctl_shared_alloc(1 << 20);
+	long result = -9;
+
+	ASSERT_EQ(0, pipe2(ends, O_NONBLOCK));
+	ASSERT_EQ(0, faasctl_domain_call(self->domains[1], keep, NULL, &result, NULL));
+	ASSERT_EQ(0, result);
+	EXPECT_OK(faasctl_domain_call(self->domains[0], call_badly, ends, &result, &self->err));
+	EXPECT_EQ(0, result);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 TEST_HARNESS_MAIN
