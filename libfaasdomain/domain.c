@@ -318,7 +318,8 @@ static inline bool enter_at_once(struct faasctl_domain *domain)
 	int state = STATE_KEYED;
 
 	/* Not ready: there may be no register to read. Inside it has another value. */
-	return inside.ready == atomic_load_explicit(&libraries, memory_order_relaxed) &&
+	return !inside.domain &&
+	       inside.ready == atomic_load_explicit(&libraries, memory_order_relaxed) &&
 	       gate_rdpkru() == gate_fixed.outside &&
 	       (at / DOMAIN_SIZE | at << (64 - __builtin_ctz(DOMAIN_SIZE))) < SLOTS &&
 	       !domain->started &&
@@ -485,6 +486,9 @@ FAASCTL_API int faasctl_domain_join(struct faasctl_domain *domain, long *result,
 
 /* ----------------------------------------------------------------------- services */
 
+/* More than any service is told. */
+#define ARG_MAX	64
+
 /*
  * Called by gate_monitor(), outside. What is said to be the caller's is written with all
  * keys, so it must not be another's.
@@ -500,8 +504,9 @@ long gate_serve(enum service service, void *arg)
 	const struct faasctl_domain *domain = inside.domain;
 	unsigned int slot;
 
+	/* Not its end either. */
 	if (service >= ARRAY_SIZE(services) ||
-	    (uintptr_t)arg - gate_fixed.vault < gate_fixed.vault_size ||
+	    (uintptr_t)arg + ARG_MAX - gate_fixed.vault < gate_fixed.vault_size + ARG_MAX ||
 	    (in_slot(arg, &slot) && slot != domain->slot))
 		gate_forged();
 	return services[service](arg);

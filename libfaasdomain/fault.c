@@ -34,6 +34,8 @@ static void stack_free(void *stack)
 {
 	stack_t none = { .ss_flags = SS_DISABLE };
 
+	/* Destructors that come later may want to go in. */
+	inside.ready = 0;
 	sigaltstack(&none, NULL);
 	munmap(stack, STACK_SIZE);
 }

@@ -8,7 +8,6 @@
 /* A key in the register: two bits, of which the first denies all, the second writing. */
 #define DENY(key)	(1u << (2 * (key)))
 #define DENY_WRITE(key)	(2u << (2 * (key)))
-#define DENY_ALL	0x55555554u	/* all keys but 0 */
 
 /* Whether the register can be read at all. */
 static bool has_keys(void)

@@ -27,6 +27,9 @@
 #define KEYS_MAX	16
 #define INPUTS		32u
 
+/* The key register with all keys but 0 denied, as handlers of signals have it. */
+#define DENY_ALL	0x55555554u
+
 /* What takes the place of a function of the C library. */
 #define OVERRIDE	__attribute__((visibility("default")))
 

@@ -6,15 +6,20 @@
  * where bytes go to and come from is looked at first: the domain's own slot, and nothing else.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "state.h"
 
 /* So many bytes at a time of what is not in the slot go through memory that is. */
 #define PIECE		(64ul << 10)
+
+/* The kernel writes no more at once. */
+#define WRITE_MAX	0x7ffff000ul
 
 /* So many files can be polled without holding a key. */
 #define POLL_MAX	64
@@ -30,13 +35,19 @@ static void begin_waiting(struct faasctl_domain *domain)
 /* It goes on when it has one again. */
 static void end_waiting(struct faasctl_domain *domain)
 {
-	int again, state = STATE_WAITS_KEYED;
+	int again, state;
 
-	if (atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
-		return;
-	do
+	for (;;) {
+		state = STATE_WAITS_KEYED;
+		if (atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
+			return;
 		again = key_get(domain, STATE_WAITS_IDLE);
-	while (again == -ENOMEM && !usleep(10000));
+		if (!again)
+			return;
+		/* -EBUSY: whoever was about to take the key could not, and gave it back. */
+		if (again == -ENOMEM)
+			usleep(10000);
+	}
 }
 
 /**
@@ -51,12 +62,18 @@ struct wait {
 	int timeout;
 };
 
-/* Whether all of it is in the slot of the domain. */
+/*
+ * Whether all of it is in the slot of the domain; but not where the thread's stack outside is, if
+ * that is there: what runs on it has all keys.
+ */
 static bool is_own(const struct faasctl_domain *domain, const void *p, size_t size)
 {
-	uintptr_t at = (uintptr_t)p - slot_base(domain->slot);
+	uintptr_t at = (uintptr_t)p - slot_base(domain->slot), thread = thread_base(domain);
 
-	return at < SLOT_SIZE && size <= SLOT_SIZE - at;
+	if (at >= SLOT_SIZE || size > SLOT_SIZE - at)
+		return false;
+	return domain->gate.sp - thread >= THREAD_SIZE ||
+	       (uintptr_t)p >= domain->gate.sp || (uintptr_t)p + size <= thread;
 }
 
 /* How many, or -errno. The files are copied: what they are does not change any more. */
@@ -71,7 +88,7 @@ long wait_outside(void *arg)
 		return -EFAULT;
 	memcpy(files, wait.files, wait.n * sizeof(*files));
 	begin_waiting(domain);
-	n = poll(files, wait.n, wait.timeout);
+	n = syscall(SYS_poll, files, wait.n, wait.timeout);
 	if (n < 0)
 		n = -errno;
 	end_waiting(domain);
@@ -114,46 +131,30 @@ long transfer_outside(void *arg)
 
 /* ------------------------------------------------------------------------ inside */
 
+/*
+ * Whether this thread is a domain now. A handler of the host's that came upon one has no key but 0,
+ * and a child of vfork() has the register and not the domain.
+ */
+static bool is_domain(void)
+{
+	uint32_t keys;
+
+	if (!inside.domain)
+		return false;
+	keys = gate_rdpkru();
+	return keys != gate_fixed.outside && (keys & DENY_ALL) != DENY_ALL && getpid() == home;
+}
+
+/* What the C library does, or no more than the call: a handler must not look for functions. */
+#define PLAIN(function, ...)						\
+	(inside.domain ? syscall(SYS_##function, __VA_ARGS__) : NEXT(function)(__VA_ARGS__))
+
 static long fails(long ret)
 {
 	if (ret >= 0)
 		return ret;
 	errno = -ret;
 	return -1;
-}
-
-/* As poll(2), of files that need not be in the slot: -errno. */
-static long wait_for(struct pollfd *files, unsigned int n, int timeout)
-{
-	/* On the stack, which is in the slot. */
-	struct pollfd own[POLL_MAX];
-	struct wait wait = { own, n, timeout };
-	long ret;
-
-	memcpy(own, files, n * sizeof(*own));
-	/* Whoever need not wait keeps the key. */
-	ret = syscall(SYS_poll, own, n, 0);
-	if (ret < 0)
-		return -errno;
-	if (!ret && timeout)
-		ret = gate_monitor(SERVICE_WAIT, &wait);
-	if (ret >= 0)
-		memcpy(files, own, n * sizeof(*own));
-	return ret;
-}
-
-FAASCTL_API int faasctl_domain_wait(int fd, short events, int timeout)
-{
-	struct pollfd file = { .fd = fd, .events = events };
-	int n;
-
-	if (!is_inside()) {
-		n = poll(&file, 1, timeout);
-		n = n < 0 ? -errno : n;
-	} else {
-		n = wait_for(&file, 1, timeout);
-	}
-	return n < 0 ? n : file.revents;
 }
 
 /* Whose memory it is, as far as that says how it is read and written. */
@@ -174,11 +175,71 @@ static enum whose whose(const void *p, size_t size)
 		WHOSE_OWN : WHOSE_OTHERS;
 }
 
+/* As poll(2), of files that need not be in the slot: -errno. */
+static long wait_for(struct pollfd *files, unsigned int n, int timeout)
+{
+	/* On the stack, which is in the slot, unless the function made itself another. */
+	struct pollfd own[POLL_MAX];
+	struct wait wait = { own, n, timeout };
+	bool held = whose(own, sizeof(own)) != WHOSE_OWN;
+	unsigned int i;
+	long ret;
+
+	memcpy(own, files, n * sizeof(*own));
+	/* Whoever need not wait keeps the key. */
+	ret = syscall(SYS_poll, own, n, held ? timeout : 0);
+	if (ret < 0)
+		return -errno;
+	if (!ret && timeout && !held)
+		ret = gate_monitor(SERVICE_WAIT, &wait);
+	for (i = 0; ret >= 0 && i < n; i++)
+		files[i].revents = own[i].revents;
+	return ret;
+}
+
+FAASCTL_API int faasctl_domain_wait(int fd, short events, int timeout)
+{
+	struct pollfd file = { .fd = fd, .events = events };
+	int n;
+
+	if (is_domain()) {
+		n = wait_for(&file, 1, timeout);
+	} else {
+		n = PLAIN(poll, &file, 1, timeout);
+		n = n < 0 ? -errno : n;
+	}
+	return n < 0 ? n : file.revents;
+}
+
 static long transfer(int call, int fd, const void *at, size_t size)
 {
 	struct transfer transfer = { call, fd, (void *)at, size };
 
 	return gate_monitor(SERVICE_TRANSFER, &transfer);
+}
+
+static int option(int fd, int name)
+{
+	socklen_t size = sizeof(int);
+	int value = -1;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &size) ? -1 : value;
+}
+
+/* Whether what is written there is a row of bytes, without borders; ports are pipes, too. */
+static bool is_stream(int fd)
+{
+	struct stat file;
+
+	return !fstat(fd, &file) && (S_ISFIFO(file.st_mode) ||
+		(S_ISSOCK(file.st_mode) && option(fd, SO_TYPE) == SOCK_STREAM));
+}
+
+static long plain_write(int fd, const void *at, size_t size)
+{
+	long n = syscall(SYS_write, fd, at, size);
+
+	return n < 0 ? -errno : n;
 }
 
 /*
@@ -187,13 +248,14 @@ static long transfer(int call, int fd, const void *at, size_t size)
  */
 static long write_elsewhere(int fd, const char *at, size_t size)
 {
+	char small[PIPE_BUF], *own = small;
 	size_t done = 0, piece;
 	long n = 0;
-	void *own;
 
-	own = malloc(size < PIECE ? size : PIECE);
+	if (size > sizeof(small) || whose(small, sizeof(small)) != WHOSE_OWN)
+		own = malloc(PIECE);
 	if (!own)
-		return -ENOMEM;
+		return plain_write(fd, at, size);
 	do {
 		piece = size - done < PIECE ? size - done : PIECE;
 		memcpy(own, at + done, piece);
@@ -201,20 +263,34 @@ static long write_elsewhere(int fd, const char *at, size_t size)
 		if (n > 0)
 			done += n;
 	} while (n == (long)piece && done < size);
-	free(own);
+	if (own != small)
+		free(own);
 	return done ? (long)done : n;
 }
 
-/* What is read to elsewhere is waited for first, unless who reads does not want to wait. */
+/* Whether who reads from it waits until there is something, as long as that takes. */
+static bool is_waited_for(int fd)
+{
+	struct timeval limit = { 0 };
+	socklen_t size = sizeof(limit);
+	int flags = fcntl(fd, F_GETFL);
+	struct stat file;
+
+	if (flags < 0 || flags & O_NONBLOCK || (flags & O_ACCMODE) == O_WRONLY || fstat(fd, &file))
+		return false;
+	if (S_ISFIFO(file.st_mode))
+		return true;
+	return S_ISSOCK(file.st_mode) && !option(fd, SO_ACCEPTCONN) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) &&
+	       !limit.tv_sec && !limit.tv_usec;
+}
+
+/* What is read to elsewhere is waited for first. */
 static void wait_elsewhere(int fd)
 {
 	struct pollfd file = { .fd = fd, .events = POLLIN };
-	int flags;
 
-	if (syscall(SYS_poll, &file, 1, 0))
-		return;
-	flags = fcntl(fd, F_GETFL);
-	if (flags >= 0 && !(flags & O_NONBLOCK))
+	if (!syscall(SYS_poll, &file, 1, 0) && is_waited_for(fd))
 		wait_for(&file, 1, -1);
 }
 
@@ -223,35 +299,39 @@ static ssize_t read_inside(int fd, void *at, size_t size)
 {
 	enum whose memory = whose(at, size);
 
-	if (size && memory == WHOSE_OWN)
+	if ((ssize_t)size > 0 && memory == WHOSE_OWN)
 		return fails(transfer(SYS_read, fd, at, size));
-	if (size && memory == WHOSE_NOBODYS)
+	if ((ssize_t)size > 0 && memory == WHOSE_NOBODYS)
 		wait_elsewhere(fd);
 	return syscall(SYS_read, fd, at, size);
 }
 
 OVERRIDE ssize_t read(int fd, void *at, size_t size)
 {
-	return is_inside() ? read_inside(fd, at, size) : NEXT(read)(fd, at, size);
+	return is_domain() ? read_inside(fd, at, size) : PLAIN(read, fd, at, size);
+}
+
+/* A length below 0 is, like an address of others, for the kernel to refuse. */
+static ssize_t write_inside(int fd, const void *at, size_t size)
+{
+	enum whose memory = whose(at, size);
+
+	if ((ssize_t)size > 0 && memory == WHOSE_OWN)
+		return fails(transfer(SYS_write, fd, at, size));
+	if ((ssize_t)size > 0 && memory == WHOSE_NOBODYS && is_stream(fd))
+		return fails(write_elsewhere(fd, at, size < WRITE_MAX ? size : WRITE_MAX));
+	return syscall(SYS_write, fd, at, size);
 }
 
 OVERRIDE ssize_t write(int fd, const void *at, size_t size)
 {
-	enum whose memory;
-
-	if (!is_inside())
-		return NEXT(write)(fd, at, size);
-	memory = whose(at, size);
-	if (!size || memory == WHOSE_OTHERS)
-		return syscall(SYS_write, fd, at, size);
-	return fails(memory == WHOSE_OWN ? transfer(SYS_write, fd, at, size) :
-					   write_elsewhere(fd, at, size));
+	return is_domain() ? write_inside(fd, at, size) : PLAIN(write, fd, at, size);
 }
 
 OVERRIDE int poll(struct pollfd *files, nfds_t n, int timeout)
 {
-	return !is_inside() || n > POLL_MAX ? NEXT(poll)(files, n, timeout) :
-					      (int)fails(wait_for(files, n, timeout));
+	return is_domain() && n <= POLL_MAX ? (int)fails(wait_for(files, n, timeout)) :
+					      (int)PLAIN(poll, files, n, timeout);
 }
 
 /* What read() and poll() are if the compiler knows how large the memory is, or could be. */
