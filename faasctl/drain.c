@@ -92,10 +92,12 @@ static int note(const struct faasctl_link *link, void *arg)
 {
 	struct look *look = arg;
 
-	look->gone = link->generation != look->link->generation;
-	look->link->done = !look->gone && look->link->told &&
+	if (link->generation != look->link->generation)
+		return 0;
+	look->gone = false;
+	look->link->done = look->link->told &&
 			   link->state == FAASIN_LINK_STATE_DRAINED;
-	if (look->gone || look->link->done || look->wait->resumed)
+	if (look->link->done || look->wait->resumed)
 		return 0;
 	look->wait->resumed = look->link->told && link->state != FAASIN_LINK_STATE_DRAINING;
 	look->wait->left++;
@@ -113,7 +115,7 @@ static int look_at_all(struct wait *wait, struct faasctl_error *err)
 	wait->left = 0;
 	wait->held = 0;
 	for (i = 0; i < wait->sel->n; i++) {
-		struct look look = { .wait = wait, .link = &wait->sel->links[i] };
+		struct look look = { .wait = wait, .link = &wait->sel->links[i], .gone = true };
 
 		ret = faasctl_link_each(wait->ctl, wait->workflow, look.link->src,
 					note, &look, err);

@@ -103,10 +103,11 @@ json_t *json_stage(const struct faasctl_stage *stage)
 		bool out = port->direction == FAASIN_DIRECTION_OUT;
 
 		json_array_append_new(ports,
-				      json_pack("{s:s, s:s, s:o, s:I}",
+				      json_pack("{s:s, s:s, s:o, s:I, s:I}",
 						"name", port->name,
 						"direction", out ? "out" : "in",
 						"peer", peer(port),
+						"links", (json_int_t)port->links,
 						"opens", (json_int_t)port->opens));
 	}
 	snprintf(mode, sizeof(mode), "%04o", stage->mode);

@@ -27,26 +27,67 @@ static const char *output_of(const char *end, struct text *stage)
 	return stage->s;
 }
 
-/* Is the link that was added last the one to that end? */
-static int check_end(const struct selection *sel, const char *src, const char *end,
-		     struct faasctl_error *err)
+/* The next of a list of ends, as STAGE:PORT; false at its end. */
+static bool list_next(const char **list, struct text *end)
 {
-	const char *to = sel->links[sel->n - 1].dst;
-	char want[2 * (FAASIN_NAME_MAX + 1) + sizeof(":" FAASIN_PORT_IN)];
+	int n;
 
-	snprintf(want, sizeof(want), "%.127s%s", end,
-		 strchr(end, ':') ? "" : ":" FAASIN_PORT_IN);
-	if (!strcmp(to, want))
-		return 0;
-	err->code = ENOENT;
-	snprintf(err->message, sizeof(err->message),
-		 "\"%s\" is not linked to \"%s\" but to \"%s\"", src, end, to);
-	return -ENOENT;
+	if (!**list)
+		return false;
+	n = strcspn(*list, ",");
+	snprintf(end->s, sizeof(end->s), "%.*s%s", n, *list,
+		 memchr(*list, ':', n) ? "" : ":" FAASIN_PORT_IN);
+	*list += n;
+	if (**list)
+		(*list)++;
+	return true;
+}
+
+/* Of the links from @first on, those that lead to the list stay: all of it has to be there. */
+static int keep_listed(struct selection *sel, size_t first, const char *src, const char *list,
+		       struct faasctl_error *err)
+{
+	struct selected swap;
+	const char *given;
+	struct text end;
+	size_t i;
+
+	while (given = list, list_next(&list, &end)) {
+		for (i = first; i < sel->n && strcmp(sel->links[i].dst, end.s); i++)
+			;
+		if (i == sel->n) {
+			err->code = ENOENT;
+			snprintf(err->message, sizeof(err->message),
+				 first < sel->n ?
+				 "\"%s\" is not linked to \"%.*s\" but to \"%s\"" :
+				 "\"%s\" is not linked to \"%.*s\" besides", src,
+				 (int)strcspn(given, ","), given,
+				 first < sel->n ? sel->links[first].dst : "");
+			return -ENOENT;
+		}
+		swap = sel->links[first];
+		sel->links[first++] = sel->links[i];
+		sel->links[i] = swap;
+	}
+	sel->n = first;
+	return 0;
+}
+
+static int check_list(const char *list, struct faasctl_error *err)
+{
+	struct text end;
+	int ret = 0;
+
+	if (strchr(list, ',') && (*list == ',' || list[strlen(list) - 1] == ','))
+		return faasctl_end_check("", err);
+	while (!ret && list_next(&list, &end))
+		ret = faasctl_end_check(end.s, err);
+	return ret;
 }
 
 /*
  * Without ends, all links of the workflow; with one, what that leads to; with several, the
- * links between them, if all of these exist.
+ * links between them, if all of these exist. The last may be a list.
  */
 int selection_read(struct selection *sel, struct faasctl *ctl,
 		   const char *workflow, char **ends, int n_ends,
@@ -54,18 +95,20 @@ int selection_read(struct selection *sel, struct faasctl *ctl,
 {
 	struct text stage = { 0 };
 	const char *src;
+	size_t first;
 	int i = 0, ret;
 
 	*sel = (struct selection){ 0 };
 	do {
+		first = sel->n;
 		src = !n_ends ? NULL : i ? output_of(ends[i], &stage) : ends[i];
-		ret = i + 1 < n_ends ? faasctl_end_check(ends[i + 1], err) : 0;
+		ret = i + 1 < n_ends ? check_list(ends[i + 1], err) : 0;
 		if (!ret)
 			ret = faasctl_link_each(ctl, workflow, src, add, sel, err);
 		if (ret == -ENOMEM)
 			error_memory(err);
 		if (!ret && i + 1 < n_ends)
-			ret = check_end(sel, src, ends[i + 1], err);
+			ret = keep_listed(sel, first, src, ends[i + 1], err);
 	} while (!ret && ++i + 1 < n_ends);
 	return ret;
 }

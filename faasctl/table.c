@@ -34,13 +34,15 @@ static void print_port(const struct faasctl_port *port)
 	bool out = port->direction == FAASIN_DIRECTION_OUT;
 
 	printf("    %-16s %-3s", port->name, out ? "out" : "in");
-	if (port->peer_stage)
-		printf(" %s %s:%s, open %u", out ? "to" : "from",
-		       port->peer_stage,
-		       port->peer_port ? port->peer_port : "?", port->opens);
-	else
-		fputs(" not linked", stdout);
-	putchar('\n');
+	if (!port->peer_stage) {
+		puts(" not linked");
+		return;
+	}
+	printf(" %s %s:%s", out ? "to" : "from", port->peer_stage,
+	       port->peer_port ? port->peer_port : "?");
+	if (port->links > 1)
+		printf(" and %u more", port->links - 1);
+	printf(", open %u\n", port->opens);
 }
 
 void print_stage(const struct faasctl_stage *stage)

@@ -78,6 +78,12 @@ static struct faasin_account *account_new(struct faasin_port *src, struct faasin
 	return a;
 }
 
+/* Under faasin_tree_sem: is there a link now? */
+static bool account_linked(const struct faasin_account *a)
+{
+	return a->dst->link && a->dst->link->src == a->src;
+}
+
 /**
  * faasin_ledger_init() - a ledger without accounts
  * @ledger: zeroed
@@ -108,6 +114,9 @@ int faasin_account_open(struct faasin_channel *ch)
 			continue;
 		if (a->dst == ch->dst)
 			found = a;
+		/* What it is linked to now is no memory. */
+		if (account_linked(a))
+			continue;
 		oldest = a;
 		peers++;
 	}

@@ -11,6 +11,7 @@
 #include "cgroup.h"
 #include "limits.h"
 #include "ring.h"
+#include "trunk.h"
 #include "workflow.h"
 
 /**
@@ -77,12 +78,50 @@ out:
 		faasin_channel_idle_later(ch);
 }
 
+/* All that a branch has to do then: what no reader was there to drop. */
+static void branch_idle(struct work_struct *work)
+{
+	faasin_channel_discard(container_of(to_delayed_work(work), struct faasin_channel, idle));
+}
+
 /* --------------------------------------------------------------- lifetime */
 
+/* A channel without a ring and a pool. */
+static struct faasin_channel *channel_alloc(struct faasin_port *src, struct faasin_port *dst,
+					    struct cgroup_subsys_state *css, work_func_t idle)
+{
+	struct faasin_channel *ch = faasin_memory_zalloc(css, sizeof(*ch));
+
+	if (!ch)
+		return NULL;
+	mutex_init(&ch->wr.mutex);
+	init_waitqueue_head(&ch->writers.wait);
+	init_waitqueue_head(&ch->writers.poll);
+	mutex_init(&ch->rd.mutex);
+	init_waitqueue_head(&ch->readers.wait);
+	init_waitqueue_head(&ch->readers.poll);
+	spin_lock_init(&ch->lock);
+	INIT_LIST_HEAD(&ch->streams);
+	INIT_DELAYED_WORK(&ch->idle, idle);
+	kref_init(&ch->ref);
+	ch->src = src;
+	ch->dst = dst;
+	return ch;
+}
+
+/* Nothing can fail any more. */
+static struct faasin_channel *channel_hold_ports(struct faasin_channel *ch)
+{
+	faasin_node_get(&ch->src->node);
+	if (ch->dst)
+		faasin_node_get(&ch->dst->node);
+	return ch;
+}
+
 /**
- * faasin_channel_new() - a channel for a link
+ * faasin_channel_new() - a channel for a link, or for an output with several
  * @src: the output port; a reference is taken
- * @dst: the input port; a reference is taken
+ * @dst: the input port; a reference is taken; NULL: a trunk, whose links get branches
  * @css: memory controller that pays, or NULL; the workflow of @src holds it
  * @capacity: bytes, checked
  * @abort_on: policy
@@ -96,65 +135,94 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 					  enum faasin_abort_on abort_on,
 					  enum faasin_early_close early_close)
 {
-	struct faasin_channel *ch;
+	struct faasin_channel *ch = channel_alloc(src, dst, css, channel_idle);
 	unsigned long slots;
 
+	if (!ch)
+		return NULL;
 	/* Whole pages, where they are larger than the smallest capacity. */
 	capacity = round_up(capacity, PAGE_SIZE);
 	slots = roundup_pow_of_two(capacity / PAGE_SIZE);
 
-	ch = faasin_memory_zalloc(css, sizeof(*ch));
-	if (!ch)
-		return NULL;
-	mutex_init(&ch->wr.mutex);
 	ch->ring = faasin_memory_zalloc(css, array_size(slots, sizeof(*ch->ring)));
 	if (!ch->ring)
 		goto free;
 	ch->ring_mask = slots - 1;
+	if (!dst && faasin_trunk_create(ch))
+		goto free;
 	if (faasin_pool_create(&ch->pool, css, capacity, &ch->wr.mutex, &ch->window))
 		goto free;
 	ch->abort_on = abort_on;
 	ch->early_close = early_close;
-
-	init_waitqueue_head(&ch->writers.wait);
-	init_waitqueue_head(&ch->writers.poll);
-	mutex_init(&ch->rd.mutex);
-	init_waitqueue_head(&ch->readers.wait);
-	init_waitqueue_head(&ch->readers.poll);
-	spin_lock_init(&ch->lock);
-	INIT_LIST_HEAD(&ch->streams);
-	INIT_DELAYED_WORK(&ch->idle, channel_idle);
-	kref_init(&ch->ref);
-
-	ch->src = src;
-	faasin_node_get(&src->node);
-	ch->dst = dst;
-	faasin_node_get(&dst->node);
-	return ch;
+	return channel_hold_ports(ch);
 
 free:
+	kfree(ch->trunk);
 	kvfree(ch->ring);
 	kvfree(ch);
 	return NULL;
 }
 
+/**
+ * faasin_channel_new_branch() - a channel for a link of an output with several
+ * @trunk: the output's channel; a reference is taken
+ * @dst: the input port; a reference is taken
+ * @css: as of the trunk
+ *
+ * It takes no part until faasin_trunk_join().
+ *
+ * Return: the channel with one reference, or NULL if there is no memory for it.
+ */
+struct faasin_channel *faasin_channel_new_branch(struct faasin_channel *trunk,
+						 struct faasin_port *dst,
+						 struct cgroup_subsys_state *css)
+{
+	struct faasin_channel *ch = channel_alloc(trunk->src, dst, css, branch_idle);
+
+	if (!ch)
+		return NULL;
+	if (faasin_branch_create(ch, trunk)) {
+		kvfree(ch);
+		return NULL;
+	}
+	ch->abort_on = trunk->abort_on;
+	ch->early_close = trunk->early_close;
+	return channel_hold_ports(ch);
+}
+
+/* The ring and the pool, of who has them. */
+static void store_release(struct faasin_channel *ch)
+{
+	unsigned long i;
+
+	for (i = ch->done; i != ch->queued; i++)
+		faasin_ring_put(ch, ch->ring[i & ch->ring_mask].block);
+	faasin_pool_destroy(&ch->pool);
+	kvfree(ch->ring);
+}
+
 static void channel_release(struct kref *ref)
 {
 	struct faasin_channel *ch = container_of(ref, struct faasin_channel, ref);
-	unsigned long i;
 
+	/* From then on nobody else starts its work. */
+	if (ch->branch)
+		faasin_branch_leave(ch);
 	cancel_delayed_work_sync(&ch->idle);
 
 	faasin_streams_free(ch);
 	faasin_side_forget_user(ch, &ch->wr);
 	faasin_side_forget_user(ch, &ch->rd);
-	for (i = ch->done; i != ch->queued; i++)
-		faasin_ring_put(ch, ch->ring[i & ch->ring_mask].block);
-	faasin_pool_destroy(&ch->pool);
+	if (!ch->branch)
+		store_release(ch);
 	faasin_account_leave(ch);
-	faasin_node_put(&ch->dst->node);
+	if (ch->dst)
+		faasin_node_put(&ch->dst->node);
 	faasin_node_put(&ch->src->node);
-	kvfree(ch->ring);
+	if (ch->branch)
+		faasin_branch_free(ch);
+	if (ch->trunk)
+		faasin_trunk_free(ch);
 	kvfree(ch);
 }
 

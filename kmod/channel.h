@@ -34,7 +34,8 @@
  * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too
  * (window.h).
  * They nest: rd.mutex -> wr.mutex (only the idle work, who changes the capacity and who
- * splices out take both, by trylock) -> lock -> wait queue locks. The lock of a pipe at
+ * splices out take both, by trylock) -> lock -> wait queue locks. Where an output has several
+ * links, those of each link come before those of all: trunk.h. The lock of a pipe at
  * the other end of a splice() is outside of all of these, which are only tried for under
  * it (splice.h). Spin locks of statistics are taken last and alone.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
@@ -59,8 +60,10 @@
 
 struct cgroup_subsys_state;
 struct faasin_account;
+struct faasin_branch;
 struct faasin_port;
 struct faasin_stats;
+struct faasin_trunk;
 struct netlink_ext_ack;
 
 /**
@@ -96,6 +99,8 @@ struct faasin_segment {
  *	@head if the channel is empty, for then it knew all; stored with release
  * @ring: segments; index & @ring_mask; changes under both mutexes
  * @ring_mask: slots - 1; likewise
+ * @trunk: of an output that may have several links: what it has beside a channel; constant
+ * @branch: of a link of such an output: likewise; constant
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
  * @unlinked: the link is gone; set under @lock
@@ -125,7 +130,7 @@ struct faasin_segment {
  * @cut: among the channels whose links are being deleted; the deleter's
  * @ref: the link's, and one an open file
  * @src: the output port; held; constant
- * @dst: the input port; held; constant
+ * @dst: the input port; held; constant; NULL of a trunk
  * @generation: the link's; constant once it is made
  * @account: what it is added to; NULL: it never had a link; constant once it has
  * @account_entry: in the account's list; workflow->accounts_mutex
@@ -160,6 +165,8 @@ struct faasin_channel {
 	/* What hardly ever changes. */
 	struct faasin_segment *ring ____cacheline_aligned_in_smp;
 	unsigned long ring_mask;
+	struct faasin_trunk *trunk;
+	struct faasin_branch *branch;
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
 	bool unlinked;
@@ -204,6 +211,9 @@ struct faasin_channel *faasin_channel_new(struct faasin_port *src, struct faasin
 					  struct cgroup_subsys_state *css, u64 capacity,
 					  enum faasin_abort_on abort_on,
 					  enum faasin_early_close early_close);
+struct faasin_channel *faasin_channel_new_branch(struct faasin_channel *trunk,
+						 struct faasin_port *dst,
+						 struct cgroup_subsys_state *css);
 void faasin_channel_get(struct faasin_channel *ch);
 void faasin_channel_put(struct faasin_channel *ch);
 

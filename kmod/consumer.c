@@ -11,6 +11,7 @@
 #include "limits.h"
 #include "ring.h"
 #include "trace.h"
+#include "trunk.h"
 
 static u64 head_seen(struct faasin_channel *ch)
 {
@@ -45,7 +46,7 @@ static size_t copy_out(struct faasin_channel *ch, struct faasin_block *b, u32 of
 {
 	struct faasin_extent *e = faasin_extent_of(b);
 
-	return e ? faasin_extent_copy_out(&ch->window, e, offset, n, to) :
+	return e ? faasin_extent_copy_out(&faasin_channel_store(ch)->window, e, offset, n, to) :
 		   pages_copy_out(b, offset, n, to);
 }
 
@@ -60,6 +61,19 @@ static bool segment_over(struct faasin_channel *ch, unsigned long i, u64 pos)
 	return seg->block->fixed && seg->begin + seg->block->size <= pos;
 }
 
+/* Segment @i is done with. */
+static void segment_put(struct faasin_channel *ch, unsigned long i)
+{
+	struct faasin_block *b = ch->ring[i & ch->ring_mask].block;
+
+	if (unlikely(faasin_extent_of(b))) {
+		faasin_channel_idle_later(ch);
+		/* A page each, of a whole window: it takes a while. */
+		cond_resched();
+	}
+	faasin_ring_put(ch, b);
+}
+
 /*
  * The segment that holds the byte at @pos, among those that are known; what lies
  * before it is done with.
@@ -67,16 +81,11 @@ static bool segment_over(struct faasin_channel *ch, unsigned long i, u64 pos)
 static struct faasin_segment *segment_at(struct faasin_channel *ch, u64 pos, u64 *end)
 {
 	unsigned long i = ch->done;
-	struct faasin_block *b;
 
 	while (i != ch->queued_known && segment_over(ch, i, pos)) {
-		b = ch->ring[i & ch->ring_mask].block;
-		if (unlikely(faasin_extent_of(b))) {
-			faasin_channel_idle_later(ch);
-			/* A page each, of a whole window: it takes a while. */
-			cond_resched();
-		}
-		faasin_ring_put(ch, b);
+		/* Of a trunk, others may be still to read it. */
+		if (likely(!ch->branch))
+			segment_put(ch, i);
 		i++;
 	}
 	ch->done = i;
@@ -98,8 +107,15 @@ static void look(struct faasin_channel *ch)
  */
 static void wake_after_read(struct faasin_channel *ch)
 {
-	bool sleeps = wq_has_sleeper(&ch->writers.wait);
 	u64 capacity, room;
+	bool sleeps;
+
+	/* Room is made by the slowest. */
+	if (unlikely(ch->branch)) {
+		faasin_branch_passed(ch);
+		return;
+	}
+	sleeps = wq_has_sleeper(&ch->writers.wait);
 
 	/* Pairs with extent_reserve(); wq_has_sleeper() is a barrier. */
 	if (unlikely(READ_ONCE(ch->window.wanted)))
@@ -121,6 +137,26 @@ static void wake_after_read(struct faasin_channel *ch)
 		WRITE_ONCE(ch->full, false);
 		wake_up_interruptible_poll(&ch->writers.poll, EPOLLOUT | EPOLLWRNORM);
 	}
+}
+
+/**
+ * faasin_ring_pass() - all readers of a trunk are done with something
+ * @ch: the trunk, its rd.mutex held
+ * @done: segments that all are done with
+ * @tail: position up to which all have read
+ * @drained: the least of the branches' @drained
+ */
+void faasin_ring_pass(struct faasin_channel *ch, unsigned long done, u64 tail, u64 drained)
+{
+	lockdep_assert_held(&ch->rd.mutex);
+	/* It may be ahead of them, by the last block of an empty ring: faasin_ring_clear(). */
+	while ((long)(done - ch->done) > 0)
+		segment_put(ch, ch->done++);
+	/* As in tail_set(). */
+	smp_store_release(&ch->tail, tail);
+	/* Likewise. */
+	smp_store_release(&ch->drained, drained);
+	wake_after_read(ch);
 }
 
 static void drop_discarded(struct faasin_channel *ch)
@@ -664,6 +700,9 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	long n;
 	int err;
 
+	/* An extent has one owner. */
+	if (ch->branch)
+		return -EOPNOTSUPP;
 	err = faasin_side_lock(&ch->rd, false);
 	if (err)
 		return err;

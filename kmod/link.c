@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "channel.h"
 #include "trace.h"
+#include "trunk.h"
 #include "workflow.h"
 
 /**
@@ -59,12 +60,40 @@ static struct faasin_port *port_get(struct faasin_workflow *wf, const char *stag
 	return p;
 }
 
+static bool port_is(const struct faasin_port *p, const char *stage, const char *port)
+{
+	return !(stage && strcmp(stage, p->stage->node.name)) &&
+	       !(port && strcmp(port, p->node.name));
+}
+
+/* The link of an output to what is named, where a name may be NULL, but names just one. */
+static struct faasin_link *link_of(const struct faasin_port *src, const char *stage,
+				   const char *port, struct netlink_ext_ack *extack)
+{
+	struct faasin_link *link, *found = NULL;
+
+	list_for_each_entry(link, &src->links, of_source) {
+		if (!port_is(link->dst, stage, port))
+			continue;
+		if (found) {
+			NL_SET_ERR_MSG(extack,
+				       "the source port has several such links: name the destination");
+			return ERR_PTR(-ENOTUNIQ);
+		}
+		found = link;
+	}
+	if (found)
+		return found;
+	NL_SET_ERR_MSG(extack, "the source port is linked to something else");
+	return ERR_PTR(-ENOENT);
+}
+
 /**
  * faasin_link_find() - by its ends
  * @spec: workflow and source; destination and generation if given must match
  * @extack: gets a message on failure
  *
- * Return: the link, valid under faasin_tree_sem, or -ENOENT, -EINVAL, -ESTALE.
+ * Return: the link, valid under faasin_tree_sem, or -ENOENT, -EINVAL, -ESTALE, -ENOTUNIQ.
  */
 struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
 				     struct netlink_ext_ack *extack)
@@ -78,21 +107,28 @@ struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
 	src = port_get(wf, spec->src_stage, spec->src_port, FAASIN_DIRECTION_OUT, extack);
 	if (IS_ERR(src))
 		return ERR_CAST(src);
-	link = src->link;
-	if (!link) {
+	if (!src->link) {
 		NL_SET_ERR_MSG(extack, "the source port is not linked");
 		return ERR_PTR(-ENOENT);
 	}
-	if ((spec->dst_stage && strcmp(spec->dst_stage, link->dst->stage->node.name)) ||
-	    (spec->dst_port && strcmp(spec->dst_port, link->dst->node.name))) {
-		NL_SET_ERR_MSG(extack, "the source port is linked to something else");
-		return ERR_PTR(-ENOENT);
-	}
+	link = link_of(src, spec->dst_stage, spec->dst_port, extack);
+	if (IS_ERR(link))
+		return link;
 	if (spec->generation && spec->generation != link->generation) {
 		NL_SET_ERR_MSG(extack, "the link was deleted and made anew since");
 		return ERR_PTR(-ESTALE);
 	}
 	return link;
+}
+
+/* The last link of an output with several is gone: it can be linked anew, in any way. */
+static void trunk_cut(struct faasin_port *src, struct list_head *cut)
+{
+	struct faasin_channel *trunk = src->trunk;
+
+	src->trunk = NULL;
+	faasin_streams_unlink(trunk);
+	list_add_tail(&trunk->cut, cut);
 }
 
 /**
@@ -110,13 +146,17 @@ void faasin_link_cut(struct faasin_link *link, struct list_head *cut)
 
 	xa_erase(&link->workflow->links, link->generation);
 	link->workflow->nr_links--;
-	src->link = NULL;
+	list_del(&link->of_source);
+	src->nr_links--;
+	src->link = list_first_entry_or_null(&src->links, struct faasin_link, of_source);
 	dst->link = NULL;
 	faasin_streams_unlink(ch);
 	trace_faasin_unlink(link->generation, src->node.generation, dst->node.generation,
 			    READ_ONCE(ch->pool.capacity));
 	faasin_channel_event(ch, FAASIN_EVENT_LINK_DEL, 0, 0, NULL);
 	list_add_tail(&ch->cut, cut);
+	if (src->trunk && !src->link)
+		trunk_cut(src, cut);
 	kfree(link);
 	faasin_tree_changed();
 }
@@ -164,64 +204,87 @@ static int link_loops(struct faasin_stage *src, struct faasin_stage *dst)
 			break;
 		}
 		list_for_each_entry(port, &st->ports, entry) {
-			struct faasin_stage *next;
+			struct faasin_link *link;
 
-			if (port->direction != FAASIN_DIRECTION_OUT || !port->link)
-				continue;
-			next = port->link->dst->stage;
-			if (next->visited == mark)
-				continue;
-			next->visited = mark;
-			todo[n++] = next;
+			list_for_each_entry(link, &port->links, of_source) {
+				struct faasin_stage *next = link->dst->stage;
+
+				if (next->visited == mark)
+					continue;
+				next->visited = mark;
+				todo[n++] = next;
+			}
 		}
 	}
 	kvfree(todo);
 	return ret;
 }
 
-static bool link_is_as_asked(const struct faasin_link *link, const struct faasin_link_spec *spec)
+static bool channel_is_as_asked(const struct faasin_channel *ch,
+				const struct faasin_link_spec *spec)
 {
-	const struct faasin_channel *ch = link->channel;
-
 	return !(spec->has_capacity && spec->capacity != READ_ONCE(ch->pool.capacity)) &&
 	       !(spec->has_abort_on && spec->abort_on != ch->abort_on) &&
 	       !(spec->has_early_close && spec->early_close != ch->early_close);
 }
 
-/*
- * The two ports, if they may be linked as asked. Returns 1 if they are, just so,
- * already.
+/**
+ * struct wanted - links that are to be made, from one output
+ * @src: the output
+ * @fan: several, or it has several already
+ * @has: the channel that it has for that, held while it is waited for memory; or NULL
+ * @trunk: a new one for that, held; or NULL
+ * @nr: how many are to be made
+ * @dst: each one's input
+ * @channel: each one's channel, held
  */
-static int link_check(const struct faasin_link_spec *spec, struct faasin_port **srcp,
-		      struct faasin_port **dstp, struct netlink_ext_ack *extack)
+struct wanted {
+	struct faasin_port *src;
+	bool fan;
+	struct faasin_channel *has;
+	struct faasin_channel *trunk;
+	unsigned int nr;
+	struct faasin_port *dst[FAASIN_FAN_MAX];
+	struct faasin_channel *channel[FAASIN_FAN_MAX];
+};
+
+/* 1: there is that link, just as asked; 0: there is none; or an error. */
+static int link_exists(const struct faasin_link_spec *spec, const struct faasin_port *src,
+		       const struct faasin_port *dst, struct netlink_ext_ack *extack)
 {
-	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
-	struct faasin_port *src, *dst;
+	if (!dst->link || dst->link->src != src)
+		return 0;
+	if (spec->exclusive)
+		NL_SET_ERR_MSG(extack, "the link exists");
+	else if (!channel_is_as_asked(dst->link->channel, spec))
+		NL_SET_ERR_MSG(extack, "the link exists with other options; unlink it first");
+	else if (spec->nr_dsts && !src->trunk)
+		NL_SET_ERR_MSG(extack,
+			       "the link exists, and its source port is not one for several links; unlink it first");
+	else
+		return 1;
+	return -EEXIST;
+}
+
+/* May an output have one more link, to that input? As link_exists(). */
+static int link_check_end(const struct faasin_link_spec *spec, const struct faasin_end_spec *end,
+			  struct wanted *w, struct netlink_ext_ack *extack)
+{
+	struct faasin_port *src = w->src, *dst;
+	unsigned int i;
 	int err;
 
-	if (!wf)
-		return -ENOENT;
-	src = port_get(wf, spec->src_stage, spec->src_port, FAASIN_DIRECTION_OUT, extack);
-	if (IS_ERR(src))
-		return PTR_ERR(src);
-	dst = port_get(wf, spec->dst_stage, spec->dst_port, FAASIN_DIRECTION_IN, extack);
+	dst = port_get(src->stage->workflow, end->stage, end->port, FAASIN_DIRECTION_IN, extack);
 	if (IS_ERR(dst))
 		return PTR_ERR(dst);
 	if (src->stage == dst->stage) {
 		NL_SET_ERR_MSG(extack, "a stage cannot be linked to itself");
 		return -ELOOP;
 	}
-	if (src->link && src->link == dst->link) {
-		if (spec->exclusive) {
-			NL_SET_ERR_MSG(extack, "the link exists");
-			return -EEXIST;
-		}
-		if (link_is_as_asked(src->link, spec))
-			return 1;
-		NL_SET_ERR_MSG(extack, "the link exists with other options; unlink it first");
-		return -EEXIST;
-	}
-	if (src->link) {
+	err = link_exists(spec, src, dst, extack);
+	if (err)
+		return err;
+	if (src->link && !src->trunk) {
 		NL_SET_ERR_MSG(extack, "the source port is linked already; unlink it first");
 		return -EBUSY;
 	}
@@ -229,20 +292,66 @@ static int link_check(const struct faasin_link_spec *spec, struct faasin_port **
 		NL_SET_ERR_MSG(extack, "the destination port is linked already; unlink it first");
 		return -EBUSY;
 	}
-	if (wf->memcg_css && faasin_memory_gone(wf->memcg_css)) {
-		NL_SET_ERR_MSG(extack,
-			       "the workflow's cgroup has been removed; delete the workflow and make it anew");
-		return -ENODEV;
+	for (i = 0; i < w->nr; i++) {
+		if (w->dst[i] == dst) {
+			NL_SET_ERR_MSG(extack, "a destination is named twice");
+			return -EINVAL;
+		}
 	}
 	err = link_loops(src->stage, dst->stage);
 	if (err == -ELOOP)
 		NL_SET_ERR_MSG(extack, "the link would close a loop");
 	else if (err)
 		NL_SET_ERR_MSG(extack, "no memory to look for loops");
-	*srcp = src;
-	*dstp = dst;
+	w->dst[w->nr++] = dst;
 	return err;
 }
+
+/* What is to be made, if it may. Returns 1 if there is nothing: all is as asked, already. */
+static int link_check(const struct faasin_link_spec *spec, struct wanted *w,
+		      struct netlink_ext_ack *extack)
+{
+	struct faasin_end_spec only = { .stage = spec->dst_stage, .port = spec->dst_port };
+	const struct faasin_end_spec *ends = spec->nr_dsts ? spec->dsts : &only;
+	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
+	struct faasin_port *src;
+	unsigned int i;
+	int err;
+
+	memset(w, 0, sizeof(*w));
+	if (!wf)
+		return -ENOENT;
+	src = port_get(wf, spec->src_stage, spec->src_port, FAASIN_DIRECTION_OUT, extack);
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	w->src = src;
+	w->fan = spec->nr_dsts || src->trunk;
+	for (i = 0; i < max(spec->nr_dsts, 1U); i++) {
+		err = link_check_end(spec, &ends[i], w, extack);
+		if (err < 0)
+			return err;
+	}
+	if (!w->nr)
+		return 1;
+	if (src->trunk && !channel_is_as_asked(src->trunk, spec)) {
+		NL_SET_ERR_MSG(extack,
+			       "the source port has links with other options: capacity, abort-on and on-early-close are the same for all of them");
+		return -EBUSY;
+	}
+	if (src->trunk && !faasin_trunk_has_room(src->trunk, w->nr)) {
+		NL_SET_ERR_MSG(extack,
+			       "too many links: an output has at most 32, deleted ones that are still being read included");
+		return -ENOSPC;
+	}
+	if (wf->memcg_css && faasin_memory_gone(wf->memcg_css)) {
+		NL_SET_ERR_MSG(extack,
+			       "the workflow's cgroup has been removed; delete the workflow and make it anew");
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static_assert(FAASIN_FAN_MAX == 32, "messages say so");
 
 /* Takes over the channel if it succeeds. */
 static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack)
@@ -266,8 +375,13 @@ static int link_insert(struct faasin_channel *ch, struct netlink_ext_ack *extack
 	if (faasin_account_open(ch))
 		goto erase;
 	wf->nr_links++;
-	src->link = link;
+	list_add_tail(&link->of_source, &src->links);
+	src->nr_links++;
+	if (!src->link)
+		src->link = link;
 	dst->link = link;
+	if (ch->branch)
+		faasin_trunk_join(ch);
 	faasin_tree_changed();
 	trace_faasin_link(link->generation, src->node.generation, dst->node.generation,
 			  ch->pool.capacity);
@@ -285,8 +399,132 @@ nomem:
 	return -ENOMEM;
 }
 
+/* All or none; what could not be made is undone into @cut. */
+static int links_insert(struct wanted *w, struct list_head *cut, struct netlink_ext_ack *extack)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (w->trunk) {
+		w->trunk->generation = faasin_generation();
+		w->src->trunk = w->trunk;
+		w->trunk = NULL;
+	}
+	for (i = 0; !err && i < w->nr; i++) {
+		err = link_insert(w->channel[i], extack);
+		if (!err)
+			w->channel[i] = NULL;
+	}
+	if (!err)
+		return 0;
+	while (--i)
+		faasin_link_cut(w->dst[i - 1]->link, cut);
+	if (w->src->trunk && !w->src->link)
+		trunk_cut(w->src, cut);
+	return err;
+}
+
+static void wanted_hold(struct wanted *w)
+{
+	unsigned int i;
+
+	faasin_node_get(&w->src->node);
+	for (i = 0; i < w->nr; i++)
+		faasin_node_get(&w->dst[i]->node);
+	w->has = w->src->trunk;
+	if (w->has)
+		faasin_channel_get(w->has);
+}
+
+static void wanted_let_go(struct wanted *w)
+{
+	unsigned int i;
+
+	if (w->has)
+		faasin_channel_put(w->has);
+	for (i = 0; i < w->nr; i++)
+		faasin_node_put(&w->dst[i]->node);
+	faasin_node_put(&w->src->node);
+}
+
+static void wanted_free(struct wanted *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr; i++)
+		if (w->channel[i])
+			faasin_channel_put(w->channel[i]);
+	if (w->trunk)
+		faasin_channel_put(w->trunk);
+	memset(w, 0, sizeof(*w));
+}
+
+/* The channels of what is wanted, without the lock. */
+static int wanted_make(const struct faasin_link_spec *spec, struct wanted *w)
+{
+	struct cgroup_subsys_state *css = w->src->stage->workflow->memcg_css;
+	u64 capacity = spec->has_capacity ? spec->capacity : FAASIN_CAPACITY_DEFAULT;
+	u32 abort_on = spec->has_abort_on ? spec->abort_on : FAASIN_ABORT_ON_CRASH;
+	u32 early_close = spec->has_early_close ? spec->early_close : FAASIN_EARLY_CLOSE_EPIPE;
+	struct faasin_channel *trunk = w->has;
+	unsigned int i;
+
+	if (w->fan && !trunk) {
+		w->trunk = faasin_channel_new(w->src, NULL, css, capacity, abort_on, early_close);
+		if (!w->trunk)
+			return -ENOMEM;
+		trunk = w->trunk;
+	}
+	for (i = 0; i < w->nr; i++) {
+		w->channel[i] = w->fan ? faasin_channel_new_branch(trunk, w->dst[i], css) :
+				faasin_channel_new(w->src, w->dst[i], css, capacity, abort_on,
+						   early_close);
+		if (!w->channel[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Is what was made what is wanted now? */
+static bool wanted_is_made(const struct wanted *w, const struct wanted *made)
+{
+	struct faasin_channel *trunk = made->trunk ?: w->src->trunk;
+	unsigned int i;
+
+	if (!made->nr || w->src != made->src || w->nr != made->nr || w->fan != made->fan ||
+	    (made->trunk && w->src->trunk))
+		return false;
+	for (i = 0; i < w->nr; i++)
+		if (w->dst[i] != made->dst[i] ||
+		    (w->fan && faasin_channel_store(made->channel[i]) != trunk))
+			return false;
+	return true;
+}
+
+/*
+ * One try under the lock, with what was made before: 0 done, 1 nothing to do, -EAGAIN: what
+ * @w says is to be made, held; or an error.
+ */
+static int link_try(const struct faasin_link_spec *spec, struct wanted *w, struct wanted *made,
+		    struct list_head *cut, struct netlink_ext_ack *extack)
+{
+	int err = down_write_killable(&faasin_tree_sem);
+
+	if (err)
+		return err;
+	err = link_check(spec, w, extack);
+	if (!err && wanted_is_made(w, made)) {
+		err = links_insert(made, cut, extack);
+	} else if (!err) {
+		wanted_hold(w);
+		err = -EAGAIN;
+	}
+	up_write(&faasin_tree_sem);
+	return err;
+}
+
 /**
- * faasin_link_new() - join an output to an input
+ * faasin_link_new() - join an output to an input, or to several
  * @spec: what is asked for
  * @extack: gets a message on failure
  *
@@ -294,53 +532,33 @@ nomem:
  */
 int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
 {
-	u64 capacity = spec->has_capacity ? spec->capacity : FAASIN_CAPACITY_DEFAULT;
-	u32 abort_on = spec->has_abort_on ? spec->abort_on : FAASIN_ABORT_ON_CRASH;
-	u32 early_close = spec->has_early_close ? spec->early_close : FAASIN_EARLY_CLOSE_EPIPE;
-	struct faasin_channel *ch = NULL;
-	struct faasin_port *src, *dst;
+	struct wanted *w = kcalloc(2, sizeof(*w), GFP_KERNEL), *made = w + 1;
+	LIST_HEAD(cut);
 	int err;
 
-	for (;;) {
-		err = down_write_killable(&faasin_tree_sem);
-		if (err)
-			break;
-		err = link_check(spec, &src, &dst, extack);
-		if (!err && ch && ch->src == src && ch->dst == dst) {
-			err = link_insert(ch, extack);
-			if (!err)
-				ch = NULL;
-			up_write(&faasin_tree_sem);
-			break;
-		}
-		if (!err) {
-			faasin_node_get(&src->node);
-			faasin_node_get(&dst->node);
-		}
-		up_write(&faasin_tree_sem);
+	if (!w) {
+		NL_SET_ERR_MSG(extack, "no memory for the request");
+		return -ENOMEM;
+	}
+	/*
+	 * The memory without the lock: a cgroup that is at its limit keeps nobody but the
+	 * requester waiting. Then all is looked at again; the names may mean other ports by now.
+	 */
+	while ((err = link_try(spec, w, made, &cut, extack)) == -EAGAIN) {
+		wanted_free(made);
+		*made = *w;
+		err = wanted_make(spec, made);
+		wanted_let_go(w);
 		if (err) {
-			err = min(err, 0);
-			break;
-		}
-		/* The memory without the lock: a cgroup that is at its limit
-		 * keeps nobody but the requester waiting. Then all is looked at
-		 * again; the names may mean other ports by now.
-		 */
-		if (ch)
-			faasin_channel_put(ch);
-		ch = faasin_channel_new(src, dst, src->stage->workflow->memcg_css, capacity,
-					abort_on, early_close);
-		faasin_node_put(&dst->node);
-		faasin_node_put(&src->node);
-		if (!ch) {
 			NL_SET_ERR_MSG(extack,
 				       "no memory for the link, or the cgroup is at its memory.max");
-			return -ENOMEM;
+			break;
 		}
 	}
-	if (ch)
-		faasin_channel_put(ch);
-	return err;
+	wanted_free(made);
+	kfree(w);
+	faasin_links_bury(&cut);
+	return min(err, 0);
 }
 
 /**
@@ -348,7 +566,7 @@ int faasin_link_new(const struct faasin_link_spec *spec, struct netlink_ext_ack 
  * @spec: which
  * @extack: gets a message on failure
  *
- * Return: 0 or -ENOENT, -EINVAL, -ESTALE, -EINTR.
+ * Return: 0 or -ENOENT, -EINVAL, -ESTALE, -ENOTUNIQ, -EINTR.
  */
 int faasin_link_del(const struct faasin_link_spec *spec, struct netlink_ext_ack *extack)
 {

@@ -221,6 +221,9 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
+	/* An extent has one owner. */
+	if (h->channel->branch)
+		return -EOPNOTSUPP;
 	if (faasin_handle_replaced(h))
 		return -ESTALE;
 	if (!window_has(h, vma))

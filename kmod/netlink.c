@@ -225,7 +225,7 @@ end:
 	return faasin_reply_end(&reply, info, err);
 }
 
-static_assert(FAASIN_PORTS_MAX == 64, "a message below says so");
+static_assert(FAASIN_PORTS_MAX == 64 && FAASIN_FAN_MAX == 32, "messages below say so");
 
 /* Reads the ports that are asked for. @ports has room for FAASIN_PORTS_MAX. */
 static int faasin_nl_ports(struct genl_info *info, struct faasin_port_spec *ports,
@@ -372,6 +372,12 @@ static int faasin_nl_link_source(struct genl_info *info, struct faasin_link_spec
 	return 0;
 }
 
+static void faasin_nl_link_destination(struct genl_info *info, struct faasin_link_spec *spec)
+{
+	spec->dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
+	spec->dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
+}
+
 static int faasin_nl_link_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct faasin_link_spec spec = { };
@@ -385,6 +391,7 @@ static int faasin_nl_link_get(struct sk_buff *skb, struct genl_info *info)
 	err = faasin_nl_link_source(info, &spec);
 	if (err)
 		return err;
+	faasin_nl_link_destination(info, &spec);
 	err = faasin_reply_begin(&reply, info);
 	if (err)
 		return err;
@@ -395,12 +402,6 @@ static int faasin_nl_link_get(struct sk_buff *skb, struct genl_info *info)
 		up_read(&faasin_tree_sem);
 	}
 	return faasin_reply_end(&reply, info, err);
-}
-
-static void faasin_nl_link_destination(struct genl_info *info, struct faasin_link_spec *spec)
-{
-	spec->dst_stage = faasin_nl_string(info, FAASIN_A_LINK_DST_STAGE);
-	spec->dst_port = faasin_nl_string(info, FAASIN_A_LINK_DST_PORT);
 }
 
 static int faasin_nl_link_capacity(struct genl_info *info, struct faasin_link_spec *spec)
@@ -418,8 +419,41 @@ static int faasin_nl_link_capacity(struct genl_info *info, struct faasin_link_sp
 	return 0;
 }
 
+/* Reads the destinations that are asked for. @ends has room for FAASIN_FAN_MAX. */
+static int faasin_nl_link_ends(struct genl_info *info, struct faasin_end_spec *ends,
+			       unsigned int *nr)
+{
+	struct nlattr *tb[ARRAY_SIZE(faasin_end_policy)];
+	struct nlattr *attr;
+	int rem, err;
+
+	*nr = 0;
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != FAASIN_A_LINK_DST)
+			continue;
+		if (*nr == FAASIN_FAN_MAX) {
+			NL_SET_ERR_MSG_ATTR(info->extack, attr,
+					    "too many destinations: an output has at most 32 links");
+			return -ENOSPC;
+		}
+		err = nla_parse_nested(tb, ARRAY_SIZE(tb) - 1, attr, faasin_end_policy,
+				       info->extack);
+		if (err)
+			return err;
+		if (NL_REQ_ATTR_CHECK(info->extack, attr, tb, FAASIN_A_END_STAGE)) {
+			GENL_SET_ERR_MSG(info, "attribute FAASIN_A_END_STAGE is missing: add it");
+			return -EINVAL;
+		}
+		ends[*nr].stage = nla_data(tb[FAASIN_A_END_STAGE]);
+		ends[*nr].port = tb[FAASIN_A_END_PORT] ? nla_data(tb[FAASIN_A_END_PORT]) : NULL;
+		(*nr)++;
+	}
+	return 0;
+}
+
 static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 {
+	struct faasin_end_spec ends[FAASIN_FAN_MAX];
 	struct nlattr **attrs = info->attrs;
 	struct faasin_link_spec spec = { };
 	int err;
@@ -430,9 +464,18 @@ static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 	err = faasin_nl_link_source(info, &spec);
 	if (err)
 		return err;
-	if (faasin_nl_missing(info, FAASIN_A_LINK_DST_STAGE))
+	err = faasin_nl_link_ends(info, ends, &spec.nr_dsts);
+	if (err)
+		return err;
+	if (!spec.nr_dsts && faasin_nl_missing(info, FAASIN_A_LINK_DST_STAGE))
 		return -EINVAL;
 	faasin_nl_link_destination(info, &spec);
+	if (spec.nr_dsts && (spec.dst_stage || spec.dst_port)) {
+		NL_SET_ERR_MSG(info->extack,
+			       "a destination is given in both ways: leave out DST_STAGE and DST_PORT");
+		return -EINVAL;
+	}
+	spec.dsts = ends;
 	err = faasin_nl_link_capacity(info, &spec);
 	if (err)
 		return err;

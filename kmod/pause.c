@@ -13,6 +13,7 @@
 
 #include "channel.h"
 #include "trace.h"
+#include "trunk.h"
 #include "workflow.h"
 
 /**
@@ -40,7 +41,10 @@ void faasin_channel_set_state(struct faasin_channel *ch, enum faasin_link_state 
 		return;
 	/* They queue, and then look: whoever saw the old state is in the queue. */
 	faasin_waiters_wake(&ch->readers);
-	faasin_waiters_wake(&ch->writers);
+	if (ch->branch)
+		faasin_trunk_state(faasin_channel_store(ch));
+	else
+		faasin_waiters_wake(&ch->writers);
 	faasin_channel_event(ch, events[state], 0, 0, NULL);
 }
 

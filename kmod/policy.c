@@ -187,13 +187,20 @@ const struct nla_policy faasin_stage_del_policy[FAASIN_A_STAGE_GENERATION + 1] =
 	[FAASIN_A_STAGE_GENERATION] = FAASIN_NL_GENERATION,
 };
 
-const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_SRC_PORT + 1] = {
+const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_DST_PORT + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_LINK_DST_PORT] = FAASIN_NL_NAME,
 };
 
-const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1] = {
+const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1] = {
+	[FAASIN_A_END_STAGE] = FAASIN_NL_NAME,
+	[FAASIN_A_END_PORT] = FAASIN_NL_NAME,
+};
+
+const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_DST + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
@@ -202,6 +209,7 @@ const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_EARLY_CLOSE + 1] = 
 	[FAASIN_A_LINK_CAPACITY] = FAASIN_NL_CAPACITY,
 	[FAASIN_A_LINK_ABORT_ON] = NLA_POLICY_MAX(NLA_U32, FAASIN_ABORT_ON_NEVER),
 	[FAASIN_A_LINK_EARLY_CLOSE] = NLA_POLICY_MAX(NLA_U32, FAASIN_EARLY_CLOSE_DRAIN),
+	[FAASIN_A_LINK_DST] = NLA_POLICY_NESTED(faasin_end_policy),
 };
 
 const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {

@@ -51,8 +51,8 @@ struct page;
  * @rest: it counts a rest of the capacity that is smaller than a page; pool->mutex, or
  *	who puts it
  * @lent: somebody else may have references to its pages; set in the channel's
- *	rd.mutex, before the channel's @drained says that nothing of it is left to be
- *	read; cleared under pool->mutex, after that
+ *	rd.mutex (of a trunk, in its lock), before the channel's @drained says that nothing
+ *	of it is left to be read; cleared under pool->mutex, after that
  * @lent_or_rest: whether it is either, by one look
  * @fixed: the producer adds nothing to it: an extent's, or moved; constant
  * @moved: the page came by reference, with the only one there was; constant

@@ -34,7 +34,7 @@ static int port_channel(struct faasin_port *port, struct faasin_handle *h)
 	    !capable(CAP_SYS_ADMIN))
 		return -EACCES;
 	if (port->link) {
-		h->channel = port->link->channel;
+		h->channel = port->trunk ?: port->link->channel;
 		h->replaced = h->channel->replaced[h->direction];
 		faasin_channel_get(h->channel);
 	}

@@ -12,6 +12,7 @@
 #include "limits.h"
 #include "ring.h"
 #include "trace.h"
+#include "trunk.h"
 
 /*
  * The pool was asked for memory, and had @bytes before. That the cgroup that pays is
@@ -163,6 +164,8 @@ static __always_inline int publish(struct faasin_channel *ch, const struct faasi
 		/* Pairs with head_seen(): the bytes and their segment are there. */
 		smp_store_release(&ch->head, head);
 		WRITE_ONCE(ch->space, faasin_ring_space(ch, head));
+		if (unlikely(ch->trunk))
+			faasin_trunk_publish(ch);
 	}
 	spin_unlock(&ch->lock);
 	return err;
@@ -246,6 +249,10 @@ static __always_inline ssize_t channel_fill(struct faasin_channel *ch,
  */
 static void wake_after_write(struct faasin_channel *ch)
 {
+	if (unlikely(ch->trunk)) {
+		faasin_trunk_wake(ch);
+		return;
+	}
 	/* No barrier: see above. */
 	if (waitqueue_active(&ch->readers.wait)) {
 		ch->wr.wakes++;
@@ -271,6 +278,8 @@ bool faasin_channel_has_room(struct faasin_channel *ch)
 {
 	if (faasin_ring_has_room(ch, PIPE_BUF))
 		return true;
+	if (ch->trunk)
+		faasin_trunk_drop(ch);
 	WRITE_ONCE(ch->full, true);
 	/* Pairs with wq_has_sleeper() in wake_after_read(). */
 	smp_mb();
@@ -309,6 +318,8 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
+	if (ch->trunk)
+		faasin_trunk_drop(ch);
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (faasin_side_spin(ch, peer, room_ready, &w))
 		goto done;
@@ -497,6 +508,8 @@ static void publish_fixed(struct faasin_channel *ch, const struct faasin_handle 
 	ch->wr.moved += head - ch->head;
 	/* Pairs with head_seen(). */
 	smp_store_release(&ch->head, head);
+	if (unlikely(ch->trunk))
+		faasin_trunk_publish(ch);
 }
 
 /* In ch->lock: @n pages; the first takes the place of the last block if that is not @used. */

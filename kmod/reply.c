@@ -51,7 +51,7 @@ static size_t faasin_reply_workflow_size(void)
 
 static size_t faasin_reply_port_size(void)
 {
-	return nla_total_size(3 * faasin_reply_name_size() + 2 * faasin_reply_u32_size());
+	return nla_total_size(3 * faasin_reply_name_size() + 3 * faasin_reply_u32_size());
 }
 
 static size_t faasin_reply_stage_size(void)
@@ -236,6 +236,7 @@ static int faasin_put_port(struct sk_buff *skb, const struct faasin_port *port)
 {
 	const struct faasin_link *link = port->link;
 	struct nlattr *nest = nla_nest_start(skb, FAASIN_A_STAGE_PORT);
+	const struct faasin_channel *ch;
 	const struct faasin_port *peer;
 
 	if (!nest ||
@@ -244,11 +245,13 @@ static int faasin_put_port(struct sk_buff *skb, const struct faasin_port *port)
 		return -EMSGSIZE;
 	if (link) {
 		peer = link->src == port ? link->dst : link->src;
+		ch = port->trunk ?: link->channel;
 		/* A count that changes as soon as it was read needs no lock. */
 		if (nla_put_string(skb, FAASIN_A_PORT_PEER_STAGE, peer->stage->node.name) ||
 		    nla_put_string(skb, FAASIN_A_PORT_PEER_PORT, peer->node.name) ||
 		    nla_put_u32(skb, FAASIN_A_PORT_OPENS,
-				READ_ONCE(link->channel->opens[port->direction])))
+				READ_ONCE(ch->opens[port->direction])) ||
+		    nla_put_u32(skb, FAASIN_A_PORT_LINKS, port->trunk ? port->nr_links : 1))
 			return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);

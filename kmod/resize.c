@@ -16,13 +16,21 @@
 #include "cgroup.h"
 #include "limits.h"
 #include "ring.h"
+#include "trunk.h"
 #include "workflow.h"
 
-/*
- * A side's mutex is free most of the time, or soon: whoever finds no room or no bytes lets go
- * of it. Only who stands still in the middle of a copy does not, for as long as it likes.
+/**
+ * faasin_side_try() - a side's mutex, for who changes the capacity
+ * @side: side
+ * @until: when to give up, as by ktime_get_ns()
+ * @extack: gets a message on failure
+ *
+ * It is free most of the time, or soon: whoever finds no room or no bytes lets go of it. Only
+ * who stands still in the middle of a copy does not, for as long as it likes.
+ *
+ * Return: 0, -EBUSY or -EINTR.
  */
-static int side_try(struct faasin_side *side, u64 until, struct netlink_ext_ack *extack)
+int faasin_side_try(struct faasin_side *side, u64 until, struct netlink_ext_ack *extack)
 {
 	while (!mutex_trylock(&side->mutex)) {
 		if (fatal_signal_pending(current))
@@ -35,6 +43,32 @@ static int side_try(struct faasin_side *side, u64 until, struct netlink_ext_ack 
 		usleep_range(20, 200);
 	}
 	return 0;
+}
+
+/* The links' before the output's, where there are several: trunk.h. */
+static int sides_lock(struct faasin_channel *ch, u64 until, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (ch->trunk)
+		return faasin_trunk_lock(ch, until, extack);
+	err = faasin_side_try(&ch->rd, until, extack);
+	if (err)
+		return err;
+	err = faasin_side_try(&ch->wr, until, extack);
+	if (err)
+		mutex_unlock(&ch->rd.mutex);
+	return err;
+}
+
+static void sides_unlock(struct faasin_channel *ch)
+{
+	if (ch->trunk) {
+		faasin_trunk_unlock(ch);
+		return;
+	}
+	mutex_unlock(&ch->wr.mutex);
+	mutex_unlock(&ch->rd.mutex);
 }
 
 /* Both mutexes held: the segments go on in a ring of another size; *@ring becomes the old one. */
@@ -63,10 +97,11 @@ static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
  * Both mutexes held. Returns whether that was a change; *@cleared receives whether memory was
  * given back.
  */
-static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment **ring,
-		  unsigned long slots, bool *cleared, struct netlink_ext_ack *extack)
+static int resize(struct faasin_channel *link, struct faasin_channel *ch, u64 capacity,
+		  struct faasin_segment **ring, unsigned long slots, bool *cleared,
+		  struct netlink_ext_ack *extack)
 {
-	if (READ_ONCE(ch->unlinked)) {
+	if (READ_ONCE(link->unlinked)) {
 		NL_SET_ERR_MSG(extack, "the link was deleted meanwhile");
 		return -ENOENT;
 	}
@@ -81,6 +116,8 @@ static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment
 		return -EBUSY;
 	}
 	ring_move(ch, ring, slots);
+	if (ch->trunk)
+		faasin_trunk_resized(ch);
 	ch->oversized = atomic64_read(&ch->pool.held) > capacity;
 	WRITE_ONCE(ch->space, faasin_ring_space(ch, ch->head));
 	return 1;
@@ -88,7 +125,7 @@ static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment
 
 /**
  * faasin_channel_resize() - another capacity
- * @ch: channel of a link, held; no lock held
+ * @link: channel of a link, held; no lock held; if its output has several, it concerns them all
  * @capacity: bytes, checked
  * @extack: gets a message on failure
  *
@@ -98,13 +135,13 @@ static int resize(struct faasin_channel *ch, u64 capacity, struct faasin_segment
  * Return: 0, -EBUSY if somebody has a window, or stands still in the middle of a call;
  * -ENOMEM, -ENOENT if the link is gone, or -EINTR.
  */
-int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
+int faasin_channel_resize(struct faasin_channel *link, u64 capacity,
 			  struct netlink_ext_ack *extack)
 {
+	struct faasin_channel *ch = faasin_channel_store(link);
 	struct faasin_segment *ring;
 	bool cleared = false;
 	unsigned long slots;
-	u64 until;
 	int ret;
 
 	/* As of a new channel. */
@@ -116,16 +153,11 @@ int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
 			       "no memory for that capacity, or the cgroup is at its memory.max");
 		return -ENOMEM;
 	}
-	until = ktime_get_ns() + FAASIN_RESIZE_NS;
-	ret = side_try(&ch->rd, until, extack);
+	ret = sides_lock(ch, ktime_get_ns() + FAASIN_RESIZE_NS, extack);
 	if (ret)
 		goto free;
-	ret = side_try(&ch->wr, until, extack);
-	if (!ret) {
-		ret = resize(ch, capacity, &ring, slots, &cleared, extack);
-		mutex_unlock(&ch->wr.mutex);
-	}
-	mutex_unlock(&ch->rd.mutex);
+	ret = resize(link, ch, capacity, &ring, slots, &cleared, extack);
+	sides_unlock(ch);
 	/* A reader that was turned away by this may have had something to drop. */
 	faasin_channel_discard(ch);
 	if (ret > 0 || cleared)

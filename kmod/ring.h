@@ -47,6 +47,7 @@ void faasin_ring_drained(struct faasin_channel *ch, struct faasin_session *ss,
 			 const struct faasin_drain *d, size_t n, size_t moved);
 int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *ss);
 void faasin_ring_unlock_reader(struct faasin_channel *ch);
+void faasin_ring_pass(struct faasin_channel *ch, unsigned long done, u64 tail, u64 drained);
 
 /* What goes before all writing: 0 or an error of faasin_stream_note_writer(). */
 static inline int faasin_ring_writer(struct faasin_handle *h)

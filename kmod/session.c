@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "trace.h"
+#include "trunk.h"
 #include "workflow.h"
 
 /**
@@ -147,7 +148,8 @@ void faasin_session_drop_rest(struct faasin_channel *ch)
 {
 	struct faasin_stream *s;
 
-	if (!READ_ONCE(ch->unlinked))
+	/* What a trunk has its branches read. */
+	if (!READ_ONCE(ch->unlinked) || ch->trunk)
 		return;
 	while ((s = stream_left_over(ch)))
 		faasin_stream_put(s);		/* the list's */
@@ -181,7 +183,7 @@ void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 	/* Other readers of the session sleep for bytes that will not come. */
 	faasin_waiters_wake(&ch->readers);
 	if (full)
-		faasin_waiters_wake(&ch->writers);
+		faasin_waiters_wake(&faasin_channel_store(ch)->writers);
 	faasin_session_drop_rest(ch);
 }
 
@@ -210,9 +212,11 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 	spin_unlock(&ch->lock);
 
 	faasin_channel_discard(ch);
+	if (ch->branch)
+		faasin_part_over(ch, s, &ci);
 	faasin_waiters_wake(&ch->readers);
 	/* Also those who wait in open, should so many streams have been queued. */
-	faasin_waiters_wake(&ch->writers);
+	faasin_waiters_wake(&faasin_channel_store(ch)->writers);
 	trace_faasin_stream_abort(ch->generation, s->number, s->end - s->start, ci.cause,
 				  ci.code, ci.pid);
 	faasin_channel_event(ch, FAASIN_EVENT_EARLY_CLOSE, s->number, dropped, &ci);

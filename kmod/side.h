@@ -11,6 +11,7 @@
 #include <linux/wait.h>
 
 struct faasin_channel;
+struct netlink_ext_ack;
 
 /**
  * struct faasin_side - what one side has to itself
@@ -57,6 +58,7 @@ static inline int faasin_side_lock(struct faasin_side *side, bool nowait)
 	return mutex_lock_interruptible(&side->mutex) ? -ERESTARTSYS : 0;
 }
 
+int faasin_side_try(struct faasin_side *side, u64 until, struct netlink_ext_ack *extack);
 void faasin_side_set_user(struct faasin_channel *ch, struct faasin_side *side);
 void faasin_side_forget_user(struct faasin_channel *ch, struct faasin_side *side);
 struct task_struct *faasin_side_wait_begin(struct faasin_channel *ch, struct faasin_side *side,

@@ -17,6 +17,7 @@
 #include "ring.h"
 #include "splice.h"
 #include "trace.h"
+#include "trunk.h"
 
 static struct pipe_buffer *buffer_at(const struct pipe_inode_info *pipe, unsigned int slot)
 {
@@ -513,26 +514,41 @@ struct giving {
 	unsigned int looks;
 };
 
+/* Of a trunk, several may give the same block away. */
+static bool block_lend_once(struct faasin_channel *ch, struct faasin_channel *store,
+			    struct faasin_block *b)
+{
+	bool lent;
+
+	if (ch == store)
+		return faasin_pool_lend(&store->pool, b);
+	spin_lock(&store->lock);
+	lent = faasin_pool_lend(&store->pool, b);
+	spin_unlock(&store->lock);
+	return lent;
+}
+
 /* In rd.mutex: may references to a block's pages be given away? */
 static bool block_lend(struct faasin_channel *ch, struct faasin_block *b, struct giving *g)
 {
+	struct faasin_channel *store = faasin_channel_store(ch);
 	unsigned int looks;
 
 	if (!b->page)
 		return false;
-	if (faasin_pool_lend(&ch->pool, b))
+	if (block_lend_once(ch, store, b))
 		return true;
-	if (!g->looks || faasin_pool_can_lend(&ch->pool, faasin_block_memory(b)) ||
-	    !faasin_pool_has_away(&ch->pool))
+	if (!g->looks || faasin_pool_can_lend(&store->pool, faasin_block_memory(b)) ||
+	    !faasin_pool_has_away(&store->pool))
 		return false;
 	/* Some may be back, and the producer need not have looked. */
 	looks = g->looks;
 	g->looks = 0;
-	if (!mutex_trylock(&ch->wr.mutex))
+	if (!mutex_trylock(&store->wr.mutex))
 		return false;
-	faasin_pool_recover(&ch->pool, looks);
-	mutex_unlock(&ch->wr.mutex);
-	return faasin_pool_lend(&ch->pool, b);
+	faasin_pool_recover(&store->pool, looks);
+	mutex_unlock(&store->wr.mutex);
+	return block_lend_once(ch, store, b);
 }
 
 /*

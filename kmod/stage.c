@@ -131,6 +131,7 @@ static struct faasin_port *port_new(struct faasin_stage *st, const char *name,
 	port->direction = direction;
 	port->stage = st;
 	faasin_node_get(&st->node);
+	INIT_LIST_HEAD(&port->links);
 	init_waitqueue_head(&port->linked);
 	list_add_tail(&port->entry, &st->ports);
 	st->nr_ports++;
@@ -427,7 +428,8 @@ static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cg
 	}
 	list_for_each_entry(port, &st->ports, entry) {
 		if (port->link)
-			faasin_channel_detach(port->link->channel, port->direction);
+			faasin_channel_detach(port->trunk ?: port->link->channel,
+					      port->direction);
 		/* Who waits for a link may not any more. */
 		wake_up_all(&port->linked);
 	}
@@ -475,7 +477,7 @@ void faasin_stage_kill(struct faasin_stage *st, struct list_head *cut)
 	struct faasin_port *port;
 
 	list_for_each_entry(port, &st->ports, entry) {
-		if (port->link)
+		while (port->link)
 			faasin_link_cut(port->link, cut);
 		port->node.dead = true;
 		wake_up_all(&port->linked);

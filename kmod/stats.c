@@ -4,6 +4,7 @@
  */
 #include "account.h"
 #include "channel.h"
+#include "trunk.h"
 
 /**
  * faasin_channel_stats() - what went through
@@ -15,6 +16,7 @@
  */
 void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 {
+	u64 start = ch->branch ? ch->branch->start : 0;
 	u64 head, tail, *v = st->v;
 
 	memset(st, 0, sizeof(*st));
@@ -22,15 +24,15 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	/* Pairs with tail_set(): no more than was published. */
 	tail = smp_load_acquire(&ch->tail);
 	head = ch->head;
-	v[FAASIN_A_STATS_BYTES_IN] = head + ch->swallowed;
+	v[FAASIN_A_STATS_BYTES_IN] = head - start + ch->swallowed;
 	v[FAASIN_A_STATS_BYTES_HELD] = head - tail;
-	v[FAASIN_A_STATS_BYTES_OUT] = tail - ch->discarded;
+	v[FAASIN_A_STATS_BYTES_OUT] = tail - start - ch->discarded;
 	v[FAASIN_A_STATS_BYTES_DROPPED] = ch->discarded + ch->swallowed;
 	v[FAASIN_A_STATS_BYTES_IN_MOVED] = ch->wr.moved;
-	v[FAASIN_A_STATS_BYTES_IN_COPIED] = head - ch->wr.moved;
+	v[FAASIN_A_STATS_BYTES_IN_COPIED] = head - start - ch->wr.moved;
 	v[FAASIN_A_STATS_BYTES_OUT_MOVED] = ch->rd.moved;
-	v[FAASIN_A_STATS_BYTES_OUT_COPIED] = tail - ch->discarded - ch->rd.moved;
-	v[FAASIN_A_STATS_STREAMS_BEGUN] = ch->stream_seq;
+	v[FAASIN_A_STATS_BYTES_OUT_COPIED] = tail - start - ch->discarded - ch->rd.moved;
+	v[FAASIN_A_STATS_STREAMS_BEGUN] = ch->stream_seq - (ch->branch ? ch->branch->first : 0);
 	v[FAASIN_A_STATS_STREAMS_ENDED] = ch->ended;
 	v[FAASIN_A_STATS_STREAMS_ABORTED] = ch->aborted;
 	v[FAASIN_A_STATS_EARLY_CLOSES] = ch->early;
@@ -42,8 +44,9 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	spin_unlock(&ch->lock);
 
 	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
-	faasin_pool_size(&ch->pool, &v[FAASIN_A_STATS_POOL_BYTES],
-			 &v[FAASIN_A_STATS_POOL_KIB_MS]);
+	if (!ch->branch)
+		faasin_pool_size(&ch->pool, &v[FAASIN_A_STATS_POOL_BYTES],
+				 &v[FAASIN_A_STATS_POOL_KIB_MS]);
 	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
 	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
 	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes);
@@ -52,6 +55,8 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 					  READ_ONCE(ch->rd.wakes_avoided);
 	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
 	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
+	if (ch->branch)
+		faasin_branch_stats(ch, st);
 }
 
 /**

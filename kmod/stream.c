@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "event.h"
 #include "trace.h"
+#include "trunk.h"
 #include "workflow.h"
 
 /**
@@ -23,7 +24,13 @@ void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type
 			  u64 stream, u64 bytes, const struct faasin_cause_info *ci)
 {
 	struct faasin_port *src = ch->src, *dst = ch->dst;
-	struct faasin_event ev = {
+	struct faasin_event ev;
+
+	if (ch->trunk) {
+		faasin_trunk_event(ch, type);
+		return;
+	}
+	ev = (struct faasin_event){
 		.rate = &src->stage->workflow->events,
 		.type = type,
 		.workflow = src->stage->workflow->node.name,
@@ -55,6 +62,7 @@ void faasin_stream_put(struct faasin_stream *s)
 	if (!refcount_dec_and_test(&s->ref))
 		return;
 	WARN_ON_ONCE(!list_empty(&s->processes));
+	faasin_parts_free(s);
 	kfree(s);
 }
 
@@ -117,6 +125,10 @@ bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 	smp_store_release(&s->state, state);
 	if (ch->producing == s)
 		ch->producing = NULL;
+	if (ch->trunk) {
+		faasin_parts_finish(s, state, ci);
+		return true;
+	}
 	switch (state) {
 	case FAASIN_STREAM_ENDED:
 		ch->ended++;
@@ -132,11 +144,21 @@ bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 	return true;
 }
 
-static void stream_said(struct faasin_channel *ch, struct faasin_stream *s,
+/**
+ * faasin_stream_said() - tell the world of faasin_stream_finish()
+ * @ch: channel
+ * @s: stream, held
+ * @ci: the cause, or NULL
+ */
+void faasin_stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 			const struct faasin_cause_info *ci)
 {
 	u64 bytes = s->end - s->start;
 
+	if (ch->trunk) {
+		faasin_parts_said(ch, s, ci);
+		return;
+	}
 	faasin_waiters_wake(&ch->readers);
 	faasin_waiters_wake(&ch->writers);
 	if (ci) {
@@ -151,7 +173,18 @@ static void stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 
 /* -------------------------------------------------------------- producers */
 
-/* Joins the live stream or begins the next. -EAGAIN: too many are queued, or none is to begin. */
+/* May a stream begin? */
+static bool stream_may_begin(struct faasin_channel *ch)
+{
+	if (ch->trunk)
+		return faasin_parts_may_begin(ch);
+	return ch->nr_queued < FAASIN_STREAMS_MAX && ch->state != FAASIN_LINK_STATE_DRAINING;
+}
+
+/*
+ * Joins the live stream or begins the next. -EAGAIN: too many are queued, or none is to begin;
+ * -ENOBUFS: it has to be prepared for more links.
+ */
 static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 {
 	struct faasin_channel *ch = h->channel;
@@ -167,8 +200,10 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		refcount_inc(&s->ref);
 		h->stream = s;
 		ch->opens[FAASIN_DIRECTION_OUT]++;
-	} else if (ch->nr_queued >= FAASIN_STREAMS_MAX || ch->state == FAASIN_LINK_STATE_DRAINING) {
+	} else if (!stream_may_begin(ch)) {
 		ret = -EAGAIN;
+	} else if (ch->trunk && fresh->nr_parts < ch->trunk->nr) {
+		ret = -ENOBUFS;
 	} else {
 		s = fresh;
 		refcount_set(&s->ref, 2);	/* the list's and ours */
@@ -182,7 +217,10 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		h->stream = s;
 		ch->opens[FAASIN_DIRECTION_OUT]++;
 		/* Here, so that nothing is told of the stream before. */
-		trace_faasin_stream_begin(ch->generation, s->number, 0);
+		if (ch->trunk)
+			faasin_parts_begin(ch, s);
+		else
+			trace_faasin_stream_begin(ch->generation, s->number, 0);
 		ret = 1;
 	}
 	spin_unlock(&ch->lock);
@@ -207,9 +245,16 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
 	if (!fresh)
 		return -ENOMEM;
+	INIT_LIST_HEAD(&fresh->parts);
 	for (;;) {
 		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
 		ret = stream_join(h, fresh);
+		if (ret == -ENOBUFS) {
+			finish_wait(&ch->writers.wait, &wait);
+			ret = faasin_parts_prepare(ch, fresh);
+			if (!ret)
+				continue;
+		}
 		if (ret != -EAGAIN || nonblock)
 			break;
 		if (signal_pending(current)) {
@@ -220,8 +265,13 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	}
 	finish_wait(&ch->writers.wait, &wait);
 	if (ret != 1) {
+		faasin_parts_free(fresh);
 		kfree(fresh);
 		return ret;
+	}
+	if (ch->trunk) {
+		faasin_parts_began(fresh);
+		return 0;
 	}
 	faasin_waiters_wake(&ch->readers);
 	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
@@ -274,8 +324,11 @@ bool faasin_stream_swallow(struct faasin_channel *ch, struct faasin_stream *s, s
 
 	spin_lock(&ch->lock);
 	swallow = s->state != FAASIN_STREAM_LIVE && faasin_stream_takes(ch, s);
-	if (swallow)
+	if (swallow) {
 		ch->swallowed += n;
+		if (ch->trunk)
+			faasin_parts_swallow(s, n);
+	}
 	spin_unlock(&ch->lock);
 	return swallow;
 }
@@ -292,7 +345,7 @@ static int stream_over(struct faasin_handle *h, enum faasin_stream_state state,
 	first = !replaced && faasin_stream_finish(ch, h->stream, state, ci);
 	spin_unlock(&ch->lock);
 	if (first)
-		stream_said(ch, h->stream, ci);
+		faasin_stream_said(ch, h->stream, ci);
 	return replaced ? -ESTALE : 0;
 }
 
@@ -348,7 +401,7 @@ static void output_release(struct faasin_handle *h)
 
 	faasin_writers_free(&gone);
 	if (first)
-		stream_said(ch, s, bad ? &ci : NULL);
+		faasin_stream_said(ch, s, bad ? &ci : NULL);
 	put_pid(h->wrote);
 	faasin_stream_put(s);
 	if (idle)
@@ -394,12 +447,16 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 	}
 	spin_unlock(&ch->lock);
 	if (s) {
-		stream_said(ch, s, &ci);
+		faasin_stream_said(ch, s, &ci);
+		if (ch->branch)
+			faasin_part_over(ch, s, &ci);
 		faasin_stream_put(s);
 	} else {
 		faasin_waiters_wake(&ch->readers);
 		faasin_waiters_wake(&ch->writers);
 	}
+	if (ch->branch)
+		faasin_branch_unlink(ch);
 }
 
 /**
@@ -425,7 +482,7 @@ static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
 	u64 from = max(s->start, READ_ONCE(ch->tail));
 
 	lockdep_assert_held(&ch->lock);
-	if (s->state == FAASIN_STREAM_CLOSED || list_empty(&s->entry))
+	if (s->state == FAASIN_STREAM_CLOSED || (list_empty(&s->entry) && !ch->trunk))
 		return 0;
 	return end > from ? end - from : 0;
 }
@@ -485,6 +542,8 @@ int faasin_stream_set_context(struct faasin_handle *h, const struct faasin_conte
 		err = -EEXIST;
 	else
 		s->context = *c;
+	if (!err && ch->trunk)
+		faasin_parts_set_context(s);
 	spin_unlock(&ch->lock);
 	if (!err)
 		trace_faasin_stream_context(ch->generation, s->number, (const char *)c->data);
@@ -548,7 +607,7 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 		}
 		info->cause = s->cause;
 		info->code = s->code;
-		if (s->begun)
+		if (s->begun || faasin_parts_begun(s))
 			info->flags |= FAASIN_INFO_BEGUN;
 		if (s->state != FAASIN_STREAM_LIVE)
 			info->flags |= FAASIN_INFO_ENDED;

@@ -9,7 +9,8 @@
  *
  * channel->lock guards all members that are not said to be constant. A stream's
  * state may be read without it: it changes once, from live to one of the
- * others, after @end is set (release).
+ * others, after @end is set (release); but one that ended may turn out to be aborted
+ * while nobody has read its end (faasin_parts_give_up()).
  */
 #ifndef _FAASIN_STREAM_H
 #define _FAASIN_STREAM_H
@@ -92,6 +93,11 @@ struct faasin_writer {
  * @cause: of an abort or early close
  * @code: of the cause
  * @context: FAASIN_IOC_SET_CONTEXT; set once
+ * @parts: of a trunk's: one a branch, by @part_entry; constant once it began
+ * @nr_parts: length of that list before it begins
+ * @part_entry: of a part: in that list
+ * @branch: of a part: held; constant
+ * @due: of a part: the world is to be told of its end; who ended the trunk's stream has it
  */
 struct faasin_stream {
 	refcount_t ref;
@@ -109,6 +115,11 @@ struct faasin_stream {
 	u32 cause;
 	u32 code;
 	struct faasin_context context;
+	struct list_head parts;
+	unsigned int nr_parts;
+	struct list_head part_entry;
+	struct faasin_channel *branch;
+	bool due;
 };
 
 /**
@@ -192,6 +203,8 @@ void faasin_session_done(struct faasin_channel *ch, struct faasin_session *ss,
 void faasin_session_drop_rest(struct faasin_channel *ch);
 
 void faasin_stream_put(struct faasin_stream *s);
+void faasin_stream_said(struct faasin_channel *ch, struct faasin_stream *s,
+			const struct faasin_cause_info *ci);
 bool faasin_stream_finish(struct faasin_channel *ch, struct faasin_stream *s,
 			  enum faasin_stream_state state, const struct faasin_cause_info *ci);
 void faasin_cause_set(struct faasin_cause_info *ci, struct faasin_stream *s,

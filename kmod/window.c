@@ -14,6 +14,7 @@
 #include "channel.h"
 #include "limits.h"
 #include "trace.h"
+#include "trunk.h"
 #include "window.h"
 
 /* These are arrays in calls, and offsets and lengths in 32 bits of pages and bytes. */
@@ -35,6 +36,8 @@ static long window_info(struct faasin_handle *h, struct faasin_window_info __use
 		.granule = PAGE_SIZE << READ_ONCE(ch->window.chunk_shift),
 	};
 
+	if (ch->branch)
+		return -EOPNOTSUPP;
 	if (!info.size)
 		return -EINVAL;
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
@@ -143,6 +146,8 @@ static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool 
 	int err = 0;
 
 	e = alloc_once(h, nr, &turn, !nonblock);
+	if (ch->trunk && alloc_may_wait(ch, e))
+		faasin_trunk_drop(ch);
 	if (nonblock && alloc_may_wait(ch, e)) {
 		/* Pairs with faasin_window_waits(). */
 		WRITE_ONCE(h->alloc_turn, turn + 1);
@@ -478,7 +483,7 @@ static long window_take(struct file *file, const struct faasin_ranges __user *ar
 	err = ranges_head(arg, &head);
 	if (err)
 		return err;
-	if (!window_size(&h->channel->window))
+	if (!window_size(&faasin_channel_store(h->channel)->window))
 		return -EINVAL;
 	return faasin_channel_take(h->channel, h, u64_to_user_ptr(head.ranges), head.count,
 				   file->f_flags & O_NONBLOCK);

@@ -140,7 +140,12 @@ struct faasin_stage {
  * @stage: whose port; held; constant
  * @entry: in the stage's list
  * @direction: constant
- * @link: what joins it to its peer, or NULL; faasin_tree_sem
+ * @link: what joins it to its peer, or NULL; of an output with several, the oldest;
+ *	faasin_tree_sem
+ * @links: of an output: all there are, oldest first; faasin_tree_sem
+ * @nr_links: how many; faasin_tree_sem
+ * @trunk: of an output that may have several links: the channel that it has then, held; else
+ *	NULL; faasin_tree_sem
  * @linked: opens of an unlinked port wait here
  */
 struct faasin_port {
@@ -149,6 +154,9 @@ struct faasin_port {
 	struct list_head entry;
 	enum faasin_direction direction;
 	struct faasin_link *link;
+	struct list_head links;
+	unsigned int nr_links;
+	struct faasin_channel *trunk;
 	wait_queue_head_t linked;
 };
 
@@ -156,6 +164,7 @@ struct faasin_port {
  * struct faasin_link - an edge from an output port to an input port
  * @workflow: where it belongs
  * @src: the output port; the channel holds it
+ * @of_source: in its list
  * @dst: the input port; the channel holds it
  * @generation: its number
  * @channel: what carries the bytes; one reference is the link's
@@ -166,6 +175,7 @@ struct faasin_port {
 struct faasin_link {
 	struct faasin_workflow *workflow;
 	struct faasin_port *src;
+	struct list_head of_source;
 	struct faasin_port *dst;
 	u64 generation;
 	struct faasin_channel *channel;
@@ -202,12 +212,19 @@ struct faasin_stage_spec {
 	u64 generation;			/* replace: 0 for any */
 };
 
+struct faasin_end_spec {
+	const char *stage;
+	const char *port;		/* NULL: the default port */
+};
+
 struct faasin_link_spec {
 	const char *workflow;
 	const char *src_stage;
 	const char *src_port;		/* NULL: the default port */
-	const char *dst_stage;		/* del, set: may be NULL */
-	const char *dst_port;		/* NULL: the default port; del, set: any */
+	const char *dst_stage;		/* get, del, set: may be NULL */
+	const char *dst_port;		/* NULL: the default port; get, del, set: any */
+	const struct faasin_end_spec *dsts;	/* new: instead of these, of a fan-out */
+	unsigned int nr_dsts;		/* 0: no fan-out */
 	bool has_capacity;
 	u64 capacity;
 	bool has_abort_on;

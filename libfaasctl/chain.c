@@ -21,8 +21,9 @@ enum kind {
  * @next: what was created before it
  * @kind: what it is
  * @levels: of a cgroup: which directories
- * @generation: of the others: its generation
+ * @generation: of the others: its generation; 0: it is not known to have been made
  * @name: the stage, or the end that a link starts at; "" for the workflow
+ * @dst: of a link: the end that it leads to
  */
 struct made {
 	struct made *next;
@@ -30,6 +31,7 @@ struct made {
 	unsigned int levels;
 	uint64_t generation;
 	char name[2 * (FAASIN_NAME_MAX + 1)];
+	struct faasctl__end dst;
 };
 
 /**
@@ -80,10 +82,11 @@ static int stage_generation(const struct faasctl_stage *stage, void *arg)
 	return 0;
 }
 
-static int link_generation(const struct faasctl_link *link, void *arg)
+/* Does a link lead to an end whose port may be the default one? */
+static bool leads_to(const struct faasctl_link *link, const struct faasctl__end *dst)
 {
-	*(uint64_t *)arg = link->generation;
-	return 0;
+	return !strcmp(link->dst_stage, dst->stage) &&
+	       !strcmp(link->dst_port, dst->port[0] ? dst->port : FAASIN_PORT_IN);
 }
 
 /* A default cgroup; for a stage of an uncharged workflow only if there can be. */
@@ -171,57 +174,133 @@ static int make_stage(struct faasctl_chain *chain, const char *name,
 				  stage_generation, &made->generation, err);
 }
 
-static int make_link(struct faasctl_chain *chain, const char *src,
-		     const char *dst,
-		     const struct faasctl_link_options *options,
-		     struct faasctl_error *err)
+/**
+ * struct before - the links that an output had
+ * @chain: gets what there is besides
+ * @noted: how many of its newest notes are for that
+ * @generations: of those
+ * @n: how many
+ */
+struct before {
+	struct faasctl_chain *chain;
+	size_t noted;
+	uint64_t generations[FAASIN_FAN_MAX];
+	size_t n;
+};
+
+static int note_before(const struct faasctl_link *link, void *arg)
 {
-	struct faasctl_link_options exclusive = *options;
+	struct before *before = arg;
+
+	if (before->n < ARRAY_SIZE(before->generations))
+		before->generations[before->n++] = link->generation;
+	return 0;
+}
+
+/* A link of the output: if it was made just now, and is noted, it has a generation. */
+static int note_generation(const struct faasctl_link *link, void *arg)
+{
+	const struct before *before = arg;
+	struct made *made;
+	size_t i;
+
+	for (i = 0; i < before->n; i++)
+		if (before->generations[i] == link->generation)
+			return 0;
+	for (i = 0, made = before->chain->made; i < before->noted; i++, made = made->next)
+		if (leads_to(link, &made->dst))
+			made->generation = link->generation;
+	return 0;
+}
+
+/* Links from @src to all of the list, which are noted first: memory may be out later. */
+static int make_links(struct faasctl_chain *chain, const char *src, const char *list,
+		      const struct faasctl_link_options *options,
+		      struct faasctl_error *err)
+{
+	struct before before = { .chain = chain };
+	const char *left = list;
+	struct faasctl__end dst;
 	struct made *made;
 	int ret;
 
-	made = note(chain, MADE_LINK, src);
-	if (!made)
-		return faasctl__fail(err, ENOMEM, "out of memory");
-	exclusive.flags |= FAASCTL_EXCLUSIVE;
-	ret = faasctl_link_add(chain->ctl, chain->workflow, src, dst,
-			       &exclusive, err);
-	if (ret) {
-		unnote(chain);
-		/* It exists: is it as asked? */
-		if (ret == -EEXIST && !(options->flags & FAASCTL_EXCLUSIVE))
-			ret = faasctl_link_add(chain->ctl, chain->workflow,
-					       src, dst, options, err);
+	ret = faasctl_link_each(chain->ctl, chain->workflow, src, note_before, &before, err);
+	if (ret && ret != -ENOENT)
 		return ret;
+	while (!(ret = faasctl__end_next(&left, &dst, err))) {
+		made = note(chain, MADE_LINK, src);
+		if (!made)
+			return faasctl__fail(err, ENOMEM, "out of memory");
+		made->dst = dst;
+		before.noted++;
 	}
-	return faasctl_link_each(chain->ctl, chain->workflow, src,
-				 link_generation, &made->generation, err);
+	if (ret == -ENOENT)
+		ret = faasctl_link_add(chain->ctl, chain->workflow, src, list, options, err);
+	return ret ? ret : faasctl_link_each(chain->ctl, chain->workflow, src,
+					     note_generation, &before, err);
 }
 
 static int make_all(struct faasctl_chain *chain, const char *const *ends,
 		    size_t n, const struct faasctl_link_options *options,
 		    struct faasctl_error *err)
 {
-	struct faasctl__end end, next;
+	struct faasctl__end end;
+	const char *list;
 	size_t i;
 	int ret;
 
 	ret = make_workflow(chain, options->flags, err);
 	for (i = 0; !ret && i < n; i++) {
-		ret = faasctl__end_parse(ends[i], &end, err);
-		if (!ret)
+		list = ends[i];
+		while (!(ret = faasctl__end_next(&list, &end, err))) {
 			ret = make_stage(chain, end.stage, options->flags, err);
+			if (ret)
+				return ret;
+		}
+		ret = ret == -ENOENT ? 0 : ret;
 	}
 	for (i = 0; !ret && i + 1 < n; i++) {
 		/* In between, the port named is the input. */
 		ret = faasctl__end_parse(ends[i], &end, err);
 		if (!ret)
-			ret = faasctl__end_parse(ends[i + 1], &next, err);
-		if (!ret)
-			ret = make_link(chain, i ? end.stage : ends[i],
-					ends[i + 1], options, err);
+			ret = make_links(chain, i ? end.stage : ends[i], ends[i + 1],
+					 options, err);
 	}
 	return ret;
+}
+
+/* Is a stage among those of a list? */
+static int occurs(const char *list, const char *stage, struct faasctl_error *err)
+{
+	struct faasctl__end end;
+	int ret;
+
+	while (!(ret = faasctl__end_next(&list, &end, err)))
+		if (!strcmp(end.stage, stage))
+			return 1;
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* The stages of one place in the row, of which there are @i before. */
+static int check_place(const char *const *ends, size_t i, struct faasctl_error *err)
+{
+	const char *list = ends[i];
+	struct faasctl__end end;
+	size_t j;
+	int ret;
+
+	while (!(ret = faasctl__end_next(&list, &end, err))) {
+		for (j = 0; j < i; j++) {
+			ret = occurs(ends[j], end.stage, err);
+			if (ret <= 0)
+				continue;
+			return faasctl__fail(err, ELOOP, j + 1 == i ?
+				"stage \"%s\" cannot be linked to itself" :
+				"stage \"%s\" occurs twice: the links would close a loop",
+				end.stage);
+		}
+	}
+	return ret == -ENOENT ? 0 : ret;
 }
 
 /* Refuses what can be seen to be wrong before anything is made. */
@@ -229,8 +308,7 @@ static int check(const char *workflow, const char *const *ends, size_t n,
 		 const struct faasctl_link_options *options,
 		 struct faasctl_error *err)
 {
-	struct faasctl__end end, other;
-	size_t i, j;
+	size_t i;
 	int ret;
 
 	if (options->size != sizeof(*options))
@@ -238,16 +316,12 @@ static int check(const char *workflow, const char *const *ends, size_t n,
 			"link options of another version of libfaasctl");
 	ret = faasctl_name_check("workflow", workflow, err);
 	for (i = 0; !ret && i < n; i++) {
-		ret = faasctl__end_parse(ends[i], &end, err);
-		for (j = 0; !ret && j < i; j++) {
-			ret = faasctl__end_parse(ends[j], &other, err);
-			if (ret || strcmp(end.stage, other.stage))
-				continue;
-			ret = faasctl__fail(err, ELOOP, j + 1 == i ?
-				"stage \"%s\" cannot be linked to itself" :
-				"stage \"%s\" occurs twice: the links would close a loop",
-				end.stage);
-		}
+		if (i + 1 < n && strchr(ends[i], ','))
+			ret = faasctl__fail(err, EINVAL,
+					    "\"%s\": only the last of a row can be several stages",
+					    ends[i]);
+		else
+			ret = check_place(ends, i, err);
 	}
 	if (ret || options->capacity == FAASCTL_UNSET64)
 		return ret;
@@ -306,6 +380,7 @@ static int count_stages(const struct faasctl_workflow *workflow, void *arg)
 static int undo_one(struct faasctl_chain *chain, const struct made *made,
 		    struct faasctl_error *err)
 {
+	char dst[2 * (FAASIN_NAME_MAX + 1)];
 	uint32_t stages = 0;
 	int ret = 0;
 
@@ -326,8 +401,11 @@ static int undo_one(struct faasctl_chain *chain, const struct made *made,
 					made->generation, err);
 		break;
 	case MADE_LINK:
-		ret = faasctl_link_del(chain->ctl, chain->workflow, made->name,
-				       NULL, made->generation, err);
+		snprintf(dst, sizeof(dst), "%s%s%s", made->dst.stage,
+			 made->dst.port[0] ? ":" : "", made->dst.port);
+		if (made->generation)
+			ret = faasctl_link_del(chain->ctl, chain->workflow, made->name,
+					       dst, made->generation, err);
 		break;
 	}
 	/* Gone already, or the name is somebody else's by now. */

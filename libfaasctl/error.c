@@ -107,6 +107,22 @@ int faasctl__end_parse(const char *text, struct faasctl__end *end,
 	return 0;
 }
 
+int faasctl__end_next(const char **list, struct faasctl__end *end,
+		      struct faasctl_error *err)
+{
+	_cleanup_(faasctl__freep) char *one = NULL;
+	const char *comma;
+
+	if (!*list)
+		return -ENOENT;
+	comma = strchr(*list, ',');
+	one = comma ? strndup(*list, comma - *list) : strdup(*list);
+	if (!one)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	*list = comma ? comma + 1 : NULL;
+	return faasctl__end_parse(one, end, err);
+}
+
 FAASCTL_API int faasctl_end_check(const char *text, struct faasctl_error *err)
 {
 	struct faasctl__end end;

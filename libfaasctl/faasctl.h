@@ -277,7 +277,8 @@ int faasctl_workflow_del(struct faasctl *ctl, const char *name,
  * @direction: enum faasin_direction
  * @peer_stage: the stage at the other end of its link, or NULL
  * @peer_port: the port there, or NULL
- * @opens: open files of its present link
+ * @opens: open files of its present link, or links
+ * @links: how many links it has; the peer is the oldest one's
  */
 struct faasctl_port {
 	const char *name;
@@ -285,6 +286,7 @@ struct faasctl_port {
 	const char *peer_stage;
 	const char *peer_port;
 	uint32_t opens;
+	uint32_t links;
 };
 
 /**
@@ -529,7 +531,7 @@ struct faasctl_link_options {
  * faasctl_link_each - enumerate links
  * @ctl: the handle
  * @workflow: whose, or NULL for all of all workflows
- * @src: the end it starts at (needs @workflow), or NULL for all
+ * @src: the end that they start at (needs @workflow), or NULL for all
  * @fn: called for each, or NULL
  * @arg: passed to @fn
  * @err: why it failed, or NULL
@@ -565,20 +567,27 @@ int faasctl_stage_homeless(struct faasctl *ctl, const char *workflow,
  * @ctl: the handle
  * @workflow: the workflow of both stages
  * @src: the end that writes, "STAGE" or "STAGE:PORT"
- * @dst: the end that reads
+ * @dst: the end that reads; or several, separated by commas: what is written goes to each
  * @options: what it is to be like, or NULL
  * @err: why it failed, or NULL
  *
  * A link that exists with these options is success, unless FAASCTL_EXCLUSIVE.
  * The stages must exist: faasctl_chain_add() creates what is missing.
  *
+ * Several are made all or not at all. To an output that was linked to several, more can be
+ * added, with the same options, one or several at a time.
+ *
  * Return: 0, or
- *   -EINVAL    not a name; @src is not an output or @dst not an input; the
- *              capacity is not a multiple of 4096; @options of an unknown size
+ *   -EINVAL    not a name; @src is not an output or @dst not an input; one of several is
+ *              named twice; the capacity is not a multiple of 4096; @options of an unknown size
  *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   -ENOENT    no such workflow, stage or port
- *   -EEXIST    it exists (exclusive), or with other options
- *   -EBUSY     one of the ports is linked to something else
+ *   -EEXIST    it exists (exclusive), with other options, or as the only one of its output
+ *              (several)
+ *   -EBUSY     one of the ports is linked to something else; @src has several links, and
+ *              those have other options
+ *   -ENOSPC    @src would have more than FAASIN_FAN_MAX links, deleted ones that are still
+ *              being read included
  *   -ELOOP     both ends are of one stage, or the link would close a loop
  *   -ENODEV    the workflow's cgroup has been removed
  *   and the common errors.
@@ -593,12 +602,13 @@ int faasctl_link_add(struct faasctl *ctl, const char *workflow,
  * @ctl: the handle
  * @workflow: the workflow
  * @src: the end that writes
- * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @dst: the end that reads, or NULL for whatever @src is linked to, if that is one
  * @generation: delete only this incarnation, or 0 for whichever it is
  * @err: why it failed, or NULL
  *
- * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ESTALE
- * (another incarnation), -EINVAL (not a name), and the common errors.
+ * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ENOTUNIQ (@src
+ * has several links, and @dst does not say which), -ESTALE (another incarnation), -EINVAL
+ * (not a name), and the common errors.
  */
 int faasctl_link_del(struct faasctl *ctl, const char *workflow,
 		     const char *src, const char *dst, uint64_t generation,
@@ -609,7 +619,7 @@ int faasctl_link_del(struct faasctl *ctl, const char *workflow,
  * @ctl: the handle
  * @workflow: the workflow
  * @src: the end that writes
- * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @dst: the end that reads, or NULL for whatever @src is linked to, if that is one
  * @generation: change only this incarnation, or 0 for whichever it is
  * @capacity: bytes
  * @err: why it failed, or NULL
@@ -620,6 +630,8 @@ int faasctl_link_del(struct faasctl *ctl, const char *workflow,
  *   -EINVAL    not a name; the capacity is not a multiple of 4096
  *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   -ENOENT    no such workflow, stage, port or link
+ *   -ENOTUNIQ  @src has several links, and @dst does not say which; any does, since the
+ *              capacity is that of all
  *   -ESTALE    another incarnation
  *   -EBUSY     a process has a window of the link, or stands still in the middle
  *              of a read or write
@@ -634,7 +646,7 @@ int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
  * @ctl: the handle
  * @workflow: the workflow
  * @src: the end that writes
- * @dst: the end that reads, or NULL for whatever @src is linked to
+ * @dst: the end that reads, or NULL for whatever @src is linked to, if that is one
  * @generation: change only this incarnation, or 0 for whichever it is
  * @state: FAASIN_LINK_STATE_RUNNING, FAASIN_LINK_STATE_PAUSED or FAASIN_LINK_STATE_DRAINING
  * @err: why it failed, or NULL
@@ -642,7 +654,8 @@ int faasctl_link_resize(struct faasctl *ctl, const char *workflow,
  * Does not wait for the link to be drained: then its state, as faasctl_link_each()
  * tells it, becomes FAASIN_LINK_STATE_DRAINED.
  *
- * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ESTALE
+ * Return: 0, or -ENOENT (no such workflow, stage, port or link), -ENOTUNIQ (@src has
+ * several links, and @dst does not say which), -ESTALE
  * (another incarnation), -EINVAL (not a name; another state), -ERANGE (no state), and the
  * common errors.
  */
@@ -661,7 +674,7 @@ struct faasctl_chain;
  * @workflow: the workflow; created, with its default cgroup, if missing
  * @ends: the ends, first to last: "STAGE", or "STAGE:PORT" where the port is the
  *	output of the first, the input of the last, and of one between the input
- *	(it is left by faasout)
+ *	(it is left by faasout). The last can be several, separated by commas
  * @n_ends: how many; 1 creates the stage only
  * @options: for each link, or NULL. FAASCTL_EXCLUSIVE concerns links only;
  *	FAASCTL_UNCHARGED makes a missing workflow one that nobody pays for

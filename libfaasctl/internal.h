@@ -42,6 +42,10 @@ struct faasctl__end {
 int faasctl__end_parse(const char *text, struct faasctl__end *end,
 		       struct faasctl_error *err);
 
+/* The next of a list of ends, which is left behind it; 0, -ENOENT at its end, or another error. */
+int faasctl__end_next(const char **list, struct faasctl__end *end,
+		      struct faasctl_error *err);
+
 /* socket.c */
 
 /* The kernel builds dumps in pieces of up to 32 KiB. */

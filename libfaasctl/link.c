@@ -74,16 +74,67 @@ static int put_end(struct nl_msg *msg, int stage_attr, int port_attr,
 	return 0;
 }
 
-FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
-				  const char *src, faasctl_link_fn fn,
-				  void *arg, struct faasctl_error *err)
+/**
+ * struct listing - links that are asked for
+ * @src: only those that start there, or NULL
+ * @fn: to be told of each, or NULL
+ * @arg: for it
+ * @n: how many there were
+ */
+struct listing {
+	const struct faasctl__end *src;
+	faasctl_link_fn fn;
+	void *arg;
+	size_t n;
+};
+
+static bool starts_at(const struct faasctl_link *link, const struct faasctl__end *src)
+{
+	return !strcmp(link->src_stage, src->stage) &&
+	       !strcmp(link->src_port, src->port[0] ? src->port : FAASIN_PORT_OUT);
+}
+
+/* One request: for the link that starts at @src, or (NULL) for all. */
+static int list(struct faasctl *ctl, const char *workflow,
+		const struct faasctl__end *src, struct listing *listing,
+		struct faasctl_error *err)
 {
 	_cleanup_(faasctl__replies_free) struct faasctl__replies replies = { 0 };
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
 	struct nlmsghdr *hdr;
-	struct faasctl__end end;
 	struct faasctl_link link;
-	int ret = 0, left;
+	int ret, left;
+
+	msg = faasctl__request(ctl, FAASIN_CMD_LINK_GET, src ? 0 : NLM_F_DUMP);
+	if (!msg)
+		return faasctl__fail(err, ENOMEM, "out of memory");
+	if ((workflow &&
+	     nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow)) ||
+	    (src && put_end(msg, FAASIN_A_LINK_SRC_STAGE,
+			    FAASIN_A_LINK_SRC_PORT, src)))
+		return faasctl__too_big(err);
+	ret = faasctl__call(ctl, msg, &replies, err);
+	if (ret == -ENOENT && workflow && !src)
+		return faasctl__no_workflow(err);
+	left = replies.len;
+	for (hdr = replies.buf; !ret && listing->fn && nlmsg_ok(hdr, left);
+	     hdr = nlmsg_next(hdr, &left)) {
+		ret = decode(hdr, &link, err);
+		if (ret || (listing->src && !starts_at(&link, listing->src)))
+			continue;
+		listing->n++;
+		ret = listing->fn(&link, listing->arg);
+	}
+	return ret;
+}
+
+FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
+				  const char *src, faasctl_link_fn fn,
+				  void *arg, struct faasctl_error *err)
+{
+	struct listing listing = { .fn = fn, .arg = arg };
+	struct faasctl__end end;
+	int ret = 0;
 
 	if (src && !workflow)
 		return faasctl__fail(err, EINVAL,
@@ -94,24 +145,16 @@ FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 		ret = faasctl__end_parse(src, &end, err);
 	if (ret)
 		return ret;
-	msg = faasctl__request(ctl, FAASIN_CMD_LINK_GET, src ? 0 : NLM_F_DUMP);
-	if (!msg)
-		return faasctl__fail(err, ENOMEM, "out of memory");
-	if ((workflow &&
-	     nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow)) ||
-	    (src && put_end(msg, FAASIN_A_LINK_SRC_STAGE,
-			    FAASIN_A_LINK_SRC_PORT, &end)))
-		return faasctl__too_big(err);
-	ret = faasctl__call(ctl, msg, &replies, err);
-	if (ret == -ENOENT && workflow && !src)
-		return faasctl__no_workflow(err);
-	left = replies.len;
-	for (hdr = replies.buf; !ret && fn && nlmsg_ok(hdr, left);
-	     hdr = nlmsg_next(hdr, &left)) {
-		ret = decode(hdr, &link, err);
-		if (!ret)
-			ret = fn(&link, arg);
-	}
+	if (!src)
+		return list(ctl, workflow, NULL, &listing, err);
+	ret = list(ctl, workflow, &end, &listing, err);
+	if (ret != -ENOTUNIQ)
+		return ret;
+	/* It has several: they are among all those of the workflow. */
+	listing.src = &end;
+	ret = list(ctl, workflow, NULL, &listing, err);
+	if (!ret && fn && !listing.n)
+		return faasctl__fail(err, ENOENT, "the source port is not linked");
 	return ret;
 }
 
@@ -128,6 +171,32 @@ static int put_options(struct nl_msg *msg,
 	return 0;
 }
 
+static int put_nest(struct nl_msg *msg, const struct faasctl__end *end)
+{
+	struct nlattr *nest = nla_nest_start(msg, FAASIN_A_LINK_DST | NLA_F_NESTED);
+
+	if (!nest || put_end(msg, FAASIN_A_END_STAGE, FAASIN_A_END_PORT, end))
+		return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+/* One end as the only one, a list of them as several. */
+static int put_destinations(struct nl_msg *msg, const char *list,
+			    struct faasctl_error *err)
+{
+	bool several = strchr(list, ',');
+	struct faasctl__end end;
+	int ret;
+
+	while (!(ret = faasctl__end_next(&list, &end, err)))
+		if (several ? put_nest(msg, &end) :
+			      put_end(msg, FAASIN_A_LINK_DST_STAGE,
+				      FAASIN_A_LINK_DST_PORT, &end))
+			return faasctl__too_big(err);
+	return ret == -ENOENT ? 0 : ret;
+}
+
 FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 				 const char *src, const char *dst,
 				 const struct faasctl_link_options *options,
@@ -136,7 +205,7 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	static const struct faasctl_link_options defaults =
 		FAASCTL_LINK_OPTIONS_INIT;
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
-	struct faasctl__end from, to;
+	struct faasctl__end from;
 	int ret;
 
 	if (!options)
@@ -147,8 +216,6 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	ret = faasctl_name_check("workflow", workflow, err);
 	if (!ret)
 		ret = faasctl__end_parse(src, &from, err);
-	if (!ret)
-		ret = faasctl__end_parse(dst, &to, err);
 	if (ret)
 		return ret;
 	msg = faasctl__request(ctl, FAASIN_CMD_LINK_NEW, NLM_F_CREATE |
@@ -159,11 +226,10 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	if (nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
 	    put_end(msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
 		    &from) ||
-	    put_end(msg, FAASIN_A_LINK_DST_STAGE, FAASIN_A_LINK_DST_PORT,
-		    &to) ||
 	    put_options(msg, options))
 		return faasctl__too_big(err);
-	return faasctl__call(ctl, msg, NULL, err);
+	ret = put_destinations(msg, dst, err);
+	return ret ? ret : faasctl__call(ctl, msg, NULL, err);
 }
 
 /* A request about one link, for the caller to add to. */

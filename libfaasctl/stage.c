@@ -23,6 +23,7 @@ static const struct nla_policy port_policy[FAASIN_A_PORT_MAX + 1] = {
 	[FAASIN_A_PORT_PEER_STAGE] = { .type = NLA_STRING },
 	[FAASIN_A_PORT_PEER_PORT] = { .type = NLA_STRING },
 	[FAASIN_A_PORT_OPENS] = { .type = NLA_U32 },
+	[FAASIN_A_PORT_LINKS] = { .type = NLA_U32 },
 };
 
 static int decode_port(struct nlattr *attr, struct faasctl_port *port,
@@ -48,6 +49,7 @@ static int decode_port(struct nlattr *attr, struct faasctl_port *port,
 		.peer_stage = faasctl__string(tb[FAASIN_A_PORT_PEER_STAGE]),
 		.peer_port = faasctl__string(tb[FAASIN_A_PORT_PEER_PORT]),
 		.opens = faasctl__u32(tb[FAASIN_A_PORT_OPENS]),
+		.links = faasctl__u32(tb[FAASIN_A_PORT_LINKS]),
 	};
 	return 0;
 }

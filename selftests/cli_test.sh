@@ -287,6 +287,40 @@ leaves_nothing()
 }
 check 'and leaves no cgroup' leaves_nothing
 
+# ---------------------------------------------------------- several links of an output
+
+links()
+{
+	faasctl dump "$wf-fan" | grep -c '^link'
+}
+several()
+{
+	faasctl link "$wf-fan" s a b,c:faasin && faasctl link "$wf-fan" a d && [ "$(links)" = 4 ] &&
+		faasctl show "$wf-fan" | grep -q 'out to b:faasin and 2 more, open 0$' &&
+		member '[p["links"] for p in d["stages"][1]["ports"]]' '[1, 3]' faasctl stage show -j "$wf-fan"
+}
+check 'one output is linked to several inputs' several
+chosen()
+{
+	faasctl pause "$wf-fan" a d,b && [ "$(faasctl dump "$wf-fan" | grep -c '^link.*paused')" = 2 ] &&
+		faasctl resume "$wf-fan" a && [ "$(faasctl dump "$wf-fan" | grep -c '^link.*running')" = 4 ] &&
+		faasctl set -c 64K "$wf-fan" a c && [ "$(faasctl dump "$wf-fan" | grep -c '^link.*65536')" = 3 ]
+}
+check 'some of them, or all, can be meant' chosen
+refused 'several in the middle of a chain' 2 'faasctl: "b,c": only the last of a row can be several stages' \
+	faasctl link "$wf-fan" x b,c y
+refused 'one of several that is not there' 2 \
+	"faasctl: \"a\" is not linked to \"x\" but to \"c:faasin\"; $see" faasctl unlink "$wf-fan" a b,x
+refused 'one of several twice' 2 'faasctl: a destination is named twice' faasctl link "$wf-fan" a e,e
+refused 'several, of which one would close a loop' 2 \
+	'faasctl: stage "a" cannot be linked to itself' faasctl link "$wf-fan" a e,a
+unlinked()
+{
+	faasctl unlink "$wf-fan" a c,d && [ "$(links)" = 2 ] && faasctl link "$wf-fan" a c && faasctl unlink "$wf-fan" a &&
+		[ "$(links)" = 1 ] && faasctl workflow del "$wf-fan"
+}
+check 'several are unlinked' unlinked
+
 # -------------------------------------------------------------------------- mounts
 
 mkdir "$work/mnt"
@@ -411,13 +445,13 @@ END
 golden 'dump' bash -c "faasctl dump $wf | tr '\t' ' '" <<END
 workflow $wf ~ ~ /faasin/$wf - 2 1
 stage $wf a ~ ~ /faasin/$wf/a - 7 8 0640
-port $wf a faasin in - - 0
-port $wf a faasout out - - 0
-port $wf a errors out b faasin 0
-port $wf a more in - - 0
+port $wf a faasin in - - 0 0
+port $wf a faasout out - - 0 0
+port $wf a errors out b faasin 0 1
+port $wf a more in - - 0 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
-port $wf b faasin in a errors 0
-port $wf b faasout out - - 0
+port $wf b faasin in a errors 0 1
+port $wf b faasout out - - 0 0
 link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running
 END
 as_many_columns()

@@ -194,6 +194,20 @@ static long link_new(struct try *t)
 	return -world_link(&t->w, "a", "b");
 }
 
+/* In the way that more can follow. */
+static long link_shared(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
+				NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "b"))));
+}
+
+static bool is_shared(struct try *t)
+{
+	return !link_shared(t);
+}
+
 /* The two were linked before, and what came of that is still being read. */
 static bool was_linked(struct try *t)
 {
@@ -433,6 +447,7 @@ OPERATION(link_get, fault_filled, link_get, answered, REQUEST);
 OPERATION(link_dump, fault_filled, link_dump, fault_one, REQUEST);
 OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
 OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
+OPERATION(link_shared, as_it_is, link_shared, link_is_new, REQUEST);
 OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
 OPERATION(link_resize, fault_filled, link_resize, link_is_resized, REQUEST);
 OPERATION(stage_replace, has_writer_and_cgroup, stage_replace, stage_is_replaced, REQUEST);
@@ -447,6 +462,7 @@ OPERATION(self_read, has_self, self_read, more_than_none, NOMEM | FAULT);
 OPERATION(self_follow, has_self, self_follow, found, NOMEM | FAULT);
 OPERATION(directory, opens_directory, directory_read, five, NOMEM | FAULT);
 OPERATION(open_out, fault_linked, open_out, out_is_open, NOMEM | FAULT);
+OPERATION(open_shared, is_shared, open_out, out_is_open, NOMEM | FAULT);
 OPERATION(open_in, fault_linked, open_in, in_is_open, NOMEM | FAULT);
 
 /* ------------------------------------------------------------------- tables */

@@ -421,7 +421,7 @@ def check_policies(tap, spec, policies, policy_h):
                                {k: spec.constant(v) for k, v in checks.items()})
         return problems
 
-    seen = {"info_get", "port"}
+    seen = {"info_get", "port", "end"}
     rules = [(attr, rule[0]) for attr, rule in policies.tables.get("info_get", [])]
     tap.result("policy: info_get refuses everything", differ("rules", [("1", "REJECT")], rules))
     for op in spec.operations:
@@ -434,6 +434,7 @@ def check_policies(tap, spec, policies, policy_h):
                    compare(op["attribute-set"], names, policies.tables.get(name, [])))
     tap.result("policy: port", compare("port", ["name", "direction"],
                                        policies.tables.get("port", [])))
+    tap.result("policy: end", compare("end", ["stage", "port"], policies.tables.get("end", [])))
 
     problems = differ("policies", seen, set(policies.tables))
     declared = dict(re.findall(r"^extern const struct nla_policy faasin_(\w+)_policy\[(.*?)\];",
@@ -489,7 +490,7 @@ def check_operations(tap, spec, policies, netlink):
         doit = fields.get("doit", "")
         whole[doit] = body = bodies.get(doit, "")
         for helper in ("faasin_nl_link_source", "faasin_nl_link_destination", "faasin_nl_link_capacity",
-                       "faasin_nl_ports"):
+                       "faasin_nl_ports", "faasin_nl_link_ends"):
             if helper + "(" in body:
                 whole[doit] += bodies[helper]
 

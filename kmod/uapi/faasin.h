@@ -29,11 +29,12 @@
  *   STAGE_NEW             WORKFLOW, STAGE_NAME [, CGROUP_FD,
  *                         UID, GID, MODE, PORT...]            -
  *   STAGE_DEL             WORKFLOW, STAGE_NAME [, GENERATION] -
- *   LINK_GET              WORKFLOW, SRC_STAGE [, SRC_PORT]    LINK_*
+ *   LINK_GET              WORKFLOW, SRC_STAGE [, SRC_PORT,
+ *                         DST_STAGE, DST_PORT]                LINK_*
  *   LINK_GET (dump)       [WORKFLOW]                          LINK_* each
  *   LINK_NEW              WORKFLOW, SRC_STAGE, DST_STAGE
- *                         [, SRC_PORT, DST_PORT, CAPACITY,
- *                         ABORT_ON, EARLY_CLOSE]              -
+ *                         | DST... [, SRC_PORT, DST_PORT,
+ *                         CAPACITY, ABORT_ON, EARLY_CLOSE]    -
  *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION]    -
  *   EVENT                 (multicast group "events")          EVENT_*
@@ -47,8 +48,12 @@
  * of a stage that exists, attributes that were unset are set, uid, gid and
  * mode are changed and missing ports are added. With NLM_F_EXCL an object
  * that exists is EEXIST. NLM_F_REPLACE and NLM_F_APPEND are EINVAL.
- * SET changes what is given. DEL, SET and REPLACE with GENERATION mean only that
- * incarnation of the name; else ESTALE.
+ * LINK_NEW with DST makes an output for several links, and all links that are named
+ * or none: what is written there then goes to each of them. More can be added, in
+ * either form, and take part from the next stream on. A link that was made with
+ * DST_STAGE is the only one of its output.
+ * SET changes what is given; the capacity is that of all links of the output. DEL, SET
+ * and REPLACE with GENERATION mean only that incarnation of the name; else ESTALE.
  *
  * Errors common to all commands:
  *   EPERM      a capability is missing
@@ -72,13 +77,20 @@
  *   EBUSY      the cgroup is bound to another stage
  *   ENOSPC     FAASIN_STAGES_MAX stages or FAASIN_PORTS_MAX ports exist
  *   EBADF, ENODEV  as above
+ * LINK_GET, LINK_DEL, LINK_SET:
+ *   ENOTUNIQ   the output has several links that the names fit
  * LINK_NEW:
- *   EEXIST     the link exists (NLM_F_EXCL), or exists with other options
- *   EBUSY      one of the two ports is linked to something else
+ *   EEXIST     the link exists (NLM_F_EXCL), exists with other options, or as the only one that
+ *              its output may have (DST)
+ *   EBUSY      one of the two ports is linked to something else; the output has several links,
+ *              and those have other options
+ *   ENOSPC     the output would have more than FAASIN_FAN_MAX links, deleted ones that are still
+ *              being read included
  *   ELOOP      source and destination are one stage, or the link would close
  *              a loop
- *   EINVAL     the source port is not an output or the destination not an
- *              input; the capacity is not a multiple of 4096
+ *   EINVAL     the source port is not an output or a destination not an
+ *              input; the capacity is not a multiple of 4096; both DST and DST_STAGE or
+ *              DST_PORT, or a destination twice
  *   ERANGE     the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   ENODEV     the workflow's cgroup has been removed
  * LINK_SET:
@@ -117,6 +129,7 @@
 #define FAASIN_MODE_DEFAULT	0666
 #define FAASIN_WINDOWS_MAX	64		/* descriptors with a window, an end of a link */
 #define FAASIN_RANGES_MAX	64		/* of a record */
+#define FAASIN_FAN_MAX		32		/* links of an output */
 
 /* ------------------------------------------------------------------ ioctls */
 
@@ -292,6 +305,8 @@ struct faasin_context {
  *              were mapped, or what was written was taken through them; each has one
  *              until it and its mappings are closed
  *   ENODEV     this machine's pages cannot be kept from being pinned
+ *   EOPNOTSUPP an input whose output may have several links: an extent has one owner. What such
+ *              an output sends can be read and spliced
  *   ESTALE     the stage was replaced
  * Of a mapping: mprotect() to more than that is EACCES, mremap() EFAULT or EINVAL.
  */
@@ -318,7 +333,8 @@ struct faasin_window_info {
  *
  * It changes with the link's capacity until something is mapped: ask again then.
  *
- * Errors: EFAULT, EINVAL (a channel of one page has no window), ENOTTY (not a port).
+ * Errors: EFAULT, EINVAL (a channel of one page has no window), ENOTTY (not a port), EOPNOTSUPP
+ * (as for mmap()).
  */
 #define FAASIN_IOC_WINDOW	_IOR(FAASIN_IOC_MAGIC, 6, struct faasin_window_info)
 
@@ -388,7 +404,7 @@ struct faasin_ranges {
  * a channel of one page), EMSGSIZE (the record has more ranges; nothing was taken),
  * EBUSY (what landed was not returned), ECONNABORTED, EAGAIN, EINTR, ENOMEM (no memory to
  * land in; nothing was taken, and read() needs none), ENOSPC (no more descriptors that it could
- * land for, as of mmap()), EBADF (an output port), ENOTTY (not a port).
+ * land for, as of mmap()), EBADF (an output port), ENOTTY (not a port), EOPNOTSUPP (as for mmap()).
  */
 #define FAASIN_IOC_TAKE		_IOW(FAASIN_IOC_MAGIC, 9, struct faasin_ranges)
 
@@ -507,7 +523,8 @@ enum faasin_direction {
  * @FAASIN_A_PORT_DIRECTION: u32, enum faasin_direction
  * @FAASIN_A_PORT_PEER_STAGE: string, get: where it is linked; absent if it is not
  * @FAASIN_A_PORT_PEER_PORT: string, get
- * @FAASIN_A_PORT_OPENS: u32, get: open files of this port's present link
+ * @FAASIN_A_PORT_OPENS: u32, get: open files of this port's present link, or links
+ * @FAASIN_A_PORT_LINKS: u32, get: how many links it has; the peer is the oldest one's
  */
 enum faasin_port_attr {
 	/* private: */
@@ -518,6 +535,7 @@ enum faasin_port_attr {
 	FAASIN_A_PORT_PEER_STAGE,
 	FAASIN_A_PORT_PEER_PORT,
 	FAASIN_A_PORT_OPENS,
+	FAASIN_A_PORT_LINKS,
 	/* private: */
 	__FAASIN_A_PORT_MAX,
 };
@@ -682,6 +700,23 @@ enum faasin_link_state {
 };
 
 /**
+ * enum faasin_end_attr - nested in FAASIN_A_LINK_DST
+ * @FAASIN_A_END_STAGE: string
+ * @FAASIN_A_END_PORT: string, "faasin" if absent
+ */
+enum faasin_end_attr {
+	/* private: */
+	FAASIN_A_END_UNSPEC,
+	/* public: */
+	FAASIN_A_END_STAGE,
+	FAASIN_A_END_PORT,
+	/* private: */
+	__FAASIN_A_END_MAX,
+};
+
+#define FAASIN_A_END_MAX (__FAASIN_A_END_MAX - 1)
+
+/**
  * enum faasin_link_attr - a link
  * @FAASIN_A_LINK_WORKFLOW: string
  * @FAASIN_A_LINK_SRC_STAGE: string
@@ -701,6 +736,8 @@ enum faasin_link_state {
  * @FAASIN_A_LINK_CAUSE_COMM: string, get: its command name
  * @FAASIN_A_LINK_CAUSE_STREAM: u64, get: number of that stream
  * @FAASIN_A_LINK_STATE: u32, enum faasin_link_state
+ * @FAASIN_A_LINK_DST: new: nest of FAASIN_A_END_*, repeated: a destination each, of an output
+ *	for several links (here repetition does not replace)
  */
 enum faasin_link_attr {
 	/* private: */
@@ -726,6 +763,7 @@ enum faasin_link_attr {
 	FAASIN_A_LINK_PAD,
 	/* public: */
 	FAASIN_A_LINK_STATE,
+	FAASIN_A_LINK_DST,
 	/* private: */
 	__FAASIN_A_LINK_MAX,
 };

@@ -69,6 +69,16 @@ static inline void refcount_inc(refcount_t *r)
 	BUG_ON(__atomic_fetch_add(&r->refs, 1, __ATOMIC_RELAXED) <= 0);
 }
 
+static inline bool refcount_inc_not_zero(refcount_t *r)
+{
+	int old = READ_ONCE(r->refs);
+
+	while (old && !__atomic_compare_exchange_n(&r->refs, &old, old + 1, true,
+						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
+	return old;
+}
+
 static inline bool refcount_dec_and_test(refcount_t *r)
 {
 	int old = __atomic_fetch_sub(&r->refs, 1, __ATOMIC_ACQ_REL);
@@ -89,6 +99,11 @@ static inline void kref_init(struct kref *k)
 static inline void kref_get(struct kref *k)
 {
 	refcount_inc(&k->refcount);
+}
+
+static inline bool kref_get_unless_zero(struct kref *k)
+{
+	return refcount_inc_not_zero(&k->refcount);
 }
 
 static inline int kref_put(struct kref *k, void (*release)(struct kref *k))

@@ -37,7 +37,7 @@ typedef struct { gid_t val; } kgid_t;
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #define noinline		__attribute__((__noinline__))
 #undef static_assert
-#define static_assert(x)	_Static_assert(x, #x)
+#define static_assert(x, ...)	_Static_assert(x, #x)
 #define ____cacheline_aligned_in_smp	__attribute__((aligned(64)))
 #define fallthrough		__attribute__((fallthrough))
 

@@ -7,6 +7,9 @@
 
 #include "list.h"
 
+struct work_struct;
+typedef void (*work_func_t)(struct work_struct *work);
+
 struct work_struct {
 	void (*func)(struct work_struct *work);
 };

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What tests of fan-out share: fan.h. */
+#include "fan.h"
+
+/* A connection a request: children have copies of what is open. */
+#define REQUEST(f, call)						\
+({									\
+	struct faasctl_error err = { 0 };				\
+	struct faasctl *ctl = NULL;					\
+	int request_error = faasctl_open(&ctl, &err);			\
+									\
+	if (!request_error)						\
+		request_error = call;					\
+	faasctl_close(ctl);						\
+	snprintf((f)->refusal, sizeof((f)->refusal), "%s", err.message);	\
+	request_error;							\
+})
+
+const char *fan_list(unsigned int from, unsigned int to)
+{
+	static char list[512];
+	size_t len = 0;
+
+	list[0] = 0;
+	for (; from <= to; from++)
+		len += snprintf(list + len, sizeof(list) - len, "%sr%u", len ? "," : "", from);
+	return list;
+}
+
+int fan_stage(struct fan *f, const char *name)
+{
+	return REQUEST(f, faasctl_stage_add(ctl, f->name, name, NULL, &err));
+}
+
+int fan_link(struct fan *f, const char *src, const char *dst,
+	     const struct faasctl_link_options *options)
+{
+	return REQUEST(f, faasctl_link_add(ctl, f->name, src, dst, options, &err));
+}
+
+int fan_unlink(struct fan *f, const char *src, const char *dst)
+{
+	return REQUEST(f, faasctl_link_del(ctl, f->name, src, dst, 0, &err));
+}
+
+int fan_resize(struct fan *f, const char *dst, uint64_t capacity)
+{
+	return REQUEST(f, faasctl_link_resize(ctl, f->name, "a", dst, 0, capacity, &err));
+}
+
+int fan_set_state(struct fan *f, const char *dst, uint32_t state)
+{
+	return REQUEST(f, faasctl_link_set_state(ctl, f->name, "a", dst, 0, state, &err));
+}
+
+int fan_replace(struct fan *f, const char *stage)
+{
+	return REQUEST(f, faasctl_stage_replace(ctl, f->name, stage, 0, -1, &err));
+}
+
+int fan_new(struct fan *f, unsigned int n, const struct faasctl_link_options *options)
+{
+	char path[PATH_MAX], name[16];
+	unsigned int i;
+	int cgroup, error;
+
+	memset(f, 0, sizeof(*f));
+	f->log = log_open();
+	f->n = n;
+	/* A write to a stream without a reader is a result here, not an end. */
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(f->name, sizeof(f->name), "fan-%d", getpid());
+	error = cgroup_make(f->name);
+	if (error)
+		return error;
+	snprintf(path, sizeof(path), CGROUPS "/%s", f->name);
+	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup < 0)
+		return -errno;
+	error = REQUEST(f, faasctl_workflow_add(ctl, f->name, cgroup, FAASCTL_EXCLUSIVE, &err));
+	close(cgroup);
+	if (!error)
+		error = fan_stage(f, "a");
+	for (i = 0; !error && i < n; i++) {
+		snprintf(name, sizeof(name), "r%u", i);
+		error = fan_stage(f, name);
+	}
+	if (!error && n > 1)
+		error = fan_link(f, "a", fan_list(0, n - 1), options);
+	else if (!error && n)
+		error = fan_link(f, "a", "r0", options);
+	if (error)
+		fan_del(f);
+	return error;
+}
+
+void fan_del(struct fan *f)
+{
+	(void)REQUEST(f, faasctl_workflow_del(ctl, f->name, 0, &err));
+	cgroup_remove(f->name);
+}
+
+static int count_link(const struct faasctl_link *link, void *arg)
+{
+	(*(unsigned int *)arg)++;
+	return 0;
+}
+
+unsigned int fan_links(struct fan *f)
+{
+	unsigned int n = 0;
+
+	(void)REQUEST(f, faasctl_link_each(ctl, f->name, "a", count_link, &n, &err));
+	return n;
+}
+
+struct wanted {
+	char stage[16];
+	struct link_state state;
+};
+
+static int keep_link(const struct faasctl_link *link, void *arg)
+{
+	struct wanted *wanted = arg;
+
+	if (strcmp(link->dst_stage, wanted->stage))
+		return 0;
+	wanted->state.link = *link;
+	wanted->state.stats = link->stats;
+	wanted->state.last = link->last;
+	snprintf(wanted->state.stage, sizeof(wanted->state.stage), "%s", link->last.stage ?: "");
+	return 0;
+}
+
+struct link_state fan_state(struct fan *f, unsigned int i)
+{
+	struct wanted wanted = { 0 };
+
+	snprintf(wanted.stage, sizeof(wanted.stage), "r%u", i);
+	(void)REQUEST(f, faasctl_link_each(ctl, f->name, "a", keep_link, &wanted, &err));
+	return wanted.state;
+}
+
+int fan_writer(struct fan *f, int flags)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MOUNT_POINT "/%s/a/" FAASIN_PORT_OUT, f->name);
+	return sys(open(path, (flags & O_ACCMODE ? 0 : O_WRONLY) | O_CLOEXEC | flags));
+}
+
+int fan_reader(struct fan *f, unsigned int i, int flags)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MOUNT_POINT "/%s/r%u/" FAASIN_PORT_IN, f->name, i);
+	return sys(open(path, O_RDONLY | O_CLOEXEC | flags));
+}
