@@ -101,6 +101,7 @@ static struct faasin_channel *channel_alloc(struct faasin_port *src, struct faas
 	init_waitqueue_head(&ch->readers.wait);
 	init_waitqueue_head(&ch->readers.poll);
 	spin_lock_init(&ch->lock);
+	mutex_init(&ch->window.lock);
 	INIT_LIST_HEAD(&ch->streams);
 	INIT_DELAYED_WORK(&ch->idle, idle);
 	kref_init(&ch->ref);

@@ -527,12 +527,11 @@ static void window_set_size(struct faasin_window *win, u64 capacity, u32 block_s
 
 /**
  * faasin_window_create() - a window without memory
- * @win: zeroed
+ * @win: zeroed but for its lock
  * @pool: has its capacity
  */
 void faasin_window_create(struct faasin_window *win, struct faasin_pool *pool)
 {
-	mutex_init(&win->lock);
 	win->pool = pool;
 	win->extents = RB_ROOT;
 	window_set_size(win, pool->capacity, pool->block_size);

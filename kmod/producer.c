@@ -278,11 +278,11 @@ bool faasin_channel_has_room(struct faasin_channel *ch)
 {
 	if (faasin_ring_has_room(ch, PIPE_BUF))
 		return true;
+	WRITE_ONCE(ch->full, true);
+	/* Pairs with wq_has_sleeper() in wake_after_read(), and in trunk_drop_next(). */
+	smp_mb();
 	if (ch->trunk)
 		faasin_trunk_drop(ch);
-	WRITE_ONCE(ch->full, true);
-	/* Pairs with wq_has_sleeper() in wake_after_read(). */
-	smp_mb();
 	return faasin_ring_has_room(ch, PIPE_BUF);
 }
 
@@ -318,14 +318,15 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	mutex_unlock(&ch->wr.mutex);
-	if (ch->trunk)
-		faasin_trunk_drop(ch);
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (faasin_side_spin(ch, peer, room_ready, &w))
 		goto done;
 
 	for (;;) {
 		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
+		/* Once in the queue: pairs with trunk_drop_next(). */
+		if (ch->trunk)
+			faasin_trunk_drop(ch);
 		if (room_ready(ch, &w))
 			break;
 		if (signal_pending(current)) {

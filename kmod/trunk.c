@@ -3,6 +3,7 @@
  * Trunks and branches: who is told of what is published, how far the slowest is. trunk.h
  * has the rules.
  */
+#include <linux/limits.h>
 #include <linux/slab.h>
 
 #include "account.h"
@@ -245,6 +246,10 @@ static void branches_give_up(struct faasin_trunk *t)
  */
 void faasin_trunk_drop(struct faasin_channel *ch)
 {
+	/* Who waits may do so for something else: a link that is paused, or drains. */
+	if (!READ_ONCE(ch->window.wanted) && !READ_ONCE(ch->pool.starved) &&
+	    READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= PIPE_BUF)
+		return;
 	spin_lock(&ch->lock);
 	branches_give_up(ch->trunk);
 	spin_unlock(&ch->lock);
@@ -342,6 +347,9 @@ void faasin_trunk_publish(struct faasin_channel *ch)
 			to->wr.moved += ch->wr.moved - ch->trunk->moved;
 			to->held_max = max(to->held_max, min(ch->head - READ_ONCE(to->tail),
 							     ch->pool.capacity));
+			if (to->producing)
+				trace_faasin_publish(to->generation, to->producing->number,
+						     ch->head, ch->head - to->head);
 			/* Pairs with look(). */
 			smp_store_release(&to->queued, ch->queued);
 			/* Pairs with head_seen(). */

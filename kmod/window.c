@@ -125,6 +125,9 @@ static int wait_for_turn(struct faasin_handle *h, u64 turn)
 	int err = 0;
 
 	prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
+	/* Once in the queue: pairs with trunk_drop_next(). */
+	if (ch->trunk)
+		faasin_trunk_drop(ch);
 	if (READ_ONCE(ch->window.turn) == turn && !faasin_handle_writes(h)) {
 		if (signal_pending(current))
 			err = -ERESTARTSYS;
@@ -392,9 +395,12 @@ static long window_send(struct file *file, const struct faasin_ranges __user *ar
 static long window_return(struct file *file, const struct faasin_ranges __user *arg)
 {
 	struct faasin_handle *h = file->private_data;
-	struct window_call *call = call_get(arg);
+	struct window_call *call;
 	int err;
 
+	if (h->channel->branch)
+		return -EOPNOTSUPP;
+	call = call_get(arg);
 	if (IS_ERR(call))
 		return PTR_ERR(call);
 	err = call_seize(h, call, false);

@@ -560,6 +560,7 @@ TEST_F(fan, nothing_can_be_taken)
 	for (i = 0; i < variant->readers; i++) {
 		EXPECT_EQ(-EOPNOTSUPP, sys(ioctl(self->r[i], FAASIN_IOC_WINDOW, &info)));
 		EXPECT_EQ(-EOPNOTSUPP, window_take(self->r[i], &range));
+		EXPECT_EQ(-EOPNOTSUPP, window_return(self->r[i], 0));
 		EXPECT_EQ(-EOPNOTSUPP, window_try_map(self->r[i], PAGE, PROT_READ, MAP_SHARED, 0));
 		EXPECT_READ(self->r[i], "bytes");
 	}
@@ -626,6 +627,46 @@ TEST_F(fan, what_is_dropped_of_an_unlinked_one_is_no_end_of_file)
 	p.fd = self->w;
 	EXPECT_EQ(1, poll(&p, 1, DEADLINE * 1000));
 	EXPECT_EQ(POLLOUT, p.revents);
+	EXPECT_OVER(self->r[0], -ECONNABORTED);
+}
+
+/* It is not the slowest when the wait begins, but when that one has read all. */
+TEST_F(fan, a_wait_for_a_window_ends_behind_an_unlinked_reader)
+{
+	struct faasin_window_info info = window_info(self->w);
+	unsigned int i;
+	pid_t pid;
+	long at;
+	char byte;
+
+	at = window_alloc(self->w, info.size);
+	ASSERT_LE(0, at);
+	EXPECT_EQ(0, window_send(self->w, at, info.size));
+	ASSERT_EQ(1, read(self->r[0], &byte, 1));
+	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r0"));
+	pid = child();
+	if (!pid)
+		_exit(window_alloc(self->w, info.size) < 0);
+	EXPECT_TRUE(blocks_in(pid, SYS_ioctl));
+	for (i = 1; i < variant->readers; i++) {
+		char *buf = malloc(info.size);
+
+		EXPECT_EQ((long)info.size, read_full(self->r[i], buf, info.size));
+		free(buf);
+	}
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_OVER(self->r[0], -ECONNABORTED);
+}
+
+TEST_F(fan, a_paused_link_drops_nothing_of_an_unlinked_one)
+{
+	EXPECT_WRITE(self->w, "bytes");
+	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r0"));
+	EXPECT_EQ(0, fan_set_state(&self->fan, "r1", FAASIN_LINK_STATE_PAUSED));
+	nonblocking(self->w);
+	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_READ(self->r[0], "bytes");
 	EXPECT_OVER(self->r[0], -ECONNABORTED);
 }
 

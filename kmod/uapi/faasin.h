@@ -416,7 +416,8 @@ struct faasin_ranges {
  * All go or none.
  *
  * Errors: EFAULT, EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved), EACCES (not an extent of
- * this descriptor's, or named twice), ENOTTY (not a port).
+ * this descriptor's, or named twice), ENOTTY (not a port), EOPNOTSUPP
+ * (as for mmap()).
  */
 #define FAASIN_IOC_RETURN	_IOW(FAASIN_IOC_MAGIC, 10, struct faasin_ranges)
 
