@@ -37,7 +37,7 @@
  * splices out take both, by trylock) -> lock -> wait queue locks. Where an output has several
  * links, those of each link come before those of all: trunk.h. The lock of a pipe at
  * the other end of a splice() is outside of all of these, which are only tried for under
- * it (splice.h). Spin locks of statistics are taken last and alone.
+ * it (splice.h). Spin locks of statistics are taken last, and alone but for a trunk's lock.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
  * in a fault cannot hold those up.
  */

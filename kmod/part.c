@@ -194,6 +194,22 @@ static bool part_lives(const struct faasin_stream *s)
 	return false;
 }
 
+/*
+ * How a stream is over of which the last part is: as by an early close if there was one of a link
+ * that is still there, since its policy is to hold, whichever came last.
+ */
+static enum faasin_stream_state parts_state(const struct faasin_stream *s,
+					    const struct faasin_stream *last)
+{
+	const struct faasin_stream *part;
+
+	list_for_each_entry(part, &s->parts, part_entry)
+		if (READ_ONCE(part->state) == FAASIN_STREAM_CLOSED &&
+		    !READ_ONCE(part->branch->unlinked))
+			return FAASIN_STREAM_CLOSED;
+	return last->state;
+}
+
 /**
  * faasin_part_over() - a part's reader closed early, or its link is gone
  * @ch: the branch
@@ -213,7 +229,7 @@ void faasin_part_over(struct faasin_channel *ch, struct faasin_stream *part,
 	s = trunk->producing;
 	if (s && s->number == part->number && !part_lives(s)) {
 		refcount_inc(&s->ref);
-		last = faasin_stream_finish(trunk, s, part->state, ci);
+		last = faasin_stream_finish(trunk, s, parts_state(s, part), ci);
 	}
 	spin_unlock(&trunk->lock);
 	if (!last)

@@ -550,8 +550,10 @@ void faasin_trunk_event(struct faasin_channel *ch, enum faasin_event_type type)
 	struct faasin_branch *b;
 
 	spin_lock(&ch->lock);
+	/* Of a link that was deleted, its deletion was the last. */
 	list_for_each_entry(b, &ch->trunk->branches, entry)
-		faasin_channel_event(b->channel, type, 0, 0, NULL);
+		if (!b->over)
+			faasin_channel_event(b->channel, type, 0, 0, NULL);
 	spin_unlock(&ch->lock);
 }
 

@@ -26,6 +26,8 @@
  *		somebody is waited for; what it guards is the trunk's cursor. It may be waited for
  *		under a pipe's lock, as window.lock may.
  *	the trunk's wr.mutex -> a branch's rd.mutex, by trylock
+ *	the trunk's wr.mutex -> the trunk's rd.mutex; the other way round it is only tried for
+ *		(the idle work)
  *	the trunk's lock -> a branch's lock
  * A trunk's are classes of their own for lockdep. The trunk's lock guards which branches there are;
  * a branch is in the list from when it joined until it is freed, or its link is gone and all
