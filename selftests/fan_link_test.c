@@ -39,6 +39,12 @@ do {										\
 	EXPECT_EQ(refused_links, fan_links(&self->fan));			\
 } while (0)
 
+/* A request about the links of @src, whatever else it says, ends with @error. */
+#define EXPECT_LINK(cmd, error, src, ...)					\
+	EXPECT_EQ(error, nl_call(&self->nl, FAASIN_CMD_LINK_##cmd, 0,		\
+				 NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, self->fan.name),	\
+					 NL_STR(FAASIN_A_LINK_SRC_STAGE, src), ##__VA_ARGS__)))
+
 static const struct faasctl_link_options defaults = FAASCTL_LINK_OPTIONS_INIT;
 
 static void nonblocking(int fd)
@@ -172,31 +178,21 @@ TEST_F(links, deleted_ones_that_are_still_read_count)
 
 TEST_F(links, both_ways_to_name_destinations_are_one_too_many)
 {
-	const char *wf = self->fan.name;
-
-	EXPECT_EQ(EINVAL, nl_call(&self->nl, FAASIN_CMD_LINK_NEW, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
-		NL_STR(FAASIN_A_LINK_DST_STAGE, "r0"),
-		NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1")))));
+	EXPECT_LINK(NEW, EINVAL, "a", NL_STR(FAASIN_A_LINK_DST_STAGE, "r0"),
+		    NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1")));
 	EXPECT_NE(0, (int)strlen(self->nl.text));
-	EXPECT_EQ(EINVAL, nl_call(&self->nl, FAASIN_CMD_LINK_NEW, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
-		NL_STR(FAASIN_A_LINK_DST_PORT, "faasin"),
-		NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1")))));
-	EXPECT_EQ(EINVAL, nl_call(&self->nl, FAASIN_CMD_LINK_NEW, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
-		NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_PORT, "faasin")))));
+	EXPECT_LINK(NEW, EINVAL, "a", NL_STR(FAASIN_A_LINK_DST_PORT, "faasin"),
+		    NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1")));
+	EXPECT_LINK(NEW, EINVAL, "a",
+		    NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_PORT, "faasin")));
 	EXPECT_NE(NULL, strstr(self->nl.text, "FAASIN_A_END_STAGE"));
 	/* One of them in the nested way: an output that may have several. */
-	EXPECT_EQ(0, nl_call(&self->nl, FAASIN_CMD_LINK_NEW, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "r0"),
-		NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1"),
-			NL_STR(FAASIN_A_END_PORT, "faasin")))) == EBUSY ? 0 : 1);
+	EXPECT_LINK(NEW, EBUSY, "r0",
+		    NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "r1"),
+			    NL_STR(FAASIN_A_END_PORT, "faasin")));
 	EXPECT_EQ(0, fan_stage(&self->fan, "x"));
 	EXPECT_EQ(0, fan_stage(&self->fan, "y"));
-	EXPECT_EQ(0, nl_call(&self->nl, FAASIN_CMD_LINK_NEW, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "r0"),
-		NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "x")))));
+	EXPECT_LINK(NEW, 0, "r0", NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "x")));
 	EXPECT_EQ(0, fan_link(&self->fan, "r0", "y", NULL));
 }
 
@@ -204,22 +200,16 @@ TEST_F(links, both_ways_to_name_destinations_are_one_too_many)
 
 TEST_F(links, who_means_one_of_several_names_it)
 {
-	const char *wf = self->fan.name;
-
 	EXPECT_REFUSED(-ENOTUNIQ, fan_unlink(&self->fan, "a", NULL));
 	EXPECT_REFUSED(-ENOTUNIQ, fan_resize(&self->fan, NULL, 64 * KIB));
 	EXPECT_REFUSED(-ENOTUNIQ, fan_set_state(&self->fan, NULL, FAASIN_LINK_STATE_PAUSED));
 	EXPECT_REFUSED(-ENOENT, fan_unlink(&self->fan, "a", "a"));
-	EXPECT_EQ(ENOTUNIQ, nl_call(&self->nl, FAASIN_CMD_LINK_GET, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"))));
+	EXPECT_LINK(GET, ENOTUNIQ, "a");
 	EXPECT_NE(0, (int)strlen(self->nl.text));
-	EXPECT_EQ(0, nl_call(&self->nl, FAASIN_CMD_LINK_GET, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
-		NL_STR(FAASIN_A_LINK_DST_STAGE, "r2"))));
+	EXPECT_LINK(GET, 0, "a", NL_STR(FAASIN_A_LINK_DST_STAGE, "r2"));
 	EXPECT_STREQ("r2", nl_get_str(&self->nl, FAASIN_A_LINK_DST_STAGE));
-	EXPECT_EQ(ENOENT, nl_call(&self->nl, FAASIN_CMD_LINK_GET, 0, NL_LIST(
-		NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
-		NL_STR(FAASIN_A_LINK_DST_STAGE, "r2"), NL_STR(FAASIN_A_LINK_DST_PORT, "no"))));
+	EXPECT_LINK(GET, ENOENT, "a", NL_STR(FAASIN_A_LINK_DST_STAGE, "r2"),
+		    NL_STR(FAASIN_A_LINK_DST_PORT, "no"));
 	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r0"));
 	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r1:faasin"));
 	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r3"));
