@@ -155,7 +155,9 @@ void faasin_pool_size(struct faasin_pool *pool, u64 *bytes, u64 *kib_ms);
 /* Bytes that blocks may be taken for. */
 static inline u64 faasin_pool_room(struct faasin_pool *pool)
 {
-	u64 capacity = READ_ONCE(pool->capacity), held = atomic64_read(&pool->held);
+	u64 capacity = READ_ONCE(pool->capacity);
+	/* Pairs with faasin_pool_put(): the consumer has done with the segment, too. */
+	u64 held = atomic64_read_acquire(&pool->held);
 	u64 room = capacity > held ? capacity - held : 0;
 
 	return unlikely(room < PAGE_SIZE && READ_ONCE(pool->rest_out)) ? 0 : room;
@@ -164,7 +166,8 @@ static inline u64 faasin_pool_room(struct faasin_pool *pool)
 /* The pages that may be moved in, if @idle bytes of what is out are given up for it. */
 static inline u64 faasin_pool_room_for_pages(struct faasin_pool *pool, u32 idle)
 {
-	u64 held = atomic64_read(&pool->held) - idle;
+	/* As faasin_pool_room(). */
+	u64 held = atomic64_read_acquire(&pool->held) - idle;
 
 	return pool->capacity > held ? (pool->capacity - held) >> PAGE_SHIFT : 0;
 }
