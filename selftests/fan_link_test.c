@@ -413,37 +413,34 @@ static int links_that_swallow(struct fan *f)
 	return fan_link(f, "a", "r0,r1", &drain);
 }
 
-/* That one of two links is deleted does not matter to the one whose policy is to swallow. */
+/*
+ * That one of two links is deleted does not matter to the one whose policy is to swallow: @first
+ * and @then close r, the reader of r0, and delete the link to r1.
+ */
+#define EXPECT_SWALLOWED(first, then)						\
+do {										\
+	char byte;								\
+	int w, r;								\
+										\
+	ASSERT_EQ(0, links_that_swallow(&self->fan));				\
+	w = fan_writer(&self->fan, 0);						\
+	r = fan_reader(&self->fan, 0, 0);					\
+	EXPECT_WRITE(w, "bytes");						\
+	ASSERT_EQ(1, read(r, &byte, 1));					\
+	ASSERT_EQ(0, first);							\
+	ASSERT_EQ(0, then);							\
+	EXPECT_WRITE(w, "more");						\
+	close(w);								\
+} while (0)
+
 TEST_F(links, swallow_what_is_written_after_a_close_and_an_unlink)
 {
-	char byte;
-	int w, r;
-
-	ASSERT_EQ(0, links_that_swallow(&self->fan));
-	w = fan_writer(&self->fan, 0);
-	r = fan_reader(&self->fan, 0, 0);
-	EXPECT_WRITE(w, "bytes");
-	ASSERT_EQ(1, read(r, &byte, 1));
-	close(r);
-	ASSERT_EQ(0, fan_unlink(&self->fan, "a", "r1"));
-	EXPECT_WRITE(w, "more");
-	close(w);
+	EXPECT_SWALLOWED(close(r), fan_unlink(&self->fan, "a", "r1"));
 }
 
 TEST_F(links, swallow_what_is_written_after_an_unlink_and_a_close)
 {
-	char byte;
-	int w, r;
-
-	ASSERT_EQ(0, links_that_swallow(&self->fan));
-	w = fan_writer(&self->fan, 0);
-	r = fan_reader(&self->fan, 0, 0);
-	EXPECT_WRITE(w, "bytes");
-	ASSERT_EQ(1, read(r, &byte, 1));
-	ASSERT_EQ(0, fan_unlink(&self->fan, "a", "r1"));
-	close(r);
-	EXPECT_WRITE(w, "more");
-	close(w);
+	EXPECT_SWALLOWED(fan_unlink(&self->fan, "a", "r1"), close(r));
 }
 
 /* With a policy to swallow, a writer goes on when all have closed; each link counts it. */
