@@ -358,9 +358,12 @@ detectors-module:
 	@$(call farm,detectors,selftests/detectors/Kbuild selftests/detectors/faasin_detectors.c); \
 	$(KBUILD) -C "$$kdir" M="$$farm" modules
 
-.PHONY: check
-check: tools selftests modules-for-tests ## run all tests in guests with the kernels $(KERNELS)
+.PHONY: check check-all
+check: tools selftests modules-for-tests ## run all tests on the last of $(KERNELS), on the others all that depend on the kernel
 	@vm-test/check $(KERNELS)
+
+check-all: tools selftests modules-for-tests ## run all tests on each of $(KERNELS)
+	@vm-test/check --all $(KERNELS)
 
 .PHONY: trust
 trust: ## run every lane that looks for the module's bugs (hours; vm-test/trust --help)
