@@ -86,6 +86,7 @@ struct faasin_segment {
  * @held_max: most bytes that waited; @wr.mutex
  * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
  * @oversized: more may be out than the capacity, which became smaller; @wr.mutex
+ * @reader_busy: the last block was to be taken back, and a reader was at work; @wr.mutex
  * @head: see above
  * @queued: segments ever queued; stored (release) by the producer before @head
  * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone
@@ -145,6 +146,7 @@ struct faasin_channel {
 	u64 held_max;
 	bool gone_said;
 	bool oversized;
+	bool reader_busy;
 
 	/* What it tells. */
 	u64 head ____cacheline_aligned_in_smp;

@@ -3,6 +3,7 @@
  * The producing side of the ring: filling it, waiting for room. channel.h has the
  * protocol.
  */
+#include <linux/delay.h>
 #include <linux/limits.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -46,7 +47,10 @@ static bool ring_take_back(struct faasin_channel *ch)
 {
 	bool any = false;
 
-	if (faasin_ring_tail(ch) != ch->head || !mutex_trylock(&ch->rd.mutex))
+	if (faasin_ring_tail(ch) != ch->head)
+		return false;
+	ch->reader_busy = !mutex_trylock(&ch->rd.mutex);
+	if (ch->reader_busy)
 		return false;
 	if (ch->tail == ch->head)
 		any = faasin_ring_clear(ch);
@@ -310,6 +314,7 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 {
 	struct faasin_channel *ch = h->channel;
 	struct room_wait w = { .handle = h, .need = need };
+	bool reader_busy = ch->reader_busy;
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
@@ -317,7 +322,14 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
+	ch->reader_busy = false;
 	mutex_unlock(&ch->wr.mutex);
+	/*
+	 * An empty channel has room, and this one could not be had while a reader that found it
+	 * empty was there: that one may need this CPU to be gone.
+	 */
+	if (unlikely(reader_busy))
+		usleep_range(20, 200);
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (faasin_side_spin(ch, peer, room_ready, &w))
 		goto done;
