@@ -9,14 +9,16 @@
 
 static const char *const link_stages[][2] = { { "a", "b" }, { "c", "d" } };
 
-/* @capacities: of both, or FAASCTL_UNSET64. */
-static inline void make_links(const char *workflow, const uint64_t capacities[2])
+/* @capacities: of both, or FAASCTL_UNSET64; @flags: FAASCTL_TRUSTED or 0. */
+static inline void make_links(const char *workflow, const uint64_t capacities[2],
+			      unsigned int flags)
 {
 	struct faasctl_link_options options = FAASCTL_LINK_OPTIONS_INIT;
 	struct faasctl_error err;
 	struct faasctl *ctl;
 	size_t i;
 
+	options.flags = flags;
 	if (faasctl_open(&ctl, &err))
 		die("%s", err.message);
 	for (i = 0; i < ARRAY_SIZE(link_stages); i++) {

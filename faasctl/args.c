@@ -230,6 +230,9 @@ bool link_option(const struct args *args, int id,
 		options->early_close = parse_word(args,
 						  faasctl_early_close_name);
 		return true;
+	case 'T':
+		options->flags |= FAASCTL_TRUSTED;
+		return true;
 	case 'u':
 		options->flags |= FAASCTL_UNCHARGED;
 		return true;

@@ -40,6 +40,7 @@ struct graph_node {
  * @bytes: what went in
  * @held: what waits in it now
  * @state: enum faasin_link_state
+ * @trusted: its windows stay mapped
  * @writers: per cent of the time that writers were blocked
  * @readers: the same of readers
  */
@@ -51,6 +52,7 @@ struct graph_edge {
 	uint64_t bytes;
 	uint64_t held;
 	uint32_t state;
+	bool trusted;
 	unsigned int writers;
 	unsigned int readers;
 };

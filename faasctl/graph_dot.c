@@ -25,6 +25,8 @@ static void print_label(FILE *to, const struct graph_edge *edge,
 	fputs(text_bytes(edge->bytes).s, to);
 	if (strcmp(edge->dst_port, FAASIN_PORT_IN))
 		fprintf(to, " to %s", edge->dst_port);
+	if (edge->trusted)
+		fprintf(to, "%strusted", newline);
 	if (edge->state != FAASIN_LINK_STATE_RUNNING)
 		fprintf(to, "%s%s", newline, faasctl_link_state_name(edge->state));
 	if (edge->writers || edge->readers)

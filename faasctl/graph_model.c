@@ -161,6 +161,7 @@ static int place_edges(struct making *m)
 		edge->src_port = link->src_port;
 		edge->dst_port = link->dst_port;
 		edge->state = link->state;
+		edge->trusted = link->flags & FAASIN_LINK_F_TRUSTED;
 		waits = measure(m, link, edge);
 		stage_waits_add(&graph->nodes[src].waits, &graph->nodes[dst].waits, &waits);
 		if (edge->bytes > graph->most)

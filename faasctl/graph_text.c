@@ -136,6 +136,8 @@ static void print_label(const struct drawing *d, const struct graph_edge *edge,
 		print_part(d, &room, " to ", edge->dst_port, "");
 	if (edge->held)
 		print_part(d, &room, ", ", text_bytes(edge->held).s, " held");
+	if (edge->trusted)
+		fputs(", trusted", d->to);
 	/* Why it jams, then. */
 	if (edge->state != FAASIN_LINK_STATE_RUNNING)
 		fprintf(d->to, ", %s", faasctl_link_state_name(edge->state));

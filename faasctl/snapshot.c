@@ -77,6 +77,7 @@ static int keep_link(const struct faasctl_link *link, void *arg)
 	snprintf(copy->dst_port, sizeof(copy->dst_port), "%s", link->dst_port);
 	copy->capacity = link->capacity;
 	copy->state = link->state;
+	copy->flags = link->flags;
 	copy->stats = link->stats;
 	return 0;
 }

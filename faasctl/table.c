@@ -70,6 +70,8 @@ void print_link(const struct faasctl_link *link)
 	       text_capacity(link->capacity).s,
 	       faasctl_abort_on_name(link->abort_on),
 	       faasctl_early_close_name(link->early_close));
+	if (link->flags & FAASIN_LINK_F_TRUSTED)
+		fputs(", trusted", stdout);
 	if (link->state != FAASIN_LINK_STATE_RUNNING)
 		printf(", %s%s%s", red(), faasctl_link_state_name(link->state),
 		       plain());

@@ -132,6 +132,7 @@ uint32_t parse_seconds(const struct args *args, double min, uint32_t max);
 	{ 'c', "capacity", "SIZE", "bytes a link holds: 4K to 1G, default 1M" },	\
 	{ 'a', "abort-on", "RULE", "which exits of a writer abort: crash, nonzero or never" }, \
 	{ 'e', "on-early-close", "RULE", "what a writer meets whose reader left: epipe, drain" }, \
+	{ 'T', "trusted", NULL, "windows stay mapped: for stages that trust each other" }, \
 	{ 'u', "uncharged", NULL, "make a missing workflow one whose memory nobody pays for" }
 
 bool link_option(const struct args *args, int id,
@@ -222,6 +223,7 @@ struct snapshot_link {
 	char dst_port[FAASIN_NAME_MAX + 1];
 	uint64_t capacity;
 	uint32_t state;
+	uint32_t flags;
 	struct faasctl_stats stats;
 };
 

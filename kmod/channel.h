@@ -31,8 +31,8 @@
  *	lock		streams and sessions, the moment of publishing, @cause;
  *			never sleeps. Publishing happens under it so that the
  *			end of a stream and the last byte of it are in order.
- * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too
- * (window.h).
+ * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too; so does a
+ * mapping's i_mmap_rwsem, when a window is unmapped (window.h).
  * They nest: rd.mutex -> wr.mutex (only the idle work, who changes the capacity and who
  * splices out take both, by trylock) -> lock -> wait queue locks. Where an output has several
  * links, those of each link come before those of all: trunk.h. The lock of a pipe at

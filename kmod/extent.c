@@ -89,7 +89,7 @@ static bool chunk_filled(const struct faasin_chunk *c)
 /**
  * faasin_window_page() - the page at an offset
  * @win: window
- * @n: offset, in pages; of an extent
+ * @n: offset, in pages; of an extent, or, of a trusted link, of what is shown
  *
  * Return: the page.
  */
@@ -99,6 +99,50 @@ struct page *faasin_window_page(const struct faasin_window *win, u32 n)
 
 	n &= (1U << win->chunk_shift) - 1;
 	return c->page ? c->page + n : c->pages[n];
+}
+
+/**
+ * faasin_window_shows() - of a trusted link: what can be seen around a page
+ * @win: window, locked
+ * @page: offset, in pages
+ * @first: receives where that begins
+ * @nr: receives how many pages it has: of chunks side by side, as many as a page table may show
+ *
+ * Return: false if there is no memory that can be seen.
+ */
+bool faasin_window_shows(const struct faasin_window *win, u32 page, u32 *first, u32 *nr)
+{
+	u32 i = page >> win->chunk_shift, around = (1U << PMD_ORDER) >> win->chunk_shift;
+	u32 last = (win->nr_pages - 1) >> win->chunk_shift, begin = i, end = i;
+
+	lockdep_assert_held(&win->lock);
+	if (!win->chunks || !win->chunks[i].shown)
+		return false;
+	while (begin && i - begin + 1 < around && win->chunks[begin - 1].shown)
+		begin--;
+	while (end < last && end - i + 1 < around && win->chunks[end + 1].shown)
+		end++;
+	*first = begin << win->chunk_shift;
+	*nr = (end << win->chunk_shift) + chunk_pages(win, end) - *first;
+	return true;
+}
+
+/*
+ * Under the lock: may chunk @i go? If so, no fault shows it from now on, and @seen_by becomes
+ * by what it may still be mapped, which it can only be where that may be waited for.
+ */
+static bool chunk_hide(struct faasin_window *win, u32 i, bool nowait, struct inode *seen_by[2])
+{
+	struct faasin_chunk *c = &win->chunks[i];
+	enum faasin_direction d;
+
+	if (c->used || (nowait && c->shown && (win->inodes[FAASIN_DIRECTION_IN] ||
+					       win->inodes[FAASIN_DIRECTION_OUT])))
+		return false;
+	for (d = FAASIN_DIRECTION_IN; d <= FAASIN_DIRECTION_OUT; d++)
+		seen_by[d] = c->shown ? faasin_window_seen_by(win, d) : NULL;
+	c->shown = false;
+	return true;
 }
 
 static bool window_lock(struct faasin_window *win, bool nowait)
@@ -113,15 +157,18 @@ static bool window_lock(struct faasin_window *win, bool nowait)
  * faasin_window_trim() - free idle chunks
  * @win: window, its pool's mutex held
  * @pages: enough
- * @nowait: do not wait for the window's lock
+ * @nowait: wait neither for the window's lock nor for mappings: what those may show stays until
+ *	the channel is idle, or needs it
  *
  * Return: how many pages were freed.
  */
 unsigned long faasin_window_trim(struct faasin_window *win, unsigned long pages, bool nowait)
 {
 	unsigned long freed = 0;
+	struct inode *seen_by[2];
+	enum faasin_direction d;
 	bool idle;
-	u32 i;
+	u32 i, nr;
 
 	lockdep_assert_held(win->pool->mutex);
 	for (i = 0; win->chunks && i << win->chunk_shift < win->nr_pages && freed < pages; i++) {
@@ -129,14 +176,17 @@ unsigned long faasin_window_trim(struct faasin_window *win, unsigned long pages,
 			continue;
 		if (!window_lock(win, nowait))
 			break;
-		/* Stays so: the pool's mutex is held. */
-		idle = !win->chunks[i].used;
+		nr = chunk_pages(win, i);
+		/* It stays idle: the pool's mutex is held. */
+		idle = chunk_hide(win, i, nowait, seen_by);
 		if (idle)
-			faasin_pool_idle(-(long)chunk_pages(win, i));
+			faasin_pool_idle(-(long)nr);
 		mutex_unlock(&win->lock);
 		if (!idle)
 			continue;
-		freed += chunk_pages(win, i);
+		for (d = FAASIN_DIRECTION_IN; d <= FAASIN_DIRECTION_OUT; d++)
+			faasin_window_unmap(win, d, seen_by[d], i << win->chunk_shift, nr);
+		freed += nr;
 		chunk_free(win, i);
 		if (!nowait)
 			cond_resched();
@@ -360,6 +410,15 @@ static bool extent_fill(struct faasin_window *win, const struct faasin_extent *e
 	return true;
 }
 
+/* Of a trusted link: what an extent is made of can be seen. */
+static void extent_show(struct faasin_window *win, const struct faasin_extent *e)
+{
+	u32 i;
+
+	for (i = chunk_first(win, e); i <= chunk_last(win, e); i++)
+		win->chunks[i].shown = true;
+}
+
 /* The last step; if @reserved, it has its place, which is free again if there is no memory. */
 static bool extent_make(struct faasin_window *win, struct faasin_extent *e, bool reserved,
 			u64 *turn)
@@ -369,6 +428,8 @@ static bool extent_make(struct faasin_window *win, struct faasin_extent *e, bool
 	mutex_lock(&win->lock);
 	if (filled) {
 		extent_insert(win, e);
+		if (win->trusted)
+			extent_show(win, e);
 	} else {
 		if (reserved)
 			extent_unmark(win, e);
@@ -412,7 +473,7 @@ struct faasin_extent *faasin_extent_alloc(struct faasin_window *win, u32 nr, u64
 /**
  * faasin_extent_free() - an extent's pages are free to be allocated
  * @win: window
- * @e: extent that nobody's mappings show; gone afterwards
+ * @e: extent that, of a sealed link, nobody's mappings show; gone afterwards
  */
 void faasin_extent_free(struct faasin_window *win, struct faasin_extent *e)
 {
@@ -460,7 +521,7 @@ size_t faasin_extent_copy_out(struct faasin_window *win, const struct faasin_ext
 /**
  * faasin_extent_give() - an extent has another owner
  * @win: window, locked
- * @e: extent; unless it is taken away, nobody's mappings show it
+ * @e: extent; unless it is taken away, or the link is trusted, nobody's mappings show it
  * @h: the owner, or NULL; once that unlocks, the extent is @h's
  */
 void faasin_extent_give(struct faasin_window *win, struct faasin_extent *e,
@@ -477,7 +538,7 @@ void faasin_extent_give(struct faasin_window *win, struct faasin_extent *e,
 /**
  * faasin_extents_own() - a record's extents have a new owner
  * @win: window
- * @e: extents that nobody's mappings show; on return they may be gone
+ * @e: extents that, of a sealed link, nobody's mappings show; on return they may be gone
  * @n: how many
  * @h: the owner
  */

@@ -225,7 +225,9 @@ static bool channel_is_as_asked(const struct faasin_channel *ch,
 {
 	return !(spec->has_capacity && spec->capacity != READ_ONCE(ch->pool.capacity)) &&
 	       !(spec->has_abort_on && spec->abort_on != ch->abort_on) &&
-	       !(spec->has_early_close && spec->early_close != ch->early_close);
+	       !(spec->has_early_close && spec->early_close != ch->early_close) &&
+	       /* Who says nothing asks for a sealed one, and is not to get less. */
+	       !!(spec->flags & FAASIN_LINK_F_TRUSTED) == ch->window.trusted;
 }
 
 /**
@@ -326,6 +328,11 @@ static int link_check(const struct faasin_link_spec *spec, struct wanted *w,
 		return PTR_ERR(src);
 	w->src = src;
 	w->fan = spec->nr_dsts || src->trunk;
+	if (w->fan && spec->flags & FAASIN_LINK_F_TRUSTED) {
+		NL_SET_ERR_MSG(extack,
+			       "links of an output that may have several cannot be trusted: their inputs have no windows");
+		return -EOPNOTSUPP;
+	}
 	for (i = 0; i < max(spec->nr_dsts, 1U); i++) {
 		err = link_check_end(spec, &ends[i], w, extack);
 		if (err < 0)
@@ -481,6 +488,7 @@ static int wanted_make(const struct faasin_link_spec *spec, struct wanted *w)
 						   early_close);
 		if (!w->channel[i])
 			return -ENOMEM;
+		w->channel[i]->window.trusted = spec->flags & FAASIN_LINK_F_TRUSTED;
 	}
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/wait_bit.h>
 #include <asm/pgalloc.h>
 
 #include "channel.h"
@@ -20,6 +21,21 @@ struct view {
 	u64 nr;
 };
 
+/* Under the window's lock: likewise on a trusted link, of what extents are made of. */
+static bool view_trusted(const struct faasin_handle *h, u32 page, struct view *view)
+{
+	u32 first, nr;
+
+	/* Pairs with faasin_window_revoke(). */
+	if (faasin_handle_replaced(h) ||
+	    !faasin_window_shows(&h->channel->window, page, &first, &nr))
+		return false;
+	view->win = &h->channel->window;
+	view->first = first;
+	view->nr = nr;
+	return true;
+}
+
 /* Under the window's lock: what the owner of @h may see around a page. */
 static bool view_find(struct faasin_handle *h, u64 page, struct view *view)
 {
@@ -33,6 +49,8 @@ static bool view_find(struct faasin_handle *h, u64 page, struct view *view)
 		view->nr = 1U << h->landing_order;
 		return h->landing && page - view->first < view->nr;
 	}
+	if (win->trusted)
+		return view_trusted(h, page, view);
 	e = faasin_extent_at(win, page);
 	if (!e || e->owner != h)
 		return false;
@@ -202,6 +220,97 @@ static bool window_has(struct faasin_handle *h, struct vm_area_struct *vma)
 }
 
 /**
+ * faasin_window_seen_by() - by what an end's open files have a window mapped
+ * @win: window, locked
+ * @direction: the end's
+ *
+ * Return: an inode, which stays until faasin_window_unmap(), which is to follow; or NULL, if
+ * nothing is mapped.
+ */
+struct inode *faasin_window_seen_by(struct faasin_window *win, enum faasin_direction direction)
+{
+	struct inode *inode = win->inodes[direction];
+
+	lockdep_assert_held(&win->lock);
+	/* A reference would not hold the superblock, and might be the last one, dropped here. */
+	if (inode)
+		atomic_inc(&win->unmapping[direction]);
+	return inode;
+}
+
+/**
+ * faasin_window_unmap() - no mapping shows some pages any more
+ * @win: window, not locked
+ * @direction: the end's
+ * @inode: of faasin_window_seen_by(), which was asked after no fault showed them any more
+ * @first: page
+ * @nr: how many
+ *
+ * Of what another channel of the same port has mapped, the same is unmapped, and faults in again.
+ */
+void faasin_window_unmap(struct faasin_window *win, enum faasin_direction direction,
+			 struct inode *inode, u32 first, u32 nr)
+{
+	if (!inode)
+		return;
+	unmap_mapping_range(inode->i_mapping, (loff_t)first << PAGE_SHIFT,
+			    (loff_t)nr << PAGE_SHIFT, 1);
+	if (atomic_dec_and_test(&win->unmapping[direction]))
+		wake_up_var(&win->unmapping[direction]);
+}
+
+/**
+ * faasin_window_await_unmapping() - before the last open file of an end that is counted goes
+ * @win: window, locked; not so meanwhile
+ * @direction: the end's
+ *
+ * Who unmaps waits for no file that is being closed, so it is soon done.
+ */
+void faasin_window_await_unmapping(struct faasin_window *win, enum faasin_direction direction)
+{
+	lockdep_assert_held(&win->lock);
+	while (win->counted[direction] == 1 && atomic_read(&win->unmapping[direction])) {
+		mutex_unlock(&win->lock);
+		wait_var_event(&win->unmapping[direction],
+			       !atomic_read(&win->unmapping[direction]));
+		mutex_lock(&win->lock);
+	}
+}
+
+/**
+ * faasin_window_revoke() - those that were replaced see a trusted link's memory no more
+ * @ch: channel, held; its count of replacements is another by now
+ * @direction: of the port
+ *
+ * On a sealed link they have their own extents, which nobody else sees. It takes as long as there
+ * are mappings, of which nobody counts how many, so no lock is held that others wait for.
+ */
+void faasin_window_revoke(struct faasin_channel *ch, enum faasin_direction direction)
+{
+	struct faasin_window *win = &ch->window;
+	struct inode *inode;
+	u32 nr;
+
+	if (!win->trusted)
+		return;
+	/* A fault that saw the old count has inserted by then. */
+	mutex_lock(&win->lock);
+	inode = faasin_window_seen_by(win, direction);
+	nr = win->nr_pages;
+	mutex_unlock(&win->lock);
+	faasin_window_unmap(win, direction, inode, 0, nr);
+}
+
+static void window_mapped(struct faasin_window *win, struct file *file)
+{
+	struct faasin_handle *h = file->private_data;
+
+	mutex_lock(&win->lock);
+	win->inodes[h->direction] = file_inode(file);
+	mutex_unlock(&win->lock);
+}
+
+/**
  * faasin_window_mmap() - mmap() of a port
  * @file: open file of a port
  * @vma: what is asked for
@@ -231,6 +340,7 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 	err = faasin_window_count(h);
 	if (err)
 		return err;
+	window_mapped(&h->channel->window, file);
 	/* From here on nobody resizes its window; but somebody may have just now. */
 	if (!window_has(h, vma))
 		return -EINVAL;

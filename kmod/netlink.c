@@ -487,6 +487,12 @@ static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 		spec.has_early_close = true;
 		spec.early_close = nla_get_u32(attrs[FAASIN_A_LINK_EARLY_CLOSE]);
 	}
+	if (attrs[FAASIN_A_LINK_FLAGS]) {
+		err = faasin_nl_link_flags(attrs[FAASIN_A_LINK_FLAGS], info->extack);
+		if (err)
+			return err;
+		spec.flags = nla_get_u32(attrs[FAASIN_A_LINK_FLAGS]);
+	}
 	spec.exclusive = faasin_nl_exclusive(info);
 	return faasin_link_new(&spec, info->extack);
 }

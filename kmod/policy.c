@@ -128,6 +128,23 @@ int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *
 	return 0;
 }
 
+/**
+ * faasin_nl_link_flags() - check an attribute: FAASIN_LINK_F_*
+ * @attr: attribute of the right size
+ * @extack: gets a message on failure
+ *
+ * Return: 0 or -EINVAL.
+ */
+int faasin_nl_link_flags(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (nla_get_u32(attr) & ~FAASIN_LINK_F_SETTABLE) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "flag of the link is unknown: only TRUSTED can be set");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /*
  * Only names are checked by a function from here. Of an integer the kernel
  * takes the function's place in a policy for a range when it tells what the
@@ -139,6 +156,7 @@ int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *
 #define FAASIN_NL_UID		{ .type = NLA_U32 }
 #define FAASIN_NL_GID		{ .type = NLA_U32 }
 #define FAASIN_NL_WORKFLOW_FLAGS { .type = NLA_U32 }
+#define FAASIN_NL_LINK_FLAGS	{ .type = NLA_U32 }
 #define FAASIN_NL_GENERATION	NLA_POLICY_MIN(NLA_U64, 1)
 
 /* A policy of nothing: an operation without a policy is not checked at all. */
@@ -200,7 +218,7 @@ const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1] = {
 	[FAASIN_A_END_PORT] = FAASIN_NL_NAME,
 };
 
-const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_DST + 1] = {
+const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_FLAGS + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
@@ -210,6 +228,7 @@ const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_DST + 1] = {
 	[FAASIN_A_LINK_ABORT_ON] = NLA_POLICY_MAX(NLA_U32, FAASIN_ABORT_ON_NEVER),
 	[FAASIN_A_LINK_EARLY_CLOSE] = NLA_POLICY_MAX(NLA_U32, FAASIN_EARLY_CLOSE_DRAIN),
 	[FAASIN_A_LINK_DST] = NLA_POLICY_NESTED(faasin_end_policy),
+	[FAASIN_A_LINK_FLAGS] = FAASIN_NL_LINK_FLAGS,
 };
 
 const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {

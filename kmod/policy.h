@@ -20,7 +20,7 @@ extern const struct nla_policy faasin_stage_new_policy[FAASIN_A_STAGE_PORT + 1];
 extern const struct nla_policy faasin_stage_del_policy[FAASIN_A_STAGE_GENERATION + 1];
 extern const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_DST_PORT + 1];
 extern const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1];
-extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_DST + 1];
+extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_FLAGS + 1];
 extern const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1];
 extern const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_STATE + 1];
 extern const struct nla_policy faasin_stage_replace_policy[FAASIN_A_STAGE_CGROUP_FD + 1];
@@ -30,5 +30,6 @@ int faasin_nl_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int faasin_nl_uid(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int faasin_nl_gid(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int faasin_nl_workflow_flags(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int faasin_nl_link_flags(const struct nlattr *attr, struct netlink_ext_ack *extack);
 
 #endif /* _FAASIN_POLICY_H */

@@ -47,7 +47,8 @@ static void detach_readers(struct faasin_channel *ch)
  * @ch: channel of a link
  * @direction: of its port
  *
- * Called under faasin_tree_sem, held for writing: nobody is let in meanwhile.
+ * Called under faasin_tree_sem, held for writing: nobody is let in meanwhile. What windows of a
+ * trusted link go on showing is for faasin_window_revoke() to take away, without that lock.
  */
 void faasin_channel_detach(struct faasin_channel *ch, enum faasin_direction direction)
 {

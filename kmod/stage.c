@@ -401,9 +401,41 @@ put:
 	return err;
 }
 
-/* Under the lock, held for writing. */
+/**
+ * struct ends - ends of trusted links whose windows are to be revoked
+ * @nr: how many
+ * @channel: each one's, held
+ * @direction: of its port
+ */
+struct ends {
+	unsigned int nr;
+	struct faasin_channel *channel[FAASIN_PORTS_MAX];
+	enum faasin_direction direction[FAASIN_PORTS_MAX];
+};
+
+static void end_detach(struct faasin_channel *ch, enum faasin_direction direction,
+		       struct ends *ends)
+{
+	faasin_channel_detach(ch, direction);
+	if (!ch->window.trusted)
+		return;
+	faasin_channel_get(ch);
+	ends->channel[ends->nr] = ch;
+	ends->direction[ends->nr++] = direction;
+}
+
+static void ends_revoke(struct ends *ends)
+{
+	while (ends->nr) {
+		ends->nr--;
+		faasin_window_revoke(ends->channel[ends->nr], ends->direction[ends->nr]);
+		faasin_channel_put(ends->channel[ends->nr]);
+	}
+}
+
+/* Under the lock, held for writing; @ends is for when it is not any more. */
 static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
-			 struct netlink_ext_ack *extack)
+			 struct ends *ends, struct netlink_ext_ack *extack)
 {
 	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
 	struct faasin_stage *st = wf ? faasin_stage_find(wf, spec->name) : NULL;
@@ -428,8 +460,7 @@ static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cg
 	}
 	list_for_each_entry(port, &st->ports, entry) {
 		if (port->link)
-			faasin_channel_detach(port->trunk ?: port->link->channel,
-					      port->direction);
+			end_detach(port->trunk ?: port->link->channel, port->direction, ends);
 		/* Who waits for a link may not any more. */
 		wake_up_all(&port->linked);
 	}
@@ -448,6 +479,7 @@ static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cg
 int faasin_stage_replace(const struct faasin_stage_spec *spec, struct netlink_ext_ack *extack)
 {
 	struct cgroup *cgrp = NULL;
+	struct ends *ends;
 	int err;
 
 	if (spec->has_cgroup) {
@@ -455,11 +487,21 @@ int faasin_stage_replace(const struct faasin_stage_spec *spec, struct netlink_ex
 		if (IS_ERR(cgrp))
 			return PTR_ERR(cgrp);
 	}
+	ends = kzalloc(sizeof(*ends), GFP_KERNEL);
+	if (!ends) {
+		NL_SET_ERR_MSG(extack, "no memory for the request");
+		err = -ENOMEM;
+		goto put;
+	}
 	err = down_write_killable(&faasin_tree_sem);
 	if (!err) {
-		err = stage_replace(spec, cgrp, extack);
+		err = stage_replace(spec, cgrp, ends, extack);
 		up_write(&faasin_tree_sem);
 	}
+	/* Nobody else waits for that; and when the answer comes, it is done. */
+	ends_revoke(ends);
+	kfree(ends);
+put:
 	faasin_cgroup_put(cgrp);
 	return err;
 }

@@ -34,6 +34,7 @@ static long window_info(struct faasin_handle *h, struct faasin_window_info __use
 		.landing = h->direction == FAASIN_DIRECTION_IN ?
 			READ_ONCE(ch->pool.block_size) : 0,
 		.granule = PAGE_SIZE << READ_ONCE(ch->window.chunk_shift),
+		.flags = ch->window.trusted ? FAASIN_WINDOW_TRUSTED : 0,
 	};
 
 	if (ch->branch)
@@ -192,7 +193,7 @@ static long window_alloc(struct faasin_handle *h, bool nonblock,
 		return PTR_ERR(e);
 	r.offset = faasin_extent_offset(e);
 	if (copy_to_user(arg, &r, sizeof(r))) {
-		/* Nobody owned it, so no mapping shows it. */
+		/* Nobody owned it: of a sealed link, no mapping shows it. */
 		faasin_extent_free(&ch->window, e);
 		window_returned(ch);
 		return -EFAULT;
@@ -274,7 +275,8 @@ static bool landing_named(const struct faasin_handle *h, u64 offset)
 }
 
 /*
- * Take what is named away from its owner, all or none. From then on no fault shows it.
+ * Take what is named away from its owner, all or none. From then on no fault shows it, unless
+ * the link is trusted.
  */
 static int call_seize(struct faasin_handle *h, struct window_call *call, bool whole)
 {
@@ -307,11 +309,14 @@ static int call_seize(struct faasin_handle *h, struct window_call *call, bool wh
 	return err;
 }
 
-/* Who owned them has no entry left that shows them. */
+/* Who owned them has no entry left that shows them; on a trusted link, all stay as they are. */
 static void call_unmap(struct file *file, const struct window_call *call)
 {
+	const struct faasin_handle *h = file->private_data;
 	u32 i;
 
+	if (h->channel->window.trusted)
+		return;
 	for (i = 0; i < call->nr; i++)
 		unmap_mapping_range(file->f_mapping, faasin_extent_offset(call->extents[i]),
 				    (loff_t)call->extents[i]->nr << PAGE_SHIFT, 1);
@@ -507,7 +512,9 @@ void faasin_window_leave(struct faasin_handle *h)
 		faasin_pool_landing_free(&ch->pool, h->landing, h->landing_order);
 	if (h->counted) {
 		mutex_lock(&ch->window.lock);
-		ch->window.counted[h->direction]--;
+		faasin_window_await_unmapping(&ch->window, h->direction);
+		if (!--ch->window.counted[h->direction])
+			ch->window.inodes[h->direction] = NULL;
 		mutex_unlock(&ch->window.lock);
 	}
 	if (!list_empty(&h->extents)) {

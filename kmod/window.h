@@ -15,16 +15,27 @@
  * another thread may pass it on at once. All entries are special, so nobody can pin what they
  * show. An extent that the ring has is a block without a page of its own.
  *
+ * A window of a trusted link shows all memory that any extent ever had, whoever owns it:
+ * owners say there who may pass an extent on, and nothing about who sees it. So whoever
+ * passes one on unmaps nothing, and a fault shows whole chunks. Memory goes, when the
+ * window is trimmed, after it was said under @lock that faults show it no more (@shown),
+ * and then unmapped; and it is not idle before no extent is made of it. The shrinker, which
+ * waits for nobody, leaves it to the others where it may be mapped.
+ *
  * Lock: lock nests in wr.mutex and rd.mutex (channel.h), and in mmap_lock, since
  * faults and mmap() take it. Those two mutexes are held while user memory is
  * touched, so mmap_lock nests in them: neither faults nor mmap() may take them. Under
  * @lock, nothing is allocated, no user memory is touched and nobody is waited for, so
  * that neither side can hold up the other, and no more is done than a bounded number
- * of extents ask for. No mapping's own lock (i_mmap_rwsem) is taken under it.
+ * of extents, or a page table, ask for. No mapping's own lock (i_mmap_rwsem) is taken under it.
+ * Unmapping takes that, and time with the number of mappings: it is done in wr.mutex (SEND; memory
+ * of a trusted link that goes) or in no lock of the module's at all (RETURN; windows of who was
+ * replaced), never in faasin_tree_sem, nor by the shrinker.
  */
 #ifndef _FAASIN_WINDOW_H
 #define _FAASIN_WINDOW_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
@@ -37,6 +48,7 @@
 struct faasin_channel;
 struct faasin_handle;
 struct file;
+struct inode;
 struct page;
 struct vm_area_struct;
 
@@ -45,11 +57,13 @@ struct vm_area_struct;
  * @page: a compound page of all of it, or NULL; the pool's mutex; constant while @used
  * @pages: instead, where there was none so large: single pages, or NULL; likewise
  * @used: pages that are allocated; window->lock
+ * @shown: of a trusted link: faults may show it; set once it has its memory; window->lock
  */
 struct faasin_chunk {
 	struct page *page;
 	struct page **pages;
 	u32 used;
+	bool shown;
 };
 
 /**
@@ -58,8 +72,8 @@ struct faasin_chunk {
  * @node: by @first; window->lock
  * @first: its first page; constant
  * @nr: how many; constant
- * @owner: the open file whose mappings may show it; NULL: the ring, or it is being
- *	passed on; window->lock
+ * @owner: the open file that may pass it on, and, of a sealed link, whose mappings alone may
+ *	show it; NULL: the ring, or it is being passed on; window->lock
  * @entry: in its owner's list; window->lock
  * @last: of its record; constant once it is queued
  */
@@ -80,6 +94,11 @@ struct faasin_extent {
  * @nr_pages: constant while anybody has an extent or is @counted; else changes under the
  *	pool's mutex, rd.mutex and @lock
  * @chunk_shift: a chunk has 1 << @chunk_shift pages, the last one maybe fewer; likewise
+ * @trusted: see above; constant once the link is made
+ * @inodes: which open files that are @counted have mapped it by, by direction; valid while
+ *	there are such; NULL: none has; @lock
+ * @unmapping: unmappings by @inodes that go on, by direction; begun under @lock; the last that
+ *	is @counted waits for them, so that there are the inode and its superblock
  * @chunks: NULL until something was allocated; set under the pool's mutex and @lock
  * @used: bitmap of allocated pages, likewise; pages are marked in the pool's mutex, too
  * @extents: by their first page; @lock
@@ -93,6 +112,9 @@ struct faasin_window {
 	struct faasin_pool *pool;
 	u32 nr_pages;
 	unsigned int chunk_shift;
+	bool trusted;
+	struct inode *inodes[2];
+	atomic_t unmapping[2];
 	struct faasin_chunk *chunks;
 	unsigned long *used;
 	struct rb_root extents;
@@ -119,6 +141,7 @@ void faasin_window_destroy(struct faasin_window *win);
 bool faasin_window_resize(struct faasin_window *win, u64 capacity, u32 block_size);
 unsigned long faasin_window_trim(struct faasin_window *win, unsigned long pages, bool nowait);
 struct page *faasin_window_page(const struct faasin_window *win, u32 n);
+bool faasin_window_shows(const struct faasin_window *win, u32 page, u32 *first, u32 *nr);
 struct faasin_extent *faasin_extent_alloc(struct faasin_window *win, u32 nr, u64 *turn);
 void faasin_extent_free(struct faasin_window *win, struct faasin_extent *e);
 struct faasin_extent *faasin_extent_at(const struct faasin_window *win, u32 page);
@@ -139,6 +162,11 @@ bool faasin_window_waits(struct faasin_handle *h);
 void faasin_window_leave(struct faasin_handle *h);
 
 /* mapping.c */
+struct inode *faasin_window_seen_by(struct faasin_window *win, enum faasin_direction direction);
+void faasin_window_unmap(struct faasin_window *win, enum faasin_direction direction,
+			 struct inode *inode, u32 first, u32 nr);
+void faasin_window_await_unmapping(struct faasin_window *win, enum faasin_direction direction);
+void faasin_window_revoke(struct faasin_channel *ch, enum faasin_direction direction);
 int faasin_window_mmap(struct file *file, struct vm_area_struct *vma);
 
 #endif /* _FAASIN_WINDOW_H */

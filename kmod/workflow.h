@@ -10,7 +10,8 @@
  *       workflow->accounts_mutex	(account.h)
  *         channel->lock	(channel.h)
  * Nothing waits for a user while it holds one of these, nor for memory on the bill
- * of anybody but who asked for the change (see inode.h).
+ * of anybody but who asked for the change (see inode.h). No window is unmapped meanwhile: that
+ * takes as long as a stage has mappings.
  *
  * Removal has two phases. First, under faasin_tree_sem: the object leaves the
  * tree and is marked dead, its links are cut, and whoever sleeps on it is
@@ -231,6 +232,7 @@ struct faasin_link_spec {
 	u32 abort_on;
 	bool has_early_close;
 	u32 early_close;
+	u32 flags;			/* FAASIN_LINK_F_* */
 	bool has_state;
 	u32 state;
 	bool exclusive;

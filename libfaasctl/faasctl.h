@@ -178,6 +178,7 @@ struct faasctl_stats {
 /* Flags of the functions that add. */
 #define FAASCTL_EXCLUSIVE	(1u << 0)	/* fail if it exists: -EEXIST */
 #define FAASCTL_UNCHARGED	(1u << 1)	/* workflows: no cgroup pays */
+#define FAASCTL_TRUSTED		(1u << 2)	/* links: windows stay mapped; see there */
 
 /**
  * struct faasctl_workflow - a workflow as it was when it was asked for
@@ -477,6 +478,7 @@ struct faasctl_cause {
  * @abort_on: enum faasin_abort_on
  * @early_close: enum faasin_early_close
  * @state: enum faasin_link_state
+ * @flags: FAASIN_LINK_F_*
  * @stats: what went through it and through those that were between the same ports
  *	before, while both stages exist (a port remembers 8 peers)
  * @last: of the last stream that did not simply end
@@ -492,6 +494,7 @@ struct faasctl_link {
 	uint32_t abort_on;
 	uint32_t early_close;
 	uint32_t state;
+	uint32_t flags;
 	struct faasctl_stats stats;
 	struct faasctl_cause last;
 };
@@ -509,7 +512,8 @@ typedef int (*faasctl_link_fn)(const struct faasctl_link *link, void *arg);
  * @capacity: bytes, or FAASCTL_UNSET64
  * @abort_on: enum faasin_abort_on, or FAASCTL_UNSET
  * @early_close: enum faasin_early_close, or FAASCTL_UNSET
- * @flags: FAASCTL_EXCLUSIVE; for faasctl_chain_add() also FAASCTL_UNCHARGED
+ * @flags: FAASCTL_EXCLUSIVE; FAASCTL_TRUSTED (windows stay mapped, for stages that trust each
+ *	other); for faasctl_chain_add() also FAASCTL_UNCHARGED
  */
 struct faasctl_link_options {
 	size_t size;
@@ -805,6 +809,9 @@ void faasctl_events_close(struct faasctl_events *events);
  *
  * Each of these calls waits as long as it takes, or, if the descriptor has O_NONBLOCK,
  * is -EAGAIN: then poll() it, for POLLOUT or POLLIN. A signal that comes first is -EINTR.
+ *
+ * On a trusted link (FAASCTL_TRUSTED) what is said of SIGBUS does not hold: everybody with a window
+ * of the link sees all of its memory. A consumer copies what it checks before it uses it.
  */
 
 struct iovec;

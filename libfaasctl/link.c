@@ -20,6 +20,7 @@ static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
 	[FAASIN_A_LINK_CAUSE_COMM] = { .type = NLA_STRING },
 	[FAASIN_A_LINK_CAUSE_STREAM] = { .type = NLA_U64 },
 	[FAASIN_A_LINK_STATE] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_FLAGS] = { .type = NLA_U32 },
 };
 
 static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
@@ -53,6 +54,7 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
 		.abort_on = faasctl__u32(tb[FAASIN_A_LINK_ABORT_ON]),
 		.early_close = faasctl__u32(tb[FAASIN_A_LINK_EARLY_CLOSE]),
 		.state = faasctl__u32(tb[FAASIN_A_LINK_STATE]),
+		.flags = faasctl__u32(tb[FAASIN_A_LINK_FLAGS]),
 		.last = {
 			.cause = faasctl__u32(tb[FAASIN_A_LINK_CAUSE]),
 			.code = faasctl__u32(tb[FAASIN_A_LINK_CAUSE_CODE]),
@@ -166,7 +168,9 @@ static int put_options(struct nl_msg *msg,
 	    (options->abort_on != FAASCTL_UNSET &&
 	     nla_put_u32(msg, FAASIN_A_LINK_ABORT_ON, options->abort_on)) ||
 	    (options->early_close != FAASCTL_UNSET &&
-	     nla_put_u32(msg, FAASIN_A_LINK_EARLY_CLOSE, options->early_close)))
+	     nla_put_u32(msg, FAASIN_A_LINK_EARLY_CLOSE, options->early_close)) ||
+	    (options->flags & FAASCTL_TRUSTED &&
+	     nla_put_u32(msg, FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_TRUSTED)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -452,7 +452,7 @@ port $wf a more in - - 0 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
 port $wf b faasin in a errors 0 1
 port $wf b faasout out - - 0 0
-link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running
+link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running sealed
 END
 as_many_columns()
 {

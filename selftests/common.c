@@ -193,6 +193,8 @@ int flow_link(struct flow *f)
 		options.abort_on = f->options.abort_on;
 	if (f->options.early_close)
 		options.early_close = f->options.early_close;
+	if (f->options.trusted)
+		options.flags |= FAASCTL_TRUSTED;
 	return done(ctl, ctl ? faasctl_link_add(ctl, f->name, "a", "b", &options, NULL) : 0);
 }
 

@@ -96,6 +96,7 @@ struct flow_options {
 	uint64_t capacity;
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
+	bool trusted;
 };
 
 struct flow {

@@ -96,6 +96,31 @@ TEST_F(links, options_are_the_same_for_all)
 	EXPECT_EQ(0, fan_link(&self->fan, "a", "new", &other));
 }
 
+/* Inputs of several links have no window, so there is nothing to be trusted with. */
+TEST_F(links, several_are_not_trusted)
+{
+	struct faasctl_link_options trusted = defaults;
+
+	trusted.flags = FAASCTL_TRUSTED;
+	EXPECT_EQ(0, fan_stage(&self->fan, "x"));
+	EXPECT_EQ(0, fan_stage(&self->fan, "y"));
+	EXPECT_REFUSED(-EOPNOTSUPP, fan_link(&self->fan, "a", "x", &trusted));
+	EXPECT_REFUSED(-EOPNOTSUPP, fan_link(&self->fan, "a", "x,y", &trusted));
+	EXPECT_REFUSED(-EOPNOTSUPP, fan_link(&self->fan, "a", "r0", &trusted));
+	EXPECT_REFUSED(-EOPNOTSUPP, fan_link(&self->fan, "r0", "x,y", &trusted));
+	/* One that was made alone stays alone, whatever the next one is to be. */
+	EXPECT_EQ(0, fan_link(&self->fan, "r0", "x", &trusted));
+	EXPECT_EQ(-EBUSY, fan_link(&self->fan, "r0", "y", &trusted));
+	EXPECT_EQ(-EBUSY, fan_link(&self->fan, "r0", "y", NULL));
+	EXPECT_EQ(-EBUSY, fan_link(&self->fan, "r0", "y,x", NULL));
+	EXPECT_EQ(-EEXIST, fan_link(&self->fan, "r0", "x,y", NULL));
+	EXPECT_EQ(-EOPNOTSUPP, fan_link(&self->fan, "r0", "x,y", &trusted));
+	EXPECT_NE(NULL, strstr(self->fan.refusal, "cannot be trusted"));
+	EXPECT_EQ(-EEXIST, fan_link(&self->fan, "r0", "x", NULL));
+	EXPECT_EQ(0, fan_link(&self->fan, "r0", "x", &trusted));
+	EXPECT_EQ(STAGES, fan_links(&self->fan));
+}
+
 TEST_F(links, all_or_none)
 {
 	EXPECT_EQ(0, fan_stage(&self->fan, "new"));

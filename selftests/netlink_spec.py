@@ -30,6 +30,7 @@ CHECKED = {
     "faasin_nl_uid": ({}, ["make_kuid(&init_user_ns"]),
     "faasin_nl_gid": ({}, ["make_kgid(&init_user_ns"]),
     "faasin_nl_workflow_flags": ({}, ["FAASIN_WORKFLOW_F_SETTABLE"]),
+    "faasin_nl_link_flags": ({}, ["FAASIN_LINK_F_SETTABLE"]),
 }
 
 

@@ -23,6 +23,7 @@ FIXTURE_VARIANT(extent)
 {
 	uint64_t capacity;
 	uint64_t length;
+	bool trusted;
 };
 
 FIXTURE_VARIANT_ADD(extent, pages) { .capacity = MIB, .length = 3 * PAGE };
@@ -30,7 +31,8 @@ FIXTURE_VARIANT_ADD(extent, large) { .capacity = 16 * MIB, .length = 4 * MIB };
 
 FIXTURE_SETUP(extent)
 {
-	struct flow_options options = { .capacity = variant->capacity };
+	struct flow_options options = { .capacity = variant->capacity,
+					.trusted = variant->trusted };
 
 	WINDOWS_SETUP(self, &options);
 	self->at = window_alloc(self->w, variant->length);
@@ -54,6 +56,23 @@ do {										\
 	EXPECT_EQ(1, window_take(self->r, &intact));				\
 	EXPECT_EQ(variant->length, intact.length);				\
 	EXPECT_TRUE(pattern_is(self->in + intact.offset, intact.length, 1, 0));	\
+} while (0)
+
+/* For tests of what is the same on trusted links, or nearly so. */
+#define TRUSTED_VARIANTS							\
+	FIXTURE_VARIANT_ADD(extent, trusted)					\
+	{ .capacity = MIB, .length = 3 * PAGE, .trusted = true };		\
+	FIXTURE_VARIANT_ADD(extent, trusted_large)				\
+	{ .capacity = 16 * MIB, .length = 4 * MIB, .trusted = true }
+
+/* The extent is not the caller's any more: it sees it on a trusted link only, where it still is. */
+#define EXPECT_GONE()								\
+do {										\
+	if (variant->trusted) {							\
+		EXPECT_TRUE(pattern_is(self->mine, variant->length, 1, 0));	\
+	} else {								\
+		EXPECT_EQ(-SIGBUS, window_poke(self->mine, 0xee));		\
+	}									\
 } while (0)
 
 #endif /* _SELFTESTS_WINDOW_EXTENT_H */

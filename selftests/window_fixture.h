@@ -21,15 +21,19 @@ FIXTURE(window)
 FIXTURE_VARIANT(window)
 {
 	uint64_t capacity;
+	bool trusted;
 };
 
 FIXTURE_VARIANT_ADD(window, small) { .capacity = 64 * KIB };
 FIXTURE_VARIANT_ADD(window, usual) { .capacity = MIB };
 FIXTURE_VARIANT_ADD(window, large) { .capacity = 8 * MIB };
+FIXTURE_VARIANT_ADD(window, trusted) { .capacity = MIB, .trusted = true };
+FIXTURE_VARIANT_ADD(window, trusted_large) { .capacity = 8 * MIB, .trusted = true };
 
 FIXTURE_SETUP(window)
 {
-	struct flow_options options = { .capacity = variant->capacity };
+	struct flow_options options = { .capacity = variant->capacity,
+					.trusted = variant->trusted };
 
 	WINDOWS_SETUP(self, &options);
 	self->buf = malloc(variant->capacity);

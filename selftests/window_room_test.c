@@ -229,7 +229,7 @@ TEST_F(window, an_early_close_drops_the_rest)
 	EXPECT_EQ(-EPIPE, window_alloc(self->w, 100));
 	EXPECT_EQ(0, window_poke(self->out + more, 1));
 	EXPECT_EQ(100, flow_stats(&self->flow).bytes_dropped);
-	EXPECT_EQ(-SIGBUS, window_peek(self->out + at));
+	EXPECT_EQ(variant->trusted ? pattern(1, 0) : -SIGBUS, window_peek(self->out + at));
 }
 
 /* A block that was read to its end stays with the producer; not when it is in the way. */

@@ -42,6 +42,21 @@ void *faasin_memory_zalloc(struct cgroup_subsys_state *css, size_t size)
 	return kzalloc(size, GFP_KERNEL);
 }
 
+/* Nothing is mapped. */
+struct inode *faasin_window_seen_by(struct faasin_window *win, enum faasin_direction direction)
+{
+	return NULL;
+}
+
+void faasin_window_unmap(struct faasin_window *win, enum faasin_direction direction,
+			 struct inode *inode, u32 first, u32 nr)
+{
+}
+
+void faasin_window_await_unmapping(struct faasin_window *win, enum faasin_direction direction)
+{
+}
+
 void faasin_node_get(struct faasin_node *node)
 {
 	kref_get(&node->ref);

@@ -48,7 +48,7 @@ static void setup_faasin(void)
 {
 	static const uint64_t usual[2] = { FAASCTL_UNSET64, FAASCTL_UNSET64 };
 
-	make_links(WORKFLOW, usual);
+	make_links(WORKFLOW, usual, 0);
 }
 
 static void teardown_faasin(void)

@@ -15,7 +15,7 @@ static const uint64_t usual[2] = { FAASCTL_UNSET64, FAASCTL_UNSET64 };
 
 static void setup_splice(void)
 {
-	make_links(WORKFLOW, usual);
+	make_links(WORKFLOW, usual, 0);
 }
 
 static void teardown_splice(void)
@@ -79,7 +79,7 @@ const struct way way_splice = {
 
 static void setup_sendfile(void)
 {
-	make_links(FILE_WORKFLOW, usual);
+	make_links(FILE_WORKFLOW, usual, 0);
 }
 
 static void teardown_sendfile(void)

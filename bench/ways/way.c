@@ -5,7 +5,7 @@
 #include "way.h"
 
 const struct way *const ways[] = {
-	&way_faasin, &way_splice, &way_sendfile, &way_sealed,
+	&way_faasin, &way_splice, &way_sendfile, &way_sealed, &way_trusted,
 	&way_pipe, &way_pipe_1m, &way_fifo, &way_unix, &way_seqpacket,
 	&way_memcpy, &way_process_vm, &way_memfd, &way_tmpfs, &way_redis, &way_nats,
 };

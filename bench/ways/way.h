@@ -107,7 +107,7 @@ struct way {
 	pid_t (*server)(void);
 };
 
-extern const struct way way_faasin, way_splice, way_sendfile, way_sealed;
+extern const struct way way_faasin, way_splice, way_sendfile, way_sealed, way_trusted;
 extern const struct way way_pipe, way_pipe_1m, way_fifo, way_unix, way_seqpacket;
 extern const struct way way_memcpy, way_process_vm, way_memfd, way_tmpfs, way_redis, way_nats;
 

@@ -1,17 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sealed windows: memory of the link's own, filled by one side and mapped by the other. */
+/*
+ * Windows: memory of the link's own, filled by one side and mapped by the other. Sealed ones are
+ * taken away from who sends, trusted ones stay mapped.
+ */
 #include "way.h"
 
 #define WORKFLOW	"bench-window"
+#define TRUSTED_WORKFLOW "bench-trusted"
 #define CAPACITY	(64u * MIB)
 
 static struct faasctl_error err;
 
-static void setup_sealed(void)
+static void setup(const char *workflow, unsigned int flags)
 {
 	static const uint64_t capacities[2] = { CAPACITY, CAPACITY };
 
-	make_links(WORKFLOW, capacities);
+	make_links(workflow, capacities, flags);
+}
+
+static void setup_sealed(void)
+{
+	setup(WORKFLOW, 0);
+}
+
+static void setup_trusted(void)
+{
+	setup(TRUSTED_WORKFLOW, FAASCTL_TRUSTED);
 }
 
 static void teardown_sealed(void)
@@ -19,19 +33,24 @@ static void teardown_sealed(void)
 	remove_links(WORKFLOW);
 }
 
-static void open_sealed(struct lane *lane)
+static void teardown_trusted(void)
 {
-	open_link(WORKFLOW, lane->nr, lane->ends, O_RDWR);
+	remove_links(TRUSTED_WORKFLOW);
 }
 
-static void begin_sealed(struct lane *lane, bool producer)
+static void open_window(struct lane *lane)
+{
+	open_link(lane->way->workflow, lane->nr, lane->ends, O_RDWR);
+}
+
+static void begin_window(struct lane *lane, bool producer)
 {
 	bytes_begin(lane, producer);
 	if (faasctl_window_open(&lane->window, lane->ends[producer], &err))
 		die("%s", err.message);
 }
 
-static char *memory_sealed(struct lane *lane, size_t size)
+static char *memory_window(struct lane *lane, size_t size)
 {
 	void *at;
 
@@ -40,7 +59,7 @@ static char *memory_sealed(struct lane *lane, size_t size)
 	return at;
 }
 
-static void send_sealed(struct lane *lane, char *from, size_t size)
+static void send_window(struct lane *lane, char *from, size_t size)
 {
 	struct iovec part = { from, size };
 
@@ -49,7 +68,7 @@ static void send_sealed(struct lane *lane, char *from, size_t size)
 }
 
 /* It is touched always: nothing else shows that it came. */
-static size_t receive_sealed(struct lane *lane, size_t size)
+static size_t receive_window(struct lane *lane, size_t size)
 {
 	size_t all = 0;
 	int i;
@@ -64,22 +83,30 @@ static size_t receive_sealed(struct lane *lane, size_t size)
 	return all;
 }
 
-static void done_sealed(struct lane *lane)
+static void done_window(struct lane *lane)
 {
 	if (faasctl_window_release(lane->window, lane->taken, lane->n_taken, &err))
 		die("%s", err.message);
 }
 
-static void close_sealed(struct lane *lane)
+static void close_window(struct lane *lane)
 {
 	faasctl_window_close(lane->window);
 	bytes_close(lane);
 }
 
+#define WINDOW_WAY(name_, key_, workflow_)						\
+	.name = name_, .key = key_, .workflow = workflow_,				\
+	.uses = WAY_STREAM | WAY_TRIP | WAY_HANDOFF, .open = open_window,		\
+	.begin = begin_window, .memory = memory_window, .send = send_window,		\
+	.receive = receive_window, .done = done_window, .close = close_window
+
 const struct way way_sealed = {
-	.name = "sealed window", .key = "sealed", .workflow = WORKFLOW,
-	.uses = WAY_STREAM | WAY_TRIP | WAY_HANDOFF,
-	.setup = setup_sealed, .teardown = teardown_sealed, .open = open_sealed,
-	.begin = begin_sealed, .memory = memory_sealed, .send = send_sealed,
-	.receive = receive_sealed, .done = done_sealed, .close = close_sealed,
+	WINDOW_WAY("sealed window", "sealed", WORKFLOW),
+	.setup = setup_sealed, .teardown = teardown_sealed,
+};
+
+const struct way way_trusted = {
+	WINDOW_WAY("trusted window", "trusted", TRUSTED_WORKFLOW),
+	.setup = setup_trusted, .teardown = teardown_trusted,
 };

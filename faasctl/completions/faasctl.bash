@@ -6,7 +6,7 @@
 # with the tool's.
 
 declare -gA _faasctl_options=(
-	[link]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -x --exclusive'
+	[link]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -x --exclusive'
 	[unlink]=''
 	[set]='-c --capacity'
 	[pause]=''
@@ -22,7 +22,7 @@ declare -gA _faasctl_options=(
 	[stage del]=''
 	[stage show]='-j --json'
 	[exec]='-T --thread -t --traceparent -w --wait'
-	[run]='-c --capacity -a --abort-on -e --on-early-close -u --uncharged -n --names -k --keep'
+	[run]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -n --names -k --keep'
 	[show]='-j --json'
 	[dump]='-H --header'
 	[graph]='-f --format -i --interval -o --output -w --watch'

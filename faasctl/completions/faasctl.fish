@@ -117,6 +117,7 @@ for command in link run
     complete -c faasctl -n "__faasctl_using $command" -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'
     complete -c faasctl -n "__faasctl_using $command" -s a -l abort-on -x -a 'crash nonzero never' -d 'Which exits of a writer abort'
     complete -c faasctl -n "__faasctl_using $command" -s e -l on-early-close -x -a 'epipe drain' -d 'What a writer meets whose reader left'
+    complete -c faasctl -n "__faasctl_using $command" -s T -l trusted -d 'Windows stay mapped: for stages that trust each other'
     complete -c faasctl -n "__faasctl_using $command" -s u -l uncharged -d 'Make a missing workflow one whose memory nobody pays for'
 end
 complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M 4M 16M' -d 'Bytes a link holds'

@@ -16,11 +16,12 @@ static struct scene_flow {
 	const char *workflow, *src, *dst;
 	uint64_t capacity;
 	uint32_t early;
+	uint32_t flags;
 	uint64_t generation;
 } flows[] = {
-	{ "fz0", "a", "b", 64 * KIB, FAASIN_EARLY_CLOSE_EPIPE, 0 },
-	{ "fz0", "b", "c", 1 * MIB, FAASIN_EARLY_CLOSE_DRAIN, 0 },
-	{ "fz1", "a", "b", PAGE, FAASIN_EARLY_CLOSE_EPIPE, 0 },
+	{ "fz0", "a", "b", 64 * KIB, FAASIN_EARLY_CLOSE_EPIPE, 0, 0 },
+	{ "fz0", "b", "c", 1 * MIB, FAASIN_EARLY_CLOSE_DRAIN, FAASIN_LINK_F_TRUSTED, 0 },
+	{ "fz1", "a", "b", PAGE, FAASIN_EARLY_CLOSE_EPIPE, 0, 0 },
 };
 
 static struct scene_workflow {
@@ -70,7 +71,8 @@ static int link_new(const struct scene_flow *f)
 			       NL_STR(FAASIN_A_LINK_SRC_STAGE, f->src),
 			       NL_STR(FAASIN_A_LINK_DST_STAGE, f->dst),
 			       NL_U64(FAASIN_A_LINK_CAPACITY, f->capacity),
-			       NL_U32(FAASIN_A_LINK_EARLY_CLOSE, f->early)));
+			       NL_U32(FAASIN_A_LINK_EARLY_CLOSE, f->early),
+			       NL_U32(FAASIN_A_LINK_FLAGS, f->flags)));
 }
 
 static int workflow_del(const char *name)

@@ -34,7 +34,8 @@
  *   LINK_GET (dump)       [WORKFLOW]                          LINK_* each
  *   LINK_NEW              WORKFLOW, SRC_STAGE, DST_STAGE
  *                         | DST... [, SRC_PORT, DST_PORT,
- *                         CAPACITY, ABORT_ON, EARLY_CLOSE]    -
+ *                         CAPACITY, ABORT_ON, EARLY_CLOSE,
+ *                         FLAGS]                              -
  *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION]    -
  *   EVENT                 (multicast group "events")          EVENT_*
@@ -88,9 +89,10 @@
  *              being read included
  *   ELOOP      source and destination are one stage, or the link would close
  *              a loop
+ *   EOPNOTSUPP the output has several links, or is to have (DST): those are not trusted (FLAGS)
  *   EINVAL     the source port is not an output or a destination not an
  *              input; the capacity is not a multiple of 4096; both DST and DST_STAGE or
- *              DST_PORT, or a destination twice
+ *              DST_PORT, or a destination twice; an unknown flag
  *   ERANGE     the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   ENODEV     the workflow's cgroup has been removed
  * LINK_SET:
@@ -293,6 +295,14 @@ struct faasin_context {
  * memory cannot be pinned: what needs that (O_DIRECT, vmsplice, registered
  * buffers of io_uring, process_vm_readv and its like, ptrace, shared futexes) is EFAULT or
  * EIO.
+ *
+ * A link that is trusted (FAASIN_LINK_F_TRUSTED) does no such thing: sending, taking and
+ * returning change who may pass an extent on, and no mapping. All windows of the
+ * link show all memory that extents of it were made of, as long as there is that; memory of
+ * which nothing is allocated may be gone any time: SIGBUS. So the producer can change what the
+ * consumer looks at, and both see what either ever had there; reading and splicing copy
+ * what is there at that moment. Who was replaced sees none of it any more: SIGBUS.
+ *
  * A child does not inherit windows. The whole pages of an extent are given
  * away: what lies behind the last byte is for the consumer to see, too.
  *
@@ -317,7 +327,7 @@ struct faasin_context {
  * @landing: input: bytes behind these, where what was written lands when it is taken
  * @granule: memory is had by this many bytes; extents of at least half of it begin at a
  *	multiple of it, and can be mapped at once where the kernel has larger pages
- * @flags: zero
+ * @flags: FAASIN_WINDOW_*
  * @reserved: zero
  */
 struct faasin_window_info {
@@ -327,6 +337,8 @@ struct faasin_window_info {
 	__u32 flags;
 	__u64 reserved;
 };
+
+#define FAASIN_WINDOW_TRUSTED	(1u << 0)	/* the link is trusted: see above */
 
 /**
  * FAASIN_IOC_WINDOW - what can be mapped
@@ -700,6 +712,9 @@ enum faasin_link_state {
 	FAASIN_LINK_STATE_DRAINED,
 };
 
+#define FAASIN_LINK_F_TRUSTED	(1u << 0)	/* windows stay mapped across hand-offs */
+#define FAASIN_LINK_F_SETTABLE	FAASIN_LINK_F_TRUSTED
+
 /**
  * enum faasin_end_attr - nested in FAASIN_A_LINK_DST
  * @FAASIN_A_END_STAGE: string
@@ -739,6 +754,8 @@ enum faasin_end_attr {
  * @FAASIN_A_LINK_STATE: u32, enum faasin_link_state
  * @FAASIN_A_LINK_DST: new: nest of FAASIN_A_END_*, repeated: a destination each, of an output
  *	for several links (here repetition does not replace)
+ * @FAASIN_A_LINK_FLAGS: u32, FAASIN_LINK_F_*; without it none are asked for:
+ *	a trusted link that exists is then EEXIST
  */
 enum faasin_link_attr {
 	/* private: */
@@ -765,6 +782,7 @@ enum faasin_link_attr {
 	/* public: */
 	FAASIN_A_LINK_STATE,
 	FAASIN_A_LINK_DST,
+	FAASIN_A_LINK_FLAGS,
 	/* private: */
 	__FAASIN_A_LINK_MAX,
 };
