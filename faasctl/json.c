@@ -148,7 +148,7 @@ static json_t *end(const char *stage, const char *port)
 
 json_t *json_link(const struct faasctl_link *link)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:b, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:o, s:o}",
 		"workflow", link->workflow,
 		"source", end(link->src_stage, link->src_port),
 		"destination", end(link->dst_stage, link->dst_port),
@@ -156,6 +156,7 @@ json_t *json_link(const struct faasctl_link *link)
 		"capacity", (json_int_t)link->capacity,
 		"abort_on", faasctl_abort_on_name(link->abort_on),
 		"on_early_close", faasctl_early_close_name(link->early_close),
+		"slow", faasctl_slow_name(link->slow),
 		"state", faasctl_link_state_name(link->state),
 		"trusted", !!(link->flags & FAASIN_LINK_F_TRUSTED),
 		"stats", json_stats(&link->stats),

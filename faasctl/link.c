@@ -4,6 +4,7 @@
 
 static const struct option_row options[] = {
 	LINK_OPTION_ROWS,
+	{ 's', "slow", "RULE", "what becomes of a slow one of several readers: throttle, drop" },
 	{ 'x', "exclusive", NULL, "fail if one of the links exists" },
 	{ 0 },
 };
@@ -18,7 +19,9 @@ static int run(struct args *args)
 	while ((id = args_next(args)) != -1) {
 		if (link_option(args, id, &link))
 			continue;
-		if (id == 'x')
+		if (id == 's')
+			link.slow = parse_word(args, faasctl_slow_name);
+		else if (id == 'x')
 			link.flags |= FAASCTL_EXCLUSIVE;
 	}
 	n = args_rest(args, 3, -1);

@@ -173,6 +173,12 @@ struct text text_clean(const char *s)
 	return text;
 }
 
+/* Whether it is the stage that reads that did it. */
+bool cause_is_readers(uint32_t cause)
+{
+	return cause == FAASIN_CAUSE_EARLY_CLOSE || cause == FAASIN_CAUSE_SLOW;
+}
+
 struct text text_cause(const struct faasctl_cause *cause)
 {
 	char how[40];
@@ -199,6 +205,9 @@ struct text text_cause(const struct faasctl_cause *cause)
 		break;
 	case FAASIN_CAUSE_EARLY_CLOSE:
 		strcpy(how, "closed before the end");
+		break;
+	case FAASIN_CAUSE_SLOW:
+		strcpy(how, "was too slow");
 		break;
 	default:
 		snprintf(how, sizeof(how), "cause %u", cause->cause);

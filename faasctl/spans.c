@@ -160,8 +160,7 @@ static json_t *status(const struct span *span, const struct probed *link)
 		.code = span->code,
 		.pid = span->culprit,
 		.comm = span->comm[0] ? span->comm : NULL,
-		.stage = span->cause == FAASIN_CAUSE_EARLY_CLOSE ? link->dst_stage :
-								  link->src_stage,
+		.stage = cause_is_readers(span->cause) ? link->dst_stage : link->src_stage,
 	};
 
 	/* 1: it is well, 2: an error */

@@ -72,6 +72,8 @@ void print_link(const struct faasctl_link *link)
 	       faasctl_early_close_name(link->early_close));
 	if (link->flags & FAASIN_LINK_F_TRUSTED)
 		fputs(", trusted", stdout);
+	if (link->slow != FAASIN_SLOW_THROTTLE)
+		printf(", %s if slow", faasctl_slow_name(link->slow));
 	if (link->state != FAASIN_LINK_STATE_RUNNING)
 		printf(", %s%s%s", red(), faasctl_link_state_name(link->state),
 		       plain());

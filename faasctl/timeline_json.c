@@ -87,8 +87,7 @@ static struct text why(const struct probed *link, const struct mark *m)
 		.code = m->cause.code,
 		.pid = m->cause.pid,
 		.comm = m->cause.comm[0] ? m->cause.comm : NULL,
-		.stage = m->cause.cause == FAASIN_CAUSE_EARLY_CLOSE ?
-			 link->dst_stage : link->src_stage,
+		.stage = cause_is_readers(m->cause.cause) ? link->dst_stage : link->src_stage,
 	};
 
 	return text_cause(&cause);

@@ -165,6 +165,7 @@ struct text text_time(uint64_t ns);
 struct text text_signal(int sig);
 struct text text_clean(const char *s);
 struct text text_cause(const struct faasctl_cause *cause);
+bool cause_is_readers(uint32_t cause);
 void print_escaped(const char *s, FILE *to);
 struct text text_percent(double share);
 void print_bottleneck(const char *workflow, const char *stage, double share);

@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < 4; i++)
 		number = number << 8 | bytes_u8(&in);
 	PROMISE(*faasctl_event_name(number) && *faasctl_cause_name(number) &&
-		*faasctl_abort_on_name(number) &&
+		*faasctl_abort_on_name(number) && *faasctl_slow_name(number) &&
 		*faasctl_early_close_name(number), "every number has a word");
 
 	s = bytes_string(&in, '\0');

@@ -104,6 +104,7 @@ struct faasin_segment {
  * @branch: of a link of such an output: likewise; constant
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
+ * @slow: of a link: enum faasin_slow; constant once it is made
  * @unlinked: the link is gone; set under @lock
  * @state: paused, draining or neither; set under @lock
  * @replaced: times that the stage at that end was replaced, by direction; set under @lock
@@ -171,6 +172,7 @@ struct faasin_channel {
 	struct faasin_branch *branch;
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
+	enum faasin_slow slow;
 	bool unlinked;
 	enum faasin_link_state state;
 	unsigned int replaced[2];

@@ -230,6 +230,12 @@ static bool channel_is_as_asked(const struct faasin_channel *ch,
 	       !!(spec->flags & FAASIN_LINK_F_TRUSTED) == ch->window.trusted;
 }
 
+/* What each link has for itself, too. */
+static bool link_is_as_asked(const struct faasin_channel *ch, const struct faasin_link_spec *spec)
+{
+	return channel_is_as_asked(ch, spec) && !(spec->has_slow && spec->slow != ch->slow);
+}
+
 /**
  * struct wanted - links that are to be made, from one output
  * @src: the output
@@ -258,7 +264,7 @@ static int link_exists(const struct faasin_link_spec *spec, const struct faasin_
 		return 0;
 	if (spec->exclusive)
 		NL_SET_ERR_MSG(extack, "the link exists");
-	else if (!channel_is_as_asked(dst->link->channel, spec))
+	else if (!link_is_as_asked(dst->link->channel, spec))
 		NL_SET_ERR_MSG(extack, "the link exists with other options; unlink it first");
 	else if (spec->nr_dsts && !src->trunk)
 		NL_SET_ERR_MSG(extack,
@@ -489,6 +495,7 @@ static int wanted_make(const struct faasin_link_spec *spec, struct wanted *w)
 		if (!w->channel[i])
 			return -ENOMEM;
 		w->channel[i]->window.trusted = spec->flags & FAASIN_LINK_F_TRUSTED;
+		w->channel[i]->slow = spec->has_slow ? spec->slow : FAASIN_SLOW_THROTTLE;
 	}
 	return 0;
 }

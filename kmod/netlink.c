@@ -493,6 +493,10 @@ static int faasin_nl_link_new(struct sk_buff *skb, struct genl_info *info)
 			return err;
 		spec.flags = nla_get_u32(attrs[FAASIN_A_LINK_FLAGS]);
 	}
+	if (attrs[FAASIN_A_LINK_SLOW]) {
+		spec.has_slow = true;
+		spec.slow = nla_get_u32(attrs[FAASIN_A_LINK_SLOW]);
+	}
 	spec.exclusive = faasin_nl_exclusive(info);
 	return faasin_link_new(&spec, info->extack);
 }

@@ -55,29 +55,165 @@ void faasin_parts_free(struct faasin_stream *s)
 	}
 }
 
+/*
+ * A stream is cut off: what is left of it is not to be read, and its reader is to get an
+ * abort. One that had ended goes on being counted as that. Whether it is news.
+ */
+static bool part_cut(struct faasin_channel *ch, struct faasin_stream *s,
+		     const struct faasin_cause_info *ci)
+	__must_hold(&ch->lock)
+{
+	if (faasin_stream_finish(ch, s, FAASIN_STREAM_ABORTED, ci))
+		return true;
+	if (s->state != FAASIN_STREAM_ENDED)
+		return false;
+	s->cause = ci->cause;
+	s->code = ci->code;
+	ch->cause = *ci;
+	/* As in faasin_stream_finish(). */
+	smp_store_release(&s->state, FAASIN_STREAM_ABORTED);
+	return true;
+}
+
+/* Too slow: who read there last, if somebody has it open. */
+static void slow_cause(struct faasin_channel *ch, const struct faasin_stream *s,
+		       struct faasin_cause_info *ci)
+	__must_hold(&ch->lock)
+{
+	const struct task_struct *reader = ch->rd.user;
+
+	memset(ci, 0, sizeof(*ci));
+	ci->cause = FAASIN_CAUSE_SLOW;
+	ci->by_reader = true;
+	ci->stream = s->number;
+	if (reader) {
+		ci->pid = reader->tgid;
+		strscpy(ci->comm, reader->comm, sizeof(ci->comm));
+	}
+}
+
+/* The first stream of which something is left to read, or NULL. */
+static struct faasin_stream *stream_left(struct faasin_channel *ch)
+	__must_hold(&ch->lock)
+{
+	u64 from = max(READ_ONCE(ch->tail), ch->discard);
+	struct faasin_stream *s;
+
+	list_for_each_entry(s, &ch->streams, entry)
+		if ((s->state == FAASIN_STREAM_LIVE ? ch->head : s->end) > max(s->start, from))
+			return s;
+	return NULL;
+}
+
+/* A branch is to drop something: its own work does it, as readers may be at work there. */
+static void cut_told(struct faasin_channel *ch)
+{
+	mod_delayed_work(system_wq, &ch->idle, 0);
+	faasin_waiters_wake(&ch->readers);
+}
+
+/**
+ * faasin_parts_cut() - a link is too slow: its oldest stream that has bytes left is cut off
+ * @ch: the branch, its trunk's lock held
+ *
+ * What is left of that is dropped, and its reader gets an abort.
+ */
+void faasin_parts_cut(struct faasin_channel *ch)
+{
+	struct faasin_cause_info ci;
+	struct faasin_stream *s;
+	bool news = false;
+
+	spin_lock(&ch->lock);
+	s = ch->unlinked ? NULL : stream_left(ch);
+	if (s) {
+		refcount_inc(&s->ref);
+		slow_cause(ch, s, &ci);
+		news = part_cut(ch, s, &ci);
+		/* Pairs with drop_discarded(). */
+		smp_store_release(&ch->discard, s->end);
+	}
+	spin_unlock(&ch->lock);
+	if (!s)
+		return;
+	if (news)
+		faasin_stream_said(ch, s, &ci);
+	faasin_stream_put(s);
+	cut_told(ch);
+}
+
+/*
+ * Of a slow link that has FAASIN_STREAMS_MAX streams queued, two become one that is cut off, so
+ * that another can begin: who reads gets an abort for both, and sees by the numbers that one is
+ * missing. The trunk's lock is held, and no stream is live.
+ */
+static void queue_shorten(struct faasin_channel *ch)
+{
+	struct faasin_stream *s, *gone;
+	struct faasin_cause_info ci;
+	bool news, gone_news;
+
+	spin_lock(&ch->lock);
+	if (ch->unlinked || ch->slow != FAASIN_SLOW_DROP || ch->nr_queued < FAASIN_STREAMS_MAX) {
+		spin_unlock(&ch->lock);
+		return;
+	}
+	s = list_first_entry(&ch->streams, struct faasin_stream, entry);
+	/* Of this one only the end is left to be told, and that may have been seen. */
+	if (s->state == FAASIN_STREAM_ENDED && s->end <= READ_ONCE(ch->tail))
+		s = list_next_entry(s, entry);
+	gone = list_next_entry(s, entry);
+	refcount_inc(&s->ref);
+	list_del_init(&gone->entry);
+	ch->nr_queued--;
+	slow_cause(ch, gone, &ci);
+	news = part_cut(ch, s, &ci);
+	gone_news = part_cut(ch, gone, &ci);
+	/* Pairs with drop_discarded(). */
+	smp_store_release(&ch->discard, max(ch->discard, gone->end));
+	spin_unlock(&ch->lock);
+	if (news)
+		faasin_stream_said(ch, s, &ci);
+	if (gone_news)
+		faasin_stream_said(ch, gone, &ci);
+	faasin_stream_put(s);
+	faasin_stream_put(gone);	/* the list's */
+	cut_told(ch);
+}
+
 /**
  * faasin_parts_may_begin() - may another stream begin
  * @ch: trunk, its lock held
+ *
+ * A link that is dropped when slow, and has as many while another has not, is made to have one
+ * less.
  *
  * Return: false if a link drains, or has FAASIN_STREAMS_MAX streams queued.
  */
 bool faasin_parts_may_begin(struct faasin_channel *ch)
 	__must_hold(&ch->lock)
 {
+	bool may = true, slow = false, room = false, full;
 	struct faasin_channel *to;
 	struct faasin_branch *b;
-	bool may = true;
 
 	lockdep_assert_held(&ch->lock);
 	list_for_each_entry(b, &ch->trunk->branches, entry) {
 		to = b->channel;
 		spin_lock(&to->lock);
+		full = to->nr_queued >= FAASIN_STREAMS_MAX;
 		if (!to->unlinked && (to->state == FAASIN_LINK_STATE_DRAINING ||
-				      to->nr_queued >= FAASIN_STREAMS_MAX))
+				      (full && to->slow != FAASIN_SLOW_DROP)))
 			may = false;
+		slow |= !to->unlinked && full;
+		room |= !to->unlinked && !full;
 		spin_unlock(&to->lock);
 	}
-	return may;
+	if (!may || !slow || !room)
+		return may && !slow;
+	list_for_each_entry(b, &ch->trunk->branches, entry)
+		queue_shorten(b->channel);
+	return true;
 }
 
 static void part_begin(struct faasin_channel *ch, struct faasin_stream *part,
@@ -290,12 +426,13 @@ bool faasin_parts_begun(const struct faasin_stream *s)
  * faasin_parts_give_up() - drop what is left of a link that is gone
  * @ch: the branch, its trunk's lock held
  *
- * Readers are told that their stream was cut off; faasin_channel_discard() is to follow.
+ * Readers are told that their stream was cut off.
  *
  * Return: false if that was done before, or nothing is left.
  */
 bool faasin_parts_give_up(struct faasin_channel *ch)
 {
+	struct faasin_cause_info ci;
 	struct faasin_stream *s;
 	bool any;
 
@@ -303,16 +440,16 @@ bool faasin_parts_give_up(struct faasin_channel *ch)
 	any = ch->discard < ch->head && READ_ONCE(ch->tail) < ch->head;
 	if (any) {
 		list_for_each_entry(s, &ch->streams, entry) {
-			if (s->state != FAASIN_STREAM_ENDED ||
-			    s->end <= max(s->start, READ_ONCE(ch->tail)))
+			if (s->end <= max(s->start, READ_ONCE(ch->tail)))
 				continue;
-			s->cause = FAASIN_CAUSE_UNLINK;
-			/* As in faasin_stream_finish(). */
-			smp_store_release(&s->state, FAASIN_STREAM_ABORTED);
+			faasin_cause_set(&ci, s, FAASIN_CAUSE_UNLINK, 0, NULL, false);
+			part_cut(ch, s, &ci);
 		}
 		/* Pairs with drop_discarded(). */
 		smp_store_release(&ch->discard, ch->head);
 	}
 	spin_unlock(&ch->lock);
+	if (any)
+		cut_told(ch);
 	return any;
 }

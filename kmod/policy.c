@@ -218,7 +218,7 @@ const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1] = {
 	[FAASIN_A_END_PORT] = FAASIN_NL_NAME,
 };
 
-const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_FLAGS + 1] = {
+const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_SLOW + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
@@ -229,6 +229,7 @@ const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_FLAGS + 1] = {
 	[FAASIN_A_LINK_EARLY_CLOSE] = NLA_POLICY_MAX(NLA_U32, FAASIN_EARLY_CLOSE_DRAIN),
 	[FAASIN_A_LINK_DST] = NLA_POLICY_NESTED(faasin_end_policy),
 	[FAASIN_A_LINK_FLAGS] = FAASIN_NL_LINK_FLAGS,
+	[FAASIN_A_LINK_SLOW] = NLA_POLICY_MAX(NLA_U32, FAASIN_SLOW_DROP),
 };
 
 const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {

@@ -64,7 +64,7 @@ static size_t faasin_reply_stage_size(void)
 static size_t faasin_reply_link_size(void)
 {
 	return 6 * faasin_reply_name_size() + 3 * faasin_reply_u64_size() +
-	       7 * faasin_reply_u32_size() + nla_total_size(TASK_COMM_LEN) +
+	       8 * faasin_reply_u32_size() + nla_total_size(TASK_COMM_LEN) +
 	       faasin_reply_stats_size();
 }
 
@@ -348,6 +348,7 @@ int faasin_reply_link(struct faasin_reply *reply, struct faasin_link *link)
 			      FAASIN_A_LINK_PAD) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_ABORT_ON, ch->abort_on) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_EARLY_CLOSE, ch->early_close) ||
+	    nla_put_u32(skb, FAASIN_A_LINK_SLOW, ch->slow) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_STATE, faasin_channel_state(ch)) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_FLAGS,
 			ch->window.trusted ? FAASIN_LINK_F_TRUSTED : 0) ||

@@ -10,7 +10,7 @@
  * channel->lock guards all members that are not said to be constant. A stream's
  * state may be read without it: it changes once, from live to one of the
  * others, after @end is set (release); but one that ended may turn out to be aborted
- * while nobody has read its end (faasin_parts_give_up()).
+ * while nobody has read its end (faasin_parts_give_up(), faasin_parts_cut()).
  */
 #ifndef _FAASIN_STREAM_H
 #define _FAASIN_STREAM_H

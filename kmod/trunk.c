@@ -221,27 +221,89 @@ static void trunk_pass(struct faasin_trunk *t)
 
 /*
  * Under the trunk's lock: the branches whose link is gone and that nobody is slower than are
- * to drop what they have; their own work does it, as readers may be at work there.
+ * to drop what they have. Whether there was any.
  */
-static void branches_give_up(struct faasin_trunk *t)
+static bool branches_give_up(struct faasin_trunk *t)
 {
 	struct faasin_branch *b;
 	u64 tail = ~0ULL;
+	bool any = false;
 
 	lockdep_assert_held(&t->channel->lock);
 	list_for_each_entry(b, &t->branches, entry)
 		tail = min(tail, READ_ONCE(b->channel->tail));
+	list_for_each_entry(b, &t->branches, entry)
+		if (b->over && READ_ONCE(b->channel->tail) == tail)
+			any |= faasin_parts_give_up(b->channel);
+	return any;
+}
+
+/* Where a branch is when it has dropped what it is to drop. */
+static u64 branch_position(const struct faasin_branch *b)
+{
+	return max(READ_ONCE(b->channel->tail), READ_ONCE(b->channel->discard));
+}
+
+static bool branch_takes_part(const struct faasin_branch *b)
+{
+	struct faasin_channel *ch = b->channel;
+	bool part;
+
+	spin_lock(&ch->lock);
+	part = ch->producing;
+	spin_unlock(&ch->lock);
+	return part;
+}
+
+/*
+ * Under the trunk's lock: the position that the producer of the live stream has to wait for,
+ * whoever is dropped: of the slowest that throttles or, if none does, of the first. False:
+ * nobody's.
+ */
+static bool trunk_pace(const struct faasin_trunk *t, u64 *pace)
+{
+	u64 throttling = ~0ULL, first = 0;
+	struct faasin_branch *b;
+	bool any = false;
+
 	list_for_each_entry(b, &t->branches, entry) {
-		if (!b->over || READ_ONCE(b->channel->tail) != tail ||
-		    !faasin_parts_give_up(b->channel))
+		if (!branch_takes_part(b))
 			continue;
-		mod_delayed_work(system_wq, &b->channel->idle, 0);
-		faasin_waiters_wake(&b->channel->readers);
+		any = true;
+		first = max(first, branch_position(b));
+		if (b->channel->slow == FAASIN_SLOW_THROTTLE)
+			throttling = min(throttling, branch_position(b));
 	}
+	*pace = throttling == ~0ULL ? first : throttling;
+	return any;
+}
+
+/*
+ * Under the trunk's lock: who is slowest, and has twice as much left to read as those who are to be
+ * waited for, loses a stream if that is its policy; if it is not about to drop something, of
+ * which somebody will be told.
+ */
+static void branches_cut(struct faasin_trunk *t)
+{
+	u64 head = t->channel->head, last = ~0ULL, pace;
+	struct faasin_branch *b;
+
+	lockdep_assert_held(&t->channel->lock);
+	if (!trunk_pace(t, &pace))
+		return;
+	list_for_each_entry(b, &t->branches, entry)
+		last = min(last, READ_ONCE(b->channel->tail));
+	if (last >= pace || 2 * (head - pace) > head - last)
+		return;
+	list_for_each_entry(b, &t->branches, entry)
+		if (!b->over && b->channel->slow == FAASIN_SLOW_DROP &&
+		    branch_position(b) == last)
+			faasin_parts_cut(b->channel);
 }
 
 /**
- * faasin_trunk_drop() - there is no room: whoever holds it for nothing is to give it up
+ * faasin_trunk_drop() - there is no room: whoever holds it for nothing, or for too long, is to
+ * give it up
  * @ch: the trunk
  */
 void faasin_trunk_drop(struct faasin_channel *ch)
@@ -251,7 +313,9 @@ void faasin_trunk_drop(struct faasin_channel *ch)
 	    READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= PIPE_BUF)
 		return;
 	spin_lock(&ch->lock);
-	branches_give_up(ch->trunk);
+	/* What is paused is not slow, nor the others beside it. */
+	if (!branches_give_up(ch->trunk) && !faasin_channel_paused(ch))
+		branches_cut(ch->trunk);
 	spin_unlock(&ch->lock);
 }
 

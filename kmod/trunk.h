@@ -19,7 +19,12 @@
  * branch whose part is over drops what goes on being published.
  *
  * A deleted link's branch goes on being read. As soon as it is what the producer waits for, what
- * is left of it is dropped.
+ * is left of it is dropped. A link with the policy to be dropped when slow loses its oldest stream
+ * that has bytes left when the producer finds no room and those that it waits for in any case
+ * are well ahead of it: those that throttle or, if there are none, the first. Since these take
+ * part in the live stream, that one is never over because of this. Whoever waits for room
+ * looks once it is in the queue, or marked as a poller, and so does every branch that passed
+ * while somebody waits.
  *
  * Locks:
  *	a branch's rd.mutex -> the trunk's rd.mutex, which is never held across a copy, nor while
@@ -144,5 +149,6 @@ void faasin_parts_swallow(struct faasin_stream *s, size_t n);
 void faasin_parts_set_context(struct faasin_stream *s);
 bool faasin_parts_begun(const struct faasin_stream *s);
 bool faasin_parts_give_up(struct faasin_channel *ch);
+void faasin_parts_cut(struct faasin_channel *ch);
 
 #endif /* _FAASIN_TRUNK_H */

@@ -233,6 +233,8 @@ struct faasin_link_spec {
 	bool has_early_close;
 	u32 early_close;
 	u32 flags;			/* FAASIN_LINK_F_* */
+	bool has_slow;
+	u32 slow;
 	bool has_state;
 	u32 state;
 	bool exclusive;

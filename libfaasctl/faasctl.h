@@ -477,6 +477,7 @@ struct faasctl_cause {
  * @capacity: bytes
  * @abort_on: enum faasin_abort_on
  * @early_close: enum faasin_early_close
+ * @slow: enum faasin_slow
  * @state: enum faasin_link_state
  * @flags: FAASIN_LINK_F_*
  * @stats: what went through it and through those that were between the same ports
@@ -493,6 +494,7 @@ struct faasctl_link {
 	uint64_t capacity;
 	uint32_t abort_on;
 	uint32_t early_close;
+	uint32_t slow;
 	uint32_t state;
 	uint32_t flags;
 	struct faasctl_stats stats;
@@ -512,6 +514,7 @@ typedef int (*faasctl_link_fn)(const struct faasctl_link *link, void *arg);
  * @capacity: bytes, or FAASCTL_UNSET64
  * @abort_on: enum faasin_abort_on, or FAASCTL_UNSET
  * @early_close: enum faasin_early_close, or FAASCTL_UNSET
+ * @slow: enum faasin_slow, or FAASCTL_UNSET
  * @flags: FAASCTL_EXCLUSIVE; FAASCTL_TRUSTED (windows stay mapped, for stages that trust each
  *	other); for faasctl_chain_add() also FAASCTL_UNCHARGED
  */
@@ -520,6 +523,7 @@ struct faasctl_link_options {
 	uint64_t capacity;
 	uint32_t abort_on;
 	uint32_t early_close;
+	uint32_t slow;
 	unsigned int flags;
 };
 
@@ -529,7 +533,7 @@ struct faasctl_link_options {
 #define FAASCTL_LINK_OPTIONS_INIT {					\
 	.size = sizeof(struct faasctl_link_options),			\
 	.capacity = FAASCTL_UNSET64, .abort_on = FAASCTL_UNSET,		\
-	.early_close = FAASCTL_UNSET }
+	.early_close = FAASCTL_UNSET, .slow = FAASCTL_UNSET }
 
 /**
  * faasctl_link_each - enumerate links
@@ -1075,7 +1079,7 @@ const char *faasctl_event_name(uint32_t type);
  * @cause: enum faasin_cause
  *
  * Return: "none", "signal", "status", "lost", "request", "unlink",
- * "early-close"; "unknown" for any other.
+ * "early-close", "slow"; "unknown" for any other.
  */
 const char *faasctl_cause_name(uint32_t cause);
 
@@ -1094,6 +1098,14 @@ const char *faasctl_abort_on_name(uint32_t rule);
  * Return: "epipe", "drain"; "unknown" for any other.
  */
 const char *faasctl_early_close_name(uint32_t rule);
+
+/**
+ * faasctl_slow_name - word for a rule
+ * @rule: enum faasin_slow
+ *
+ * Return: "throttle", "drop"; "unknown" for any other.
+ */
+const char *faasctl_slow_name(uint32_t rule);
 
 /**
  * faasctl_link_state_name - word for a link's state

@@ -21,6 +21,7 @@ static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
 	[FAASIN_A_LINK_CAUSE_STREAM] = { .type = NLA_U64 },
 	[FAASIN_A_LINK_STATE] = { .type = NLA_U32 },
 	[FAASIN_A_LINK_FLAGS] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_SLOW] = { .type = NLA_U32 },
 };
 
 static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
@@ -53,6 +54,7 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
 		.capacity = faasctl__u64(tb[FAASIN_A_LINK_CAPACITY]),
 		.abort_on = faasctl__u32(tb[FAASIN_A_LINK_ABORT_ON]),
 		.early_close = faasctl__u32(tb[FAASIN_A_LINK_EARLY_CLOSE]),
+		.slow = faasctl__u32(tb[FAASIN_A_LINK_SLOW]),
 		.state = faasctl__u32(tb[FAASIN_A_LINK_STATE]),
 		.flags = faasctl__u32(tb[FAASIN_A_LINK_FLAGS]),
 		.last = {
@@ -170,7 +172,9 @@ static int put_options(struct nl_msg *msg,
 	    (options->early_close != FAASCTL_UNSET &&
 	     nla_put_u32(msg, FAASIN_A_LINK_EARLY_CLOSE, options->early_close)) ||
 	    (options->flags & FAASCTL_TRUSTED &&
-	     nla_put_u32(msg, FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_TRUSTED)))
+	     nla_put_u32(msg, FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_TRUSTED)) ||
+	    (options->slow != FAASCTL_UNSET &&
+	     nla_put_u32(msg, FAASIN_A_LINK_SLOW, options->slow)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -45,6 +45,7 @@ FAASCTL_API const char *faasctl_cause_name(uint32_t cause)
 		[FAASIN_CAUSE_REQUEST] = "request",
 		[FAASIN_CAUSE_UNLINK] = "unlink",
 		[FAASIN_CAUSE_EARLY_CLOSE] = "early-close",
+		[FAASIN_CAUSE_SLOW] = "slow",
 	};
 
 	return word(words, ARRAY_SIZE(words), cause);
@@ -66,6 +67,16 @@ FAASCTL_API const char *faasctl_early_close_name(uint32_t rule)
 	static const char *const words[] = {
 		[FAASIN_EARLY_CLOSE_EPIPE] = "epipe",
 		[FAASIN_EARLY_CLOSE_DRAIN] = "drain",
+	};
+
+	return word(words, ARRAY_SIZE(words), rule);
+}
+
+FAASCTL_API const char *faasctl_slow_name(uint32_t rule)
+{
+	static const char *const words[] = {
+		[FAASIN_SLOW_THROTTLE] = "throttle",
+		[FAASIN_SLOW_DROP] = "drop",
 	};
 
 	return word(words, ARRAY_SIZE(words), rule);

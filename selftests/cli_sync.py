@@ -212,7 +212,7 @@ def check_interface_words(tap):
     words = re.findall(r'FAASIN_EVENT_\w+\] = "(.*?)"', names)
     tap.equal("words for events", "word", set(words) | {"lost"},
               set(re.findall(r"\*([a-z-]+)\*", man_section(monitor, "EVENTS"))))
-    words = re.findall(r'FAASIN_(?:CAUSE|ABORT_ON|EARLY_CLOSE)_\w+\] = "(.*?)"', names)
+    words = re.findall(r'FAASIN_(?:CAUSE|ABORT_ON|EARLY_CLOSE|SLOW)_\w+\] = "(.*?)"', names)
     tap.result("words for causes and rules",
                ["not in faasctl-dump(1): %s" % word for word in words if '"%s"' % word not in page])
 

@@ -144,6 +144,8 @@ refused 'a rule that does not exist' 1 \
 	faasctl link --abort-on always "$wf" a b
 refused 'another rule that does not exist' 1 'faasctl: "x" is neither epipe nor drain; see: faasctl link --help' \
 	faasctl link --on-early-close x "$wf" a b
+refused 'one more rule that does not exist' 1 'faasctl: "x" is neither throttle nor drop; see: faasctl link --help' \
+	faasctl link --slow x "$wf" a b
 refused 'a port that does not exist, workflow and stages neither' 2 'faasctl: the source stage has no such port' \
 	faasctl link "$wf" a:errors b
 
@@ -307,6 +309,14 @@ chosen()
 		faasctl set -c 64K "$wf-fan" a c && [ "$(faasctl dump "$wf-fan" | grep -c '^link.*65536')" = 3 ]
 }
 check 'some of them, or all, can be meant' chosen
+dropped()
+{
+	faasctl link --slow drop "$wf-fan" a e && faasctl show "$wf-fan" | grep -q 'on early close epipe, drop if slow$' &&
+		[ "$(faasctl dump "$wf-fan" | grep -c '^link.*throttle$')" = 4 ] &&
+		member '[l["slow"] for l in d["workflows"][0]["links"]].count("drop")' 1 faasctl show -j "$wf-fan" &&
+		faasctl unlink "$wf-fan" a e
+}
+check 'one of them is to be dropped if it is slow' dropped
 refused 'several in the middle of a chain' 2 'faasctl: "b,c": only the last of a row can be several stages' \
 	faasctl link "$wf-fan" x b,c y
 refused 'one of several that is not there' 2 \
@@ -452,7 +462,7 @@ port $wf a more in - - 0 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
 port $wf b faasin in a errors 0 1
 port $wf b faasout out - - 0 0
-link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running sealed
+link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running sealed throttle
 END
 as_many_columns()
 {

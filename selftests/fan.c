@@ -156,3 +156,43 @@ int fan_reader(struct fan *f, unsigned int i, int flags)
 	snprintf(path, sizeof(path), MOUNT_POINT "/%s/r%u/" FAASIN_PORT_IN, f->name, i);
 	return sys(open(path, O_RDONLY | O_CLOEXEC | flags));
 }
+
+void nonblocking(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+int ready(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+long fill(int fd, unsigned int tag)
+{
+	char buf[PAGE];
+	long done = 0, n;
+
+	nonblocking(fd);
+	for (;;) {
+		pattern_fill(buf, sizeof(buf), tag, done);
+		n = sys(write(fd, buf, sizeof(buf)));
+		if (n < 0)
+			return n == -EAGAIN ? done : n;
+		done += n;
+	}
+}
+
+bool reads(int fd, size_t len, unsigned int tag, uint64_t at)
+{
+	char buf[PAGE];
+	size_t n;
+
+	for (; len; len -= n, at += n) {
+		n = len < sizeof(buf) ? len : sizeof(buf);
+		if (read_full(fd, buf, n) != (long)n || !pattern_is(buf, n, tag, at))
+			return false;
+	}
+	return true;
+}

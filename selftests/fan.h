@@ -46,6 +46,17 @@ struct link_state fan_state(struct fan *f, unsigned int i);
 int fan_writer(struct fan *f, int flags);
 int fan_reader(struct fan *f, unsigned int i, int flags);
 
+void nonblocking(int fd);
+
+/* What poll() says, or -errno. */
+int ready(int fd);
+
+/* Writes bytes of @tag until there is no room: how much that was, or -errno. */
+long fill(int fd, unsigned int tag);
+
+/* Reads @len bytes of @tag, from @at on; whether that is what there was. */
+bool reads(int fd, size_t len, unsigned int tag, uint64_t at);
+
 #define FAN_SETUP(fan, n, options)						\
 do {										\
 	int fan_error = fan_new(fan, n, options);				\

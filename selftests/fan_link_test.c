@@ -47,18 +47,6 @@ do {										\
 
 static const struct faasctl_link_options defaults = FAASCTL_LINK_OPTIONS_INIT;
 
-static void nonblocking(int fd)
-{
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-static int ready(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
-
-	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
-}
-
 /* --------------------------------------------------------------------- making */
 
 TEST_F(links, what_exists_is_as_good)

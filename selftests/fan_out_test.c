@@ -54,48 +54,6 @@ FIXTURE_TEARDOWN(fan)
 	FAN_TEARDOWN(&self->fan);
 }
 
-static void nonblocking(int fd)
-{
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-static int ready(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
-
-	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
-}
-
-/* Writes until there is no room: how much that was, or -errno. */
-static long fill(int fd, unsigned int tag)
-{
-	char buf[PAGE];
-	long done = 0, n;
-
-	nonblocking(fd);
-	for (;;) {
-		pattern_fill(buf, sizeof(buf), tag, done);
-		n = sys(write(fd, buf, sizeof(buf)));
-		if (n < 0)
-			return n == -EAGAIN ? done : n;
-		done += n;
-	}
-}
-
-/* Reads @len bytes of @tag, from @at on; whether that is what there was. */
-static bool reads(int fd, size_t len, unsigned int tag, uint64_t at)
-{
-	char buf[PAGE];
-	size_t n;
-
-	for (; len; len -= n, at += n) {
-		n = len < sizeof(buf) ? len : sizeof(buf);
-		if (read_full(fd, buf, n) != (long)n || !pattern_is(buf, n, tag, at))
-			return false;
-	}
-	return true;
-}
-
 /* A child with one of the readers and nothing else of the fan. */
 static pid_t child_with(int w, const int *r, unsigned int n, unsigned int i)
 {

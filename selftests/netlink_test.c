@@ -69,6 +69,7 @@ ATTR(LINK_NEW, LINK, CAPACITY, U64, false, "4097", EINVAL);
 ATTR(LINK_NEW, LINK, ABORT_ON, U32, false, "0", 0);
 ATTR(LINK_NEW, LINK, EARLY_CLOSE, U32, false, "0", 0);
 ATTR(LINK_NEW, LINK, FLAGS, U32, false, "2", EINVAL);
+ATTR(LINK_NEW, LINK, SLOW, U32, false, "0", 0);
 ATTR(LINK_DEL, LINK, WORKFLOW, STRING, true, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, SRC_STAGE, STRING, true, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, SRC_PORT, STRING, false, "no-such", ENOENT);
@@ -95,7 +96,8 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 	};
 	static const uint32_t uid = 1000, mode = 0600, flags = FAASIN_WORKFLOW_F_UNCHARGED,
 		nonzero = FAASIN_ABORT_ON_NONZERO, drain = FAASIN_EARLY_CLOSE_DRAIN,
-		paused = FAASIN_LINK_STATE_PAUSED, trusted = FAASIN_LINK_F_TRUSTED;
+		paused = FAASIN_LINK_STATE_PAUSED, trusted = FAASIN_LINK_F_TRUSTED,
+		drop = FAASIN_SLOW_DROP;
 	static const uint64_t capacity = 8192;
 	const bool pays = variant->attr == FAASIN_A_WORKFLOW_CGROUP_FD;
 	const char *wf = self->w.wf;
@@ -149,7 +151,8 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 		     NL_RAW(FAASIN_A_LINK_CAPACITY, &capacity, 8),
 		     NL_RAW(FAASIN_A_LINK_ABORT_ON, &nonzero, 4),
 		     NL_RAW(FAASIN_A_LINK_EARLY_CLOSE, &drain, 4),
-		     NL_RAW(FAASIN_A_LINK_FLAGS, &trusted, 4));
+		     NL_RAW(FAASIN_A_LINK_FLAGS, &trusted, 4),
+		     NL_RAW(FAASIN_A_LINK_SLOW, &drop, 4));
 		break;
 	case FAASIN_CMD_LINK_SET:
 		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),

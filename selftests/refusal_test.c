@@ -400,6 +400,10 @@ TEST_F(refusal, link_with_other_options)
 	EXPECT_REFUSAL(&self->w, EEXIST, CALL(LINK_NEW, L("a", "b"),
 				    NL_U32(FAASIN_A_LINK_EARLY_CLOSE,
 					   FAASIN_EARLY_CLOSE_DRAIN)));
+	EXPECT_REFUSAL(&self->w, EEXIST, CALL(LINK_NEW, L("a", "b"),
+				    NL_U32(FAASIN_A_LINK_SLOW, FAASIN_SLOW_DROP)));
+	EXPECT_EQ(0, CALL(LINK_NEW, L("a", "b"),
+			  NL_U32(FAASIN_A_LINK_SLOW, FAASIN_SLOW_THROTTLE)));
 }
 
 TEST_F(refusal, link_against_the_direction)
@@ -504,6 +508,9 @@ TEST_F(refusal, link_policies_out_of_range)
 	EXPECT_TRUE(error == ERANGE || error == EINVAL);
 	EXPECT_NE(0, (int)strlen(self->w.nl.text));
 	error = CALL(LINK_NEW, L("c", "d"), NL_U32(FAASIN_A_LINK_EARLY_CLOSE, 2));
+	EXPECT_TRUE(error == ERANGE || error == EINVAL);
+	EXPECT_NE(0, (int)strlen(self->w.nl.text));
+	error = CALL(LINK_NEW, L("c", "d"), NL_U32(FAASIN_A_LINK_SLOW, 2));
 	EXPECT_TRUE(error == ERANGE || error == EINVAL);
 	EXPECT_NE(0, (int)strlen(self->w.nl.text));
 	EXPECT_REFUSAL(&self->w, ENOENT, CALL(LINK_DEL, L("c", "d")));

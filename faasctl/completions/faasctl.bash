@@ -6,7 +6,7 @@
 # with the tool's.
 
 declare -gA _faasctl_options=(
-	[link]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -x --exclusive'
+	[link]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -s --slow -x --exclusive'
 	[unlink]=''
 	[set]='-c --capacity'
 	[pause]=''
@@ -51,7 +51,7 @@ _faasctl_takes_value()
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
 		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-w | *:--wait | \
 		run:-n | *:--names | *:--count | \
-		top:-[fis] | *:--filter | *:--interval | *:--sort | \
+		link:-s | *:--slow | top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
 		metrics:-[flt] | *:--listen | *:--textfile | \
 		drain:-t | *:--timeout | latency:-d | trace:-[dnoO] | *:--duration | *:--otlp) return 0 ;;
@@ -102,7 +102,10 @@ _faasctl()
 		-a | --abort-on) words='crash nonzero never' ;;
 		-e | --on-early-close) words='epipe drain' ;;
 		-c | --capacity) words='64K 256K 1M 4M 16M' ;;
-		-s | --sort) words='link rate fill writer reader residence wakes' ;;
+		-s | --slow | --sort)
+			words='link rate fill writer reader residence wakes'
+			[ "$command" != link ] || words='throttle drop'
+			;;
 		-i | --interval) words='0.5 1 2 5 10' ;;
 		--timeout) words='5 10 30 60' ;;
 		-w | --wait) words='in out both' ;;

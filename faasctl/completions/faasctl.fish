@@ -18,7 +18,7 @@ function __faasctl_arguments
             continue
         else if test "$word" = -n; and contains -- drain $words
             continue
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp --timeout
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close --slow -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp --timeout
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -124,6 +124,7 @@ complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M
 complete -c faasctl -n '__faasctl_using replace' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'Whose members take over'
 complete -c faasctl -n '__faasctl_using drain' -s n -l no-wait -d 'Do not wait until they are drained'
 complete -c faasctl -n '__faasctl_using drain' -s t -l timeout -x -d 'Wait no longer than that, in seconds'
+complete -c faasctl -n '__faasctl_using link' -s s -l slow -x -a 'throttle drop' -d 'What becomes of a slow one of several readers'
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
 complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
 complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'

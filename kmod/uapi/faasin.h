@@ -35,7 +35,7 @@
  *   LINK_NEW              WORKFLOW, SRC_STAGE, DST_STAGE
  *                         | DST... [, SRC_PORT, DST_PORT,
  *                         CAPACITY, ABORT_ON, EARLY_CLOSE,
- *                         FLAGS]                              -
+ *                         FLAGS, SLOW]                       -
  *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION]    -
  *   EVENT                 (multicast group "events")          EVENT_*
@@ -152,6 +152,8 @@
  * @FAASIN_CAUSE_REQUEST: FAASIN_IOC_ABORT
  * @FAASIN_CAUSE_UNLINK: the link was deleted
  * @FAASIN_CAUSE_EARLY_CLOSE: the reader closed before the end
+ * @FAASIN_CAUSE_SLOW: the reader, if there was one, was too slow for the others of the output
+ *	(FAASIN_SLOW_DROP)
  */
 enum faasin_cause {
 	FAASIN_CAUSE_NONE,
@@ -161,6 +163,7 @@ enum faasin_cause {
 	FAASIN_CAUSE_REQUEST,
 	FAASIN_CAUSE_UNLINK,
 	FAASIN_CAUSE_EARLY_CLOSE,
+	FAASIN_CAUSE_SLOW,
 };
 
 /**
@@ -624,6 +627,20 @@ enum faasin_early_close {
 };
 
 /**
+ * enum faasin_slow - what becomes of a link that holds up the writer, of an output with several
+ * @FAASIN_SLOW_THROTTLE: the writer waits for it (default)
+ * @FAASIN_SLOW_DROP: the oldest of its streams that has bytes left is aborted and its rest
+ *	dropped, when a writer finds no room and the links that throttle (if there is none: the
+ *	one that has read furthest) have at most half as much left to read
+ *
+ * Of the only link of an output it means nothing: there is nobody to be slower than.
+ */
+enum faasin_slow {
+	FAASIN_SLOW_THROTTLE,
+	FAASIN_SLOW_DROP,
+};
+
+/**
  * enum faasin_stats_attr - statistics; all u64
  *
  * Nested in FAASIN_A_LINK_STATS: of a link and of those that were between the same
@@ -632,7 +649,7 @@ enum faasin_early_close {
  *
  * @FAASIN_A_STATS_BYTES_IN: bytes accepted from writers
  * @FAASIN_A_STATS_BYTES_OUT: bytes given to readers
- * @FAASIN_A_STATS_BYTES_DROPPED: bytes accepted and dropped (early close, unlink);
+ * @FAASIN_A_STATS_BYTES_DROPPED: bytes accepted and dropped (early close, unlink, too slow);
  *	in = out + dropped + held
  * @FAASIN_A_STATS_BYTES_HELD: bytes waiting in the channel now
  * @FAASIN_A_STATS_BYTES_HELD_MAX: the most that ever waited
@@ -756,6 +773,7 @@ enum faasin_end_attr {
  *	for several links (here repetition does not replace)
  * @FAASIN_A_LINK_FLAGS: u32, FAASIN_LINK_F_*; without it none are asked for:
  *	a trusted link that exists is then EEXIST
+ * @FAASIN_A_LINK_SLOW: u32, enum faasin_slow
  */
 enum faasin_link_attr {
 	/* private: */
@@ -783,6 +801,7 @@ enum faasin_link_attr {
 	FAASIN_A_LINK_STATE,
 	FAASIN_A_LINK_DST,
 	FAASIN_A_LINK_FLAGS,
+	FAASIN_A_LINK_SLOW,
 	/* private: */
 	__FAASIN_A_LINK_MAX,
 };
