@@ -69,6 +69,7 @@ struct message {
  * @isolation: whom it is protected from
  * @sent: what inputs it was told of
  * @mine: what it allocated and did not free, as tsearch(3) keeps it
+ * @next: another one that is there; guarded by making
  */
 struct process {
 	pid_t pid;
@@ -77,7 +78,17 @@ struct process {
 	enum faasctl_isolation isolation;
 	struct faasctl_input sent[INPUTS];
 	void *mine;
+	struct process *next;
 };
+
+/*
+ * One process is made at a time, and its ends are known before another one is: what a process
+ * inherits of the others' it closes. Else a host that ends would neither be missed by them nor
+ * end them, and one of them that ends would not be missed here. May be taken within domains.lock.
+ */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+/* Those that are there. */
+static struct process *processes;
 
 int process_home = -1;
 static pid_t server;
@@ -233,6 +244,16 @@ static int end_with(int life)
 	       fcntl(life, F_SETFL, O_RDONLY | O_ASYNC) ? -errno : 0;
 }
 
+static void close_ends_of_others(void)
+{
+	const struct process *other;
+
+	for (other = processes; other; other = other->next) {
+		close(other->socket);
+		close(other->life);
+	}
+}
+
 static void become(struct process *process, int socket, int life) __attribute__((noreturn));
 
 static void become(struct process *process, int socket, int life)
@@ -242,6 +263,7 @@ static void become(struct process *process, int socket, int life)
 	fault_reset();
 	process_home = socket;
 	server = getpid();
+	close_ends_of_others();
 	/* Nothing of what others have is left here, and others do not look into it. */
 	munmap(domains, sizeof(*domains));
 	domains = NULL;
@@ -275,10 +297,12 @@ int process_new(struct faasctl_domain *domain, enum faasctl_isolation isolation,
 	return 0;
 }
 
-static int make_process(struct faasctl_domain *domain, struct faasctl_error *err)
+/* With the lock of those who make processes. */
+static int make_one(struct faasctl_domain *domain, struct faasctl_error *err)
 {
 	struct process *process = domain->process;
 	int sockets[2], life[2], code;
+	pid_t pid;
 
 	/* Whole messages, so that half of one cannot be waited for. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
@@ -287,28 +311,40 @@ static int make_process(struct faasctl_domain *domain, struct faasctl_error *err
 		code = errno;
 		goto close_sockets;
 	}
-	fflush(NULL);
-	process->pid = fork();
-	if (!process->pid) {
+	pid = fork();
+	if (!pid) {
 		close(sockets[0]);
 		close(life[1]);
 		become(process, sockets[1], life[0]);
 	}
 	code = errno;
 	close(life[0]);
-	if (process->pid < 0)
+	if (pid < 0)
 		goto close_life;
 	close(sockets[1]);
 	process->socket = sockets[0];
 	process->life = life[1];
+	process->next = processes;
+	processes = process;
+	process->pid = pid;
 	return 0;
 close_life:
-	process->pid = 0;
 	close(life[1]);
 close_sockets:
 	close(sockets[0]);
 	close(sockets[1]);
 	return faasctl__fail_errno(err, code, "no process for stage %s", domain->name);
+}
+
+static int make_process(struct faasctl_domain *domain, struct faasctl_error *err)
+{
+	int ret;
+
+	fflush(NULL);
+	pthread_mutex_lock(&making);
+	ret = make_one(domain, err);
+	pthread_mutex_unlock(&making);
+	return ret;
 }
 
 /* Tells of inputs that came or went since the last call. Returns how many descriptors. */
@@ -443,10 +479,17 @@ static enum word attend(struct process *process, long *result)
 
 static void reap(struct process *process, int *status)
 {
+	struct process **at = &processes;
+
 	if (!process->pid)
 		return;
+	pthread_mutex_lock(&making);
+	while (*at != process)
+		at = &(*at)->next;
+	*at = process->next;
 	close(process->socket);
 	close(process->life);
+	pthread_mutex_unlock(&making);
 	kill(process->pid, SIGKILL);
 	while (waitpid(process->pid, status, 0) < 0 && errno == EINTR)
 		;

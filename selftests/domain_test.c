@@ -4,6 +4,7 @@
  * kept apart by keys, and as processes. With keys, both are tested; without, processes.
  * Nothing of it needs the module.
  */
+#include <dirent.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -116,6 +117,54 @@ TEST_F(domain, start_without_resources)
 	EXPECT_OK(faasctl_domain_start(self->b, add_one, (void *)2, &self->err));
 	EXPECT_OK(faasctl_domain_join(self->b, &result, &self->err));
 	EXPECT_EQ(3, result);
+}
+
+/* How many sockets and pipes this process has; -1: that cannot be told. */
+static long count_ends(void *arg)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	char target[16];
+	long n = 0;
+
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir))) {
+		memset(target, 0, sizeof(target));
+		if (readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1) > 0)
+			n += !strncmp(target, "socket:", 7) || !strncmp(target, "pipe:", 5);
+	}
+	closedir(dir);
+	return n;
+}
+
+/*
+ * Each process has its own socket, and its end of the pipe by which it ends with this one, but none
+ * of the others': through these it would keep others from ending, and from being missed.
+ */
+TEST_F(domain, ends_of_others)
+{
+	struct faasctl_domain *many[16];
+	long before = count_ends(NULL), result;
+	size_t i, round;
+
+	if (variant->threads)
+		SKIP(return, "threads have no ends");
+	ASSERT_LE(0, before);
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < ARRAY_SIZE(many); i++)
+			ASSERT_EQ(0, faasctl_domain_new("many", NULL, &many[i], &self->err));
+		for (i = 0; i < ARRAY_SIZE(many); i++)
+			EXPECT_OK(faasctl_domain_start(many[i], count_ends, NULL, &self->err));
+		for (i = 0; i < ARRAY_SIZE(many); i++) {
+			result = -1;
+			EXPECT_OK(faasctl_domain_join(many[i], &result, &self->err));
+			EXPECT_EQ(before + 2, result);
+		}
+		for (i = 0; i < ARRAY_SIZE(many); i++)
+			EXPECT_OK(faasctl_domain_free(many[i], &self->err));
+		EXPECT_EQ(before, count_ends(NULL));
+	}
 }
 
 /* What a domain keeps from one call to the next. */
