@@ -86,6 +86,7 @@ domain_sources := $(wildcard libfaasdomain/*.c)
 domain_objects := $(domain_sources:%.c=$(B)/obj/%.o) $(B)/obj/libfaasdomain/gate.o
 # Of these the tool has a copy: they take no protection keys.
 scan_objects := $(filter $(B)/obj/libfaasdomain/scan%,$(domain_objects))
+host_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard faasin-host/*.c))
 python_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard python/*.c))
 python_files := $(patsubst python/%,$(B)/python/%,$(wildcard python/faasin/*.py python/faasin/*.pyi python/faasin/py.typed))
 tool_sources := $(wildcard faasctl/*.c)
@@ -254,9 +255,13 @@ $(B)/bin/faasctl: $(tool_objects) $(scan_objects) $(B)/lib/libfaasctl.a
 
 # What functions run in: linked with the library, as malloc() has to be its own. All is bound
 # when it starts, so that nothing is left to the loader.
-$(B)/bin/faasin-host: faasin-host/main.c $(B)/lib/libfaasctl.a $(B)/lib/libfaasdomain.so Makefile | $(headers)
+$(host_objects): $(B)/obj/%.o: %.c VERSION Makefile | $(headers)
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) $(HARDENING) $(CFLAGS) -fPIE -pie $(LINK_HARDENING) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -o $@ $< \
+	$(CC) $(COMMON) $(HARDENING) $(CFLAGS) -fPIE -c -o $@ $<
+
+$(B)/bin/faasin-host: $(host_objects) $(B)/lib/libfaasctl.a $(B)/lib/libfaasdomain.so
+	@mkdir -p $(@D)
+	$(CC) -pie $(LINK_HARDENING) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -o $@ $(host_objects) \
 		-L$(B)/lib -lfaasdomain $(B)/lib/libfaasctl.a $(NL_LIBS)
 
 # For running from the build tree: PYTHONPATH=build/python.
@@ -567,6 +572,6 @@ uninstall: ## undo install
 clean: ## remove build/ (the kernels' cache stays: vm-test/kernels --cache says where)
 	rm -rf $(B)
 
--include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) $(bench_shared:.o=.d) \
+-include $(lib_objects:.o=.d) $(domain_objects:.o=.d) $(host_objects:.o=.d) $(tool_objects:.o=.d) $(test_shared:.o=.d) $(test_programs:=.d) $(example_programs:=.d) $(bench_programs:=.d) $(bench_shared:.o=.d) \
 	$(python_objects:.o=.d) $(uapi_objects:.o=.d) $(userspace_objects:.o=.d) \
 	$(fuzz_objects:.o=.d) $(fuzz_programs:$(B)/fuzz/%=$(B)/fuzz/obj/fuzz/%.d)

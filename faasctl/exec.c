@@ -6,8 +6,10 @@
 #include "traceparent.h"
 
 static const struct option_row options[] = {
+	{ 'i', "isolation", "MODEL", "whom functions are held off from: careful or hostile" },
+	{ 'j', "json", NULL, "say where functions run as JSON, on standard error" },
 	{ 't', "traceparent", NULL, "wait for the input's stream and take over its traceparent" },
-	{ 'T', "thread", NULL, "the command is a function, FILE.so, and runs in a domain" },
+	{ 'T', "thread", NULL, "run functions, FILE.so, in domains, as threads" },
 	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both" },
 	{ 0 },
 };
@@ -58,118 +60,216 @@ static int open_ports(struct process *process, struct faasctl *ctl,
 	return ret && ret != -ENOENT ? wrapper_fail(&err) : 0;
 }
 
-static int exec_stage(struct process *process, const struct waits *waits,
-		      bool take_traceparent)
+/**
+ * struct job - what is to be run
+ * @stages: the stages
+ * @n: how many; more than one only if they are functions
+ * @words: of each function its file and arguments, if these were taken apart here
+ * @thread: they are functions
+ * @hostile: they are confined, each in a process of its own
+ * @json: say as JSON where they run
+ * @waits: the ports whose links are waited for
+ * @take_traceparent: that of the input
+ */
+struct job {
+	struct process *stages;
+	size_t n;
+	char ***words;
+	bool thread;
+	bool hostile;
+	bool json;
+	struct waits waits;
+	bool take_traceparent;
+};
+
+static int open_stage(struct process *stage, struct faasctl *ctl, const struct waits *waits)
 {
-	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
 	struct faasctl_error err;
 	int status;
 
-	if (faasctl_name_check("workflow", process->workflow, &err) ||
-	    faasctl_name_check("stage", process->stage, &err) ||
+	if (faasctl_name_check("stage", stage->stage, &err))
+		return wrapper_fail(&err);
+	status = process_cgroup(stage, ctl);
+	return status ? status : open_ports(stage, ctl, waits);
+}
+
+static int run_program(struct job *job)
+{
+	int status = processes_start(job->stages, job->n);
+
+	if (!status)
+		processes_wait(job->stages, job->n);
+	return status;
+}
+
+static int run_job(struct job *job)
+{
+	_cleanup_(ctl_closep) struct faasctl *ctl = NULL;
+	struct faasctl_error err;
+	int status = 0;
+	size_t i;
+
+	if (faasctl_name_check("workflow", job->stages->workflow, &err) ||
 	    faasctl_open(&ctl, &err))
 		return wrapper_fail(&err);
-	status = process_cgroup(process, ctl);
-	if (!status)
-		status = open_ports(process, ctl, waits);
+	for (i = 0; !status && i < job->n; i++)
+		status = open_stage(&job->stages[i], ctl, &job->waits);
 	if (status)
 		return status;
-	if (take_traceparent && process->in >= 0)
-		traceparent_take(process->in);
+	if (job->take_traceparent && job->stages->in >= 0)
+		traceparent_take(job->stages->in);
 	/* Not before: an open that waits must be possible to interrupt. */
 	processes_hold_signals();
-	status = processes_start(process, 1);
+	status = job->thread ? functions_run(job->stages, job->n, job->hostile, job->json) :
+			       run_program(job);
 	if (status)
 		return status;
-	processes_wait(process, 1);
-	return process->status;
+	status = processes_status(job->stages, job->n);
+	if (status && job->n > 1)
+		processes_report(job->stages, job->n);
+	return status;
 }
 
-/* Of faasin-host: the descriptor by which it says that the function begins. */
-static int make_begun(struct process *process)
-{
-	int ends[2];
+/* ------------------------------------------------------------------- the command line */
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
-		return -1;
-	process->begun = ends[0];
-	/* Nothing but that command is executed here. */
-	return fcntl(ends[1], F_SETFD, 0) ? -1 : ends[1];
+static void add_stages(struct job *job, const char *workflow, size_t n)
+{
+	size_t i;
+
+	job->n = n;
+	job->stages = calloc(n, sizeof(*job->stages));
+	job->words = calloc(n, sizeof(*job->words));
+	if (!job->stages || !job->words)
+		exit(wrapper_error(STATUS_WRAPPER, "out of memory"));
+	for (i = 0; i < n; i++) {
+		job->stages[i] = (struct process)PROCESS_INIT;
+		job->stages[i].workflow = workflow;
+	}
 }
 
-/*
- * Makes of the command that names a function the one that runs it: faasin-host, which is where
- * this program is, with all that it uses bound when it starts. Returns 0 or a status.
- */
-static int host_command(struct process *process, char ***host)
+/* 'FILE ARGUMENT...' as words: none of them has a blank. They are parts of @text. */
+static char **split(char *text)
 {
-	static char path[4096], begun[16];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("faasin-host"));
+	static const char blanks[] = " \t\n";
+	char **words = calloc(strlen(text) / 2 + 2, sizeof(*words)), *word, *rest;
 	size_t n = 0;
-	int fd;
 
-	while (len > 0 && path[len - 1] != '/')
-		len--;
-	strcpy(path + (len > 0 ? len : 0), "faasin-host");
-	if (access(path, X_OK))
-		return wrapper_error(STATUS_WRAPPER,
-				     "this faasctl was built without what runs functions (%s): build it on x86-64 with the development files of jemalloc and libseccomp",
-				     path);
-	if (!strchr(process->argv[0], '/'))
-		return wrapper_error(STATUS_WRAPPER, "say where function \"%s\" is: ./%s",
-				     process->argv[0], process->argv[0]);
-	fd = make_begun(process);
-	if (fd < 0)
-		return wrapper_error(STATUS_WRAPPER, "cannot make a pipe: %s", strerror(errno));
-	snprintf(begun, sizeof(begun), "%d", fd);
-	while (process->argv[n])
-		n++;
-	*host = calloc(n + 5, sizeof(**host));
-	if (!*host || setenv("LD_BIND_NOW", "1", 1))
-		return wrapper_error(STATUS_WRAPPER, "out of memory");
-	(*host)[0] = path;
-	(*host)[1] = begun;
-	(*host)[2] = (char *)process->workflow;
-	(*host)[3] = (char *)process->stage;
-	memcpy(*host + 4, process->argv, n * sizeof(**host));
-	process->argv = *host;
-	return 0;
+	if (!words)
+		exit(wrapper_error(STATUS_WRAPPER, "out of memory"));
+	for (word = strtok_r(text, blanks, &rest); word; word = strtok_r(NULL, blanks, &rest))
+		words[n++] = word;
+	return words;
+}
+
+/* STAGE='FILE ARGUMENT...', any number of them. */
+static void parse_functions(const struct args *args, struct job *job)
+{
+	size_t i, k, n = args->argc - 1;
+	struct process *stage;
+	char *text;
+
+	add_stages(job, args->argv[0], n);
+	for (i = 0; i < n; i++) {
+		stage = &job->stages[i];
+		text = args->argv[i + 1];
+		stage->stage = strsep(&text, "=");
+		if (!text)
+			usage_error(args->command, "\"%s\" is not STAGE=FILE", stage->stage);
+		job->words[i] = split(text);
+		stage->argv = job->words[i];
+		if (!stage->argv[0])
+			usage_error(args->command, "the function of stage \"%s\" is missing",
+				    stage->stage);
+		for (k = 0; k < i; k++)
+			if (!strcmp(stage->stage, job->stages[k].stage))
+				usage_error(args->command, "stage \"%s\" has two functions",
+					    stage->stage);
+	}
+	if (job->take_traceparent && n > 1)
+		usage_error(args->command, "of several functions in one process none has an environment of its own: leave out --traceparent");
+}
+
+static void parse_command(const struct args *args, struct job *job)
+{
+	char **words = args->argv + 2;
+
+	if (words[0] && !strcmp(words[0], "--"))
+		words++;
+	if (!words[0])
+		usage_error(args->command, "the command to run is missing");
+	add_stages(job, args->argv[0], 1);
+	job->stages->stage = args->argv[1];
+	job->stages->argv = words;
+}
+
+/* A function is looked for nowhere. Returns 0 or a status. */
+static int check_functions(const struct job *job)
+{
+	int status = functions_begin();
+	const char *path;
+	size_t i;
+
+	for (i = 0; !status && i < job->n; i++) {
+		path = job->stages[i].argv[0];
+		if (!strchr(path, '/'))
+			status = wrapper_error(STATUS_WRAPPER,
+					       "say where function \"%s\" is: ./%s",
+					       path, path);
+	}
+	return status;
+}
+
+/* Whether it is hostile. */
+static bool parse_isolation(const struct args *args)
+{
+	bool hostile = !strcmp(args->value, "hostile");
+
+	if (!hostile && strcmp(args->value, "careful"))
+		usage_error(args->command, "\"%s\" is none of careful and hostile", args->value);
+	return hostile;
 }
 
 static int run(struct args *args)
 {
-	_cleanup_(freep) char **host = NULL;
-	struct process process = PROCESS_INIT;
-	struct waits waits = { 0 };
-	bool traceparent = false, thread = false;
+	bool isolation = false;
+	struct job job = { 0 };
 	int id, status;
+	size_t i;
 
-	while ((id = args_next(args)) != -1)
+	while ((id = args_next(args)) != -1) {
 		if (id == 'w')
-			waits = parse_waits(args);
-		else if (id == 't')
-			traceparent = true;
-		else if (id == 'T')
-			thread = true;
+			job.waits = parse_waits(args);
+		if (id == 'i')
+			job.hostile = parse_isolation(args);
+		isolation |= id == 'i';
+		job.take_traceparent |= id == 't';
+		job.thread |= id == 'T';
+		job.json |= id == 'j';
+	}
 	args_rest(args, 2, -1);
-	process.workflow = args->argv[0];
-	process.stage = args->argv[1];
-	process.argv = args->argv + 2;
-	if (process.argv[0] && !strcmp(process.argv[0], "--"))
-		process.argv++;
-	if (!process.argv[0])
-		usage_error(args->command, "the command to run is missing");
-	status = thread ? host_command(&process, &host) : 0;
+	if (!job.thread && (isolation || job.json))
+		usage_error(args->command, "--isolation and --json are about functions: add --thread");
+	/* No stage is called so. */
+	if (job.thread && strchr(args->argv[1], '='))
+		parse_functions(args, &job);
+	else
+		parse_command(args, &job);
+	status = job.thread ? check_functions(&job) : 0;
 	if (!status)
-		status = exec_stage(&process, &waits, traceparent);
-	process_close(&process);
+		status = run_job(&job);
+	for (i = 0; i < job.n; i++) {
+		process_close(&job.stages[i]);
+		free(job.words[i]);
+	}
+	free(job.words);
+	free(job.stages);
 	return status;
 }
 
 const struct command exec_command = {
 	.name = "exec",
 	.run = run,
-	.args = "[OPTION]... WORKFLOW STAGE [--] COMMAND [ARGUMENT]...",
+	.args = "[OPTION]... WORKFLOW {STAGE [--] COMMAND [ARGUMENT]... | STAGE=FILE...}",
 	.help = "Run a command as a stage, its ports as standard input and output",
 	.example = "faasctl exec wf1 grep -- grep -c tcp /etc/services",
 	.options = options,

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -118,9 +119,7 @@ void process_close(struct process *process)
 		ioctl(process->out, FAASIN_IOC_ABORT, &request);
 	close_ports(process);
 	closep(&process->cgroup);
-	closep(&process->begun);
 	process->cgroup = -1;
-	process->begun = -1;
 }
 
 /*
@@ -128,7 +127,7 @@ void process_close(struct process *process)
  * descriptors still. It is not reaped yet, so that its pid means it. A stream
  * whose reader has left, as after SIGPIPE, is over already and stays so.
  */
-static void finish_streams(struct process *process)
+void process_finish(struct process *process)
 {
 	struct faasin_abort death = {
 		.cause = process->signal ? FAASIN_CAUSE_SIGNAL :
@@ -137,10 +136,7 @@ static void finish_streams(struct process *process)
 		.pid = process->pid,
 	};
 	bool aborts = false;
-	char byte;
 
-	if (process->begun >= 0 && read(process->begun, &byte, 1) != 1)
-		process->never_ran = true;
 	/* Nothing was done: that must not look like an empty result. */
 	if (process->abort_on == FAASIN_ABORT_ON_CRASH)
 		aborts = process->status >= 128 || process->never_ran;
@@ -224,7 +220,8 @@ static void child(struct start *start, size_t index)
 	set_port_variable(process, "FAASIN", FAASIN_PORT_IN);
 	set_port_variable(process, "FAASOUT", FAASIN_PORT_OUT);
 	if (dup_onto(process->in, STDIN_FILENO) < 0 ||
-	    dup_onto(process->out, STDOUT_FILENO) < 0)
+	    dup_onto(process->out, STDOUT_FILENO) < 0 ||
+	    (process->keep >= 0 && fcntl(process->keep, F_SETFD, 0)))
 		_exit(STATUS_WRAPPER);
 	execvp(process->argv[0], process->argv);
 	error.code = errno;
@@ -323,17 +320,16 @@ static void report_exec_errors(struct start *start)
  * What a terminal sends, it sends to the commands too, as they are in our process
  * group; but not to one that did not exist yet.
  */
-static void pass_on(const struct process *processes, size_t n,
-		    const siginfo_t *info, bool always)
+static void pass_on(const struct process *processes, size_t n, int sig, int code,
+		    bool always)
 {
 	size_t i;
 
-	if (info->si_signo == SIGCHLD ||
-	    (info->si_code == SI_KERNEL && !always))
+	if (sig == SIGCHLD || (code == SI_KERNEL && !always))
 		return;
 	for (i = 0; i < n; i++)
 		if (processes[i].pid > 0)
-			kill(processes[i].pid, info->si_signo);
+			kill(processes[i].pid, sig);
 }
 
 void processes_hold_signals(void)
@@ -379,7 +375,7 @@ static int start_all(struct start *start)
 					     "cannot start the commands: %s",
 					     strerror(errno));
 	while (sigtimedwait(&held, &info, &now) > 0)
-		pass_on(start->all, start->n, &info, true);
+		pass_on(start->all, start->n, info.si_signo, info.si_code, true);
 	report_exec_errors(start);
 	return 0;
 }
@@ -448,26 +444,90 @@ static bool look_after(struct process *process)
 	process->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
 	process->status = process->signal ? 128 + process->signal :
 					    info.si_status;
-	finish_streams(process);
+	process_finish(process);
 	waitpid(process->pid, NULL, 0);
 	process->pid = 0;
 	return false;
+}
+
+/* Returns whether some run still. */
+static bool look_after_all(struct process *processes, size_t n)
+{
+	bool running = false;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		running |= look_after(&processes[i]);
+	return running;
 }
 
 /* Waits for all commands, passes signals on, and ends each one's streams. */
 void processes_wait(struct process *processes, size_t n)
 {
 	siginfo_t info;
-	bool running;
-	size_t i;
 
-	for (;;) {
-		running = false;
-		for (i = 0; i < n; i++)
-			running |= look_after(&processes[i]);
-		if (!running)
-			return;
+	while (look_after_all(processes, n))
 		if (sigwaitinfo(&held, &info) > 0)
-			pass_on(processes, n, &info, false);
+			pass_on(processes, n, info.si_signo, info.si_code, false);
+}
+
+/*
+ * A descriptor that can be read when there is a signal to pass on. To be called before commands
+ * are started: without it nobody would look after them. Returns -1 if there is none, and says so.
+ */
+int processes_signals(void)
+{
+	int fd = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	if (fd < 0)
+		wrapper_error(STATUS_WRAPPER, "cannot wait for signals: %s", strerror(errno));
+	return fd;
+}
+
+/*
+ * The same as processes_wait(), and calls @hear whenever a command has ended or one of @files can
+ * be read, the first of which is that of processes_signals(). What has ended is reaped by then, so
+ * all that it said is there. @hear can change @files.
+ */
+void processes_wait_and_hear(struct process *processes, size_t n, struct pollfd *files,
+			     size_t n_files, void (*hear)(void *arg), void *arg)
+{
+	struct signalfd_siginfo info;
+	bool running;
+
+	do {
+		running = look_after_all(processes, n);
+		hear(arg);
+		if (!running || poll(files, n_files, -1) < 0)
+			continue;
+		while (read(files->fd, &info, sizeof(info)) == sizeof(info))
+			pass_on(processes, n, info.ssi_signo, info.ssi_code, false);
+	} while (running);
+}
+
+/* ------------------------------------------------------------------- what became of them */
+
+/* As a shell with pipefail: that of the last one that failed. */
+int processes_status(const struct process *processes, size_t n)
+{
+	while (n-- > 0)
+		if (processes[n].status)
+			return processes[n].status;
+	return STATUS_OK;
+}
+
+void processes_report(const struct process *processes, size_t n)
+{
+	const struct process *process;
+
+	for (process = processes; process < processes + n; process++) {
+		if (process->signal)
+			fprintf(stderr, "%s: killed by %s\n", process->stage,
+				text_signal(process->signal).s);
+		else if (process->status)
+			fprintf(stderr, "%s: exited %d\n", process->stage,
+				process->status);
+		else
+			fprintf(stderr, "%s: ok\n", process->stage);
 	}
 }

@@ -9,6 +9,7 @@
 #ifndef FAASCTL_PROCESS_H
 #define FAASCTL_PROCESS_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include "tool.h"
@@ -21,9 +22,8 @@
  * @cgroup: directory of the stage's cgroup, or -1 to stay where we are
  * @in: the stage's input, to be standard input; -1: inherit
  * @out: the stage's output, to be standard output; -1: inherit
+ * @keep: another descriptor that it is to have, by number; -1: none. The caller's, to be closed
  * @abort_on: enum faasin_abort_on of the output's link
- * @begun: what its command writes to when it begins, if to be executed is not all: a pipe's
- *	other end; else -1
  * @never_ran: it could not be executed, or did not begin
  * @pid: the process, or 0 if it does not run
  * @status: how it ended: its exit status, or 128 and the signal
@@ -36,15 +36,15 @@ struct process {
 	int cgroup;
 	int in;
 	int out;
+	int keep;
 	uint32_t abort_on;
-	int begun;
 	bool never_ran;
 	pid_t pid;
 	int status;
 	int signal;
 };
 
-#define PROCESS_INIT	{ .cgroup = -1, .in = -1, .out = -1, .begun = -1 }
+#define PROCESS_INIT	{ .cgroup = -1, .in = -1, .out = -1, .keep = -1 }
 
 int wrapper_error(int status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -56,6 +56,16 @@ void process_close(struct process *process);
 void processes_hold_signals(void);
 int processes_start(struct process *processes, size_t n);
 void processes_wait(struct process *processes, size_t n);
+int processes_signals(void);
+void processes_wait_and_hear(struct process *processes, size_t n, struct pollfd *files,
+			     size_t n_files, void (*hear)(void *arg), void *arg);
+void process_finish(struct process *process);
+int processes_status(const struct process *processes, size_t n);
+void processes_report(const struct process *processes, size_t n);
+
+/* functions.c */
+int functions_begin(void);
+int functions_run(struct process *stages, size_t n, bool hostile, bool json);
 
 /* cgroup.c */
 bool cgroup_read(int dir, const char *file, char *text, size_t size);

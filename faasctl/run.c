@@ -120,35 +120,6 @@ static int open_all(struct job *job)
 	return status;
 }
 
-/* As a shell with pipefail: that of the last one that failed. */
-static int pipe_status(const struct job *job)
-{
-	size_t i;
-
-	for (i = job->pipeline.n; i-- > 0;)
-		if (job->processes[i].status)
-			return job->processes[i].status;
-	return STATUS_OK;
-}
-
-static void report(const struct job *job)
-{
-	const struct process *process;
-	size_t i;
-
-	for (i = 0; i < job->pipeline.n; i++) {
-		process = &job->processes[i];
-		if (process->signal)
-			fprintf(stderr, "%s: killed by %s\n", process->stage,
-				text_signal(process->signal).s);
-		else if (process->status)
-			fprintf(stderr, "%s: exited %d\n", process->stage,
-				process->status);
-		else
-			fprintf(stderr, "%s: ok\n", process->stage);
-	}
-}
-
 /* Takes apart what was made; what a command left running goes with its cgroup. */
 static int clean_up(struct job *job, int status)
 {
@@ -200,9 +171,9 @@ static int run_job(struct job *job)
 	if (status)
 		return status;
 	processes_wait(job->processes, job->pipeline.n);
-	status = pipe_status(job);
+	status = processes_status(job->processes, job->pipeline.n);
 	if (status)
-		report(job);
+		processes_report(job->processes, job->pipeline.n);
 	return status;
 }
 

@@ -1,53 +1,95 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * faasin-host: the process that a function runs in. faasctl exec --thread starts it in
- * the stage's cgroup, with its ports as standard input and output, and makes of its
- * exit status what becomes of the stream: 128 and more abort it, and so does whatever
- * ends before the function begins, which is what the first argument is for.
+ * faasin-host: the process that functions run in, each in a domain, on a thread of its own.
+ * faasctl exec --thread starts it in the first stage's cgroup, with all ports open, and is told
+ * what becomes of each stage (report.h): what becomes of its streams is done there.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <faasctl/domain.h>
-#include <faasctl/function.h>
+#include "host.h"
+#include "report.h"
 
-/* As faasctl exec has them; the first is a shell's way to say that a signal ended it. */
-#define STATUS_STOPPED		139
-#define STATUS_FAILED		125
-#define STATUS_CANNOT		126
-#define STATUS_NOT_FOUND	127
+/* Where the words of the first stage are among the arguments. */
+#define STAGES_AT		5
 
-static int fail(int status, const struct faasctl_error *err)
+/* What no function returns, which has an int: it got no descriptors of its own. */
+#define NO_DESCRIPTORS		LONG_MIN
+/* Nor this, and an errno: what it printed cannot be written. */
+#define UNPRINTED		(LONG_MIN + 1)
+#define UNPRINTED_END		(UNPRINTED + 4096)
+
+static int reports;
+static unsigned int first_stage;
+static struct faasctl_domain_options options;
+/* A thread, that is. */
+static atomic_bool one_was_stopped;
+/* The errno of what was printed by several and cannot be written, or 0. */
+static atomic_int unwritten;
+unsigned int n_stages;
+struct stage *stages;
+int nowhere;
+sigset_t signals_before;
+
+/* Whoever listens, or not: all threads of this process hold SIGPIPE. */
+static void tell(int fd, unsigned int stage, enum report_event event, int status, int sig)
 {
-	fprintf(stderr, "faasctl: %s\n", err->message);
+	struct report report = { stage, event, status, sig };
+	ssize_t n;
+
+	do
+		n = write(fd, &report, sizeof(report));
+	while (n < 0 && (errno == EINTR || (errno == EAGAIN && !usleep(1000))));
+}
+
+int complain(int status, const char *text)
+{
+	fprintf(stderr, "faasctl: %s\n", text);
 	return status;
 }
 
-/**
- * struct job - what is called in the domain
- * @main: the function
- * @begun: where to write to when it begins
- * @io: what it is given
- */
-struct job {
-	int (*main)(struct faas_io *io);
-	int begun;
-	struct faas_io io;
-};
+int complain_of(int status, const struct stage *stage, const char *text)
+{
+	fprintf(stderr, "faasctl: stage %s: %s\n", stage->name, text);
+	return status;
+}
+
+/* ------------------------------------------------------------------- in its domain */
 
 static long run(void *arg)
 {
 	struct job *job = arg;
+	unsigned int i;
+	int status;
 
-	if (write(job->begun, "", 1) != 1)
-		return STATUS_FAILED;
-	close(job->begun);
-	return job->main(&job->io);
+	/*
+	 * What holds a port of another stage could read it, and end that's stream by its own end.
+	 * A thread has descriptors of its own from here on: nobody else's are closed.
+	 */
+	if (job->thread && unshare(CLONE_FILES))
+		return NO_DESCRIPTORS;
+	for (i = 0; i < job->n_others; i++)
+		close(job->others[i]);
+	if (job->reports >= 0) {
+		tell(job->reports, job->index, REPORT_BEGUN, 0, 0);
+		close(job->reports);
+	}
+	/* A thread of a domain has signals as the library wants them. */
+	if (!job->thread)
+		pthread_sigmask(SIG_SETMASK, &signals_before, NULL);
+	status = call_loaded(job);
+	return !job->thread && fflush(stdout) ? UNPRINTED + errno : status;
 }
+
+/* ------------------------------------------------------------------------- the stages */
 
 /* What it returned as an exit status: what does not fit is not taken for success. */
 static int status_of(long result)
@@ -55,72 +97,336 @@ static int status_of(long result)
 	return result & ~255l ? 255 : result;
 }
 
-/* Shared with the domain, wherever it runs. The arguments: descriptor, workflow, stage, file... */
-static struct job *make_job(int argc, char **argv)
+/*
+ * What was printed gets out before anybody hears that it is over. Who was stopped in the middle
+ * of printing has the lock for ever, so nobody waits for it: what is there then is for the end,
+ * when @all have ended. Returns 0 or an errno.
+ */
+static int flush(bool all)
+{
+	bool locked = !ftrylockfile(stdout);
+	int code = 0;
+
+	if ((locked || all) && fflush_unlocked(stdout)) {
+		code = errno;
+		unwritten = code;
+	}
+	if (locked)
+		funlockfile(stdout);
+	return code;
+}
+
+static unsigned int stage_number(const struct stage *stage)
+{
+	return first_stage + (stage - stages);
+}
+
+static bool is_ignored(int sig)
+{
+	struct sigaction action;
+
+	return !sigaction(sig, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+/* As it ends who gets SIGPIPE; whoever ignores that, or has no room, hears why it failed. */
+static int cannot_print(struct stage *stage, int code, int *sig)
+{
+	char text[160];
+
+	if (code == EPIPE && !is_ignored(SIGPIPE)) {
+		*sig = SIGPIPE;
+		return STATUS_SIGNAL + SIGPIPE;
+	}
+	snprintf(text, sizeof(text), "cannot write what was printed: %s", strerror(code));
+	return complain_of(STATUS_BROKEN_OFF, stage, text);
+}
+
+/* How the function ended. Returns its status. */
+static int end_of(struct stage *stage, int *sig)
+{
+	struct faasctl_error err = { 0 };
+	long result = 0;
+
+	if (!faasctl_domain_join(stage->domain, &result, &err)) {
+		if (result == NO_DESCRIPTORS)
+			return complain_of(STATUS_FAILED, stage,
+					   "it cannot have descriptors of its own: out of memory");
+		if (result >= UNPRINTED && result < UNPRINTED_END)
+			return cannot_print(stage, result - UNPRINTED, sig);
+		return status_of(result);
+	}
+	complain(0, err.message);
+	if (err.code != EFAULT)
+		return STATUS_FAILED;
+	if (faasctl_domain_is_thread(stage->domain))
+		one_was_stopped = true;
+	*sig = faasctl_domain_signal(stage->domain);
+	return *sig ? STATUS_SIGNAL + *sig : STATUS_BROKEN_OFF;
+}
+
+static void *watch(void *arg)
+{
+	struct stage *stage = arg;
+	int status, sig = 0, code, i;
+
+	status = end_of(stage, &sig);
+	code = flush(n_stages == 1);
+	/* Of several, whose it was cannot be told: that is said at the end. */
+	if (code && n_stages == 1 && status < STATUS_SIGNAL)
+		status = cannot_print(stage, code, &sig);
+	tell(reports, stage_number(stage), REPORT_ENDED, status, sig);
+	/*
+	 * Nobody here has them any more; faasctl, which has them, too, ends the streams. Their
+	 * numbers are not free for others: stages that begin later close what has them.
+	 */
+	for (i = 0; n_stages > 1 && i < 2; i++)
+		if (stage->ports[i] > 2)
+			dup3(nowhere, stage->ports[i], O_CLOEXEC);
+	return NULL;
+}
+
+static bool is_hostile(void)
+{
+	return options.isolation == FAASCTL_HOSTILE;
+}
+
+/* Makes its domain, and, if nothing of it may run here, loads its function there. */
+static int prepare(struct stage *stage, struct faasctl_error *err)
+{
+	if (faasctl_domain_new(stage->name, &options, &stage->domain, err))
+		return complain(STATUS_FAILED, err->message);
+	return is_hostile() ? load_confined(stage, err) : 0;
+}
+
+static int start(struct stage *stage, struct faasctl_error *err)
+{
+	/* Nothing that it could say of itself is believed. */
+	if (is_hostile())
+		tell(reports, stage_number(stage), REPORT_BEGUN, 0, 0);
+	if (faasctl_domain_start(stage->domain, run, stage->job, err))
+		return complain(STATUS_FAILED, err->message);
+	/* Without it, its end would be told of at the very end. */
+	if (pthread_create(&stage->watcher, NULL, watch, stage)) {
+		watch(stage);
+		return 0;
+	}
+	stage->runs = true;
+	return 0;
+}
+
+/* Tells where stages are to run. */
+static void place(void)
+{
+	struct faasctl_domains_info info;
+	unsigned int i;
+
+	faasctl_domains_info(&info);
+	for (i = 0; i < n_stages; i++) {
+		stages[i].job->thread = info.threads && !is_hostile();
+		stages[i].job->n_others = 2 * (n_stages - 1);
+		/* Of a hostile one it is closed. */
+		stages[i].job->reports = is_hostile() ? -1 : reports;
+		tell(reports, first_stage + i, REPORT_PLACED, stages[i].job->thread, 0);
+	}
+}
+
+/* Does that with each stage that has come so far; one that fails does not begin. */
+static void do_with_each(int (*act)(struct stage *stage, struct faasctl_error *err), bool loaded)
+{
+	struct faasctl_error err = { 0 };
+	struct stage *stage;
+	int status;
+
+	for (stage = stages; stage < stages + n_stages; stage++) {
+		if (stage->loaded != loaded)
+			continue;
+		status = act(stage, &err);
+		if (!status)
+			continue;
+		tell(reports, stage_number(stage), REPORT_FAILED, status, 0);
+		stage->loaded = false;
+	}
+}
+
+static int run_all(void)
+{
+	unsigned int i;
+	int status = 0;
+
+	/* All are there before the first one runs: they are looked through together. */
+	if (!is_hostile()) {
+		status = load_begin();
+		if (status)
+			return status;
+		do_with_each(load, false);
+		load_end();
+	}
+	do_with_each(prepare, !is_hostile());
+	do_with_each(start, true);
+	for (i = 0; i < n_stages; i++)
+		if (stages[i].runs)
+			pthread_join(stages[i].watcher, NULL);
+	return 0;
+}
+
+/*
+ * Processes of domains end with this one, killed, and still have the ports: that must not be
+ * before faasctl has ended the streams. It listens until then.
+ */
+static void wait_until_heard(void)
+{
+	struct pollfd file = { .fd = reports };
+
+	while (poll(&file, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* ------------------------------------------------------------------- the command line */
+
+/* The ports of all stages but one. */
+static const int *others_of(unsigned int index)
+{
+	int *fds = faasctl_shared_alloc(2 * n_stages * sizeof(*fds)), *at = fds;
+	unsigned int i;
+
+	for (i = 0; fds && i < n_stages; i++) {
+		if (i == index)
+			continue;
+		*at++ = stages[i].ports[0] > 2 ? stages[i].ports[0] : -1;
+		*at++ = stages[i].ports[1] > 2 ? stages[i].ports[1] : -1;
+	}
+	return fds;
+}
+
+/* Makes a job of a stage's words: its name, two descriptors, how many words; the file... */
+static struct job *make_job(const char *workflow, char **words)
 {
 	struct job *job = faasctl_shared_alloc(sizeof(*job));
+	int argc = atoi(words[3]);
+	char **argv = faasctl_shared_alloc((argc + 1) * sizeof(*argv));
 	char *paths = faasctl_shared_alloc(2 * 4096);
 
-	if (!job || !paths)
+	if (!job || !argv || !paths)
 		return NULL;
 	/* Outside of the mount's scope there is no path; the descriptors are there. */
-	faasctl_port_path(argv[2], argv[3], FAASIN_PORT_IN, paths, 4096, NULL);
-	faasctl_port_path(argv[2], argv[3], FAASIN_PORT_OUT, paths + 4096, 4096, NULL);
-	job->begun = atoi(argv[1]);
+	faasctl_port_path(workflow, words[0], FAASIN_PORT_IN, paths, 4096, NULL);
+	faasctl_port_path(workflow, words[0], FAASIN_PORT_OUT, paths + 4096, 4096, NULL);
+	memcpy(argv, words + 4, argc * sizeof(*argv));
+	job->index = first_stage + n_stages;
 	job->io = (struct faas_io){
 		.size = sizeof(job->io),
-		.input = 0,
-		.output = 1,
-		.argc = argc - 4,
-		.argv = argv + 4,
-		.workflow = argv[2],
-		.stage = argv[3],
+		.input = atoi(words[1]),
+		.output = atoi(words[2]),
+		.argc = argc,
+		.argv = argv,
+		.workflow = workflow,
+		.stage = words[0],
 		.input_path = paths,
 		.output_path = paths + 4096,
 	};
 	return job;
 }
 
-static int run_function(int argc, char **argv, struct faasctl_error *err)
+/*
+ * What is needed here of a stage's words: its job is memory that others can write. Of ports,
+ * programs that functions start get none but standard ones.
+ */
+static int keep(struct stage *stage, char **words)
 {
-	struct faasctl_function function;
-	struct faasctl_domains_info info;
-	struct faasctl_domain *domain;
-	struct job *job;
-	long result;
+	int i;
 
-	if (faasctl_domains_begin(NULL, err))
-		return fail(STATUS_FAILED, err);
-	faasctl_domains_info(&info);
-	if (!info.threads)
-		fprintf(stderr, "faasctl: stage %s runs as a process, not as a thread: %s\n",
-			argv[3], info.why);
-	if (faasctl_function_load(argv[4], &function, err))
-		return fail(err->code == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT, err);
-	job = make_job(argc, argv);
-	if (!job) {
-		fputs("faasctl: out of memory\n", stderr);
-		return STATUS_FAILED;
+	stage->name = words[0];
+	stage->path = words[4];
+	for (i = 0; i < 2; i++) {
+		stage->ports[i] = atoi(words[i + 1]);
+		if (stage->ports[i] > 2 && fcntl(stage->ports[i], F_SETFD, FD_CLOEXEC))
+			return complain(STATUS_FAILED, "a port is not open");
 	}
-	job->main = function.main;
-	if (faasctl_domain_new(argv[3], NULL, &domain, err))
-		return fail(STATUS_FAILED, err);
-	if (faasctl_domain_start(domain, run, job, err))
-		return fail(STATUS_FAILED, err);
-	if (faasctl_domain_join(domain, &result, err))
-		return fail(err->code == EFAULT ? STATUS_STOPPED : STATUS_FAILED, err);
-	return status_of(result);
+	return 0;
+}
+
+/*
+ * The arguments: where to report to, the number of the first stage, how they are isolated, the
+ * workflow, and the words of each stage.
+ */
+static int take_stages(int argc, char **argv)
+{
+	unsigned int i;
+	int at;
+
+	stages = calloc(argc, sizeof(*stages));
+	for (at = STAGES_AT; stages && at + 4 < argc; at += 4 + atoi(argv[at + 3])) {
+		stages[n_stages].job = make_job(argv[STAGES_AT - 1], argv + at);
+		if (!stages[n_stages].job)
+			return complain(STATUS_FAILED, "out of memory");
+		if (keep(&stages[n_stages], argv + at))
+			return STATUS_FAILED;
+		n_stages++;
+	}
+	for (i = 0; i < n_stages; i++) {
+		stages[i].job->others = others_of(i);
+		if (!stages[i].job->others)
+			return complain(STATUS_FAILED, "out of memory");
+	}
+	return stages ? 0 : complain(STATUS_FAILED, "out of memory");
+}
+
+/* Before there are other threads. Returns 0 or a status. */
+static int begin(void)
+{
+	struct faasctl_error err = { 0 };
+	sigset_t set;
+
+	/* Who does not listen any more ends nobody here. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, &signals_before);
+	nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nowhere < 0)
+		return complain(STATUS_FAILED, "/dev/null cannot be opened");
+	return faasctl_domains_begin(NULL, &err) ? complain(STATUS_FAILED, err.message) : 0;
+}
+
+/* What is left to be said, and ended. */
+static void end(void) __attribute__((noreturn));
+
+static void end(void)
+{
+	flush(true);
+	if (unwritten && n_stages > 1)
+		fprintf(stderr, "faasctl: cannot write what was printed: %s\n",
+			strerror(unwritten));
+	/* exit() could wait for the lock of a stream for ever. */
+	if (one_was_stopped)
+		_exit(0);
+	exit(0);
 }
 
 int main(int argc, char **argv)
 {
-	struct faasctl_error err = { 0 };
+	int status;
 
-	if (argc < 5 || fcntl(atoi(argv[1]), F_SETFD, FD_CLOEXEC)) {
-		fputs("faasctl: faasin-host is run by: faasctl exec --thread\n", stderr);
-		return STATUS_FAILED;
-	}
-	/* That was for this process only. */
+	reports = argc < STAGES_AT + 5 ? -1 : atoi(argv[1]);
+	if (reports < 0 || fcntl(reports, F_SETFD, FD_CLOEXEC))
+		return complain(STATUS_FAILED, "faasin-host is run by: faasctl exec --thread");
+	/* That was for this process only; and ports of which stage would these be? */
 	unsetenv("LD_BIND_NOW");
-	return run_function(argc, argv, &err);
+	if (argc > STAGES_AT + 4 + atoi(argv[STAGES_AT + 3])) {
+		unsetenv("FAASIN");
+		unsetenv("FAASOUT");
+	}
+	first_stage = atoi(argv[2]);
+	if (!strcmp(argv[3], "hostile"))
+		options.isolation = FAASCTL_HOSTILE;
+	status = begin();
+	if (!status)
+		status = take_stages(argc, argv);
+	if (status)
+		return status;
+	place();
+	status = run_all();
+	if (status)
+		return status;
+	wait_until_heard();
+	end();
 }

@@ -208,6 +208,11 @@ FAASCTL_API int faasctl_domain_is_thread(const struct faasctl_domain *domain)
 	return !inside.domain && !domain->process;
 }
 
+FAASCTL_API int faasctl_domain_signal(const struct faasctl_domain *domain)
+{
+	return inside.domain || process_child() ? 0 : domain->signal;
+}
+
 /* What calls with a domain begin with. */
 int check_domain(const struct faasctl_domain *domain, struct faasctl_error *err)
 {

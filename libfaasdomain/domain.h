@@ -310,6 +310,19 @@ int faasctl_domain_new(const char *name,
 int faasctl_domain_is_thread(const struct faasctl_domain *domain);
 
 /**
+ * faasctl_domain_signal - the signal that stopped a domain
+ * @domain: the domain
+ *
+ * To be called outside, after a call failed with -EFAULT or faasctl_domain_join() did. It is the
+ * one that would have killed a process: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGPIPE or SIGABRT, this
+ * one also for freeing what is another domain's; of a domain that is a process, whichever
+ * killed it.
+ *
+ * Return: the signal, or 0: it was not stopped, or its process ended without one, or did not begin.
+ */
+int faasctl_domain_signal(const struct faasctl_domain *domain);
+
+/**
  * faasctl_domain_call - go into a domain, call a function there, and come back
  * @domain: the domain
  * @fn: the function; it runs on the domain's stack

@@ -176,6 +176,7 @@ void fault_handle(int sig, void *information, void *context)
 		return;
 	}
 	describe(domain->stopped, sizeof(domain->stopped), sig, info);
+	domain->signal = sig;
 	domain->heap_lost = inside.heap.in_heap;
 	mask = ((ucontext_t *)context)->uc_sigmask;
 	wipe(context);
@@ -240,8 +241,10 @@ long fault_stop(void *arg)
 	struct faasctl_domain *domain = inside.domain;
 	struct stop *why = arg;
 
-	if (why->reason)
+	if (why->reason) {
 		snprintf(domain->stopped, sizeof(domain->stopped), "%s", why->reason);
+		domain->signal = SIGABRT;
+	}
 	gate_abort(&domain->gate, why->result);
 }
 

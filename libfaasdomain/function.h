@@ -8,6 +8,7 @@
  *
  *	cc -shared -fPIC -o f.so f.c
  *	faasctl exec --thread wf1 f -- ./f.so
+ *	faasctl exec --thread wf1 f=./f.so g='./g.so -v'
  */
 #ifndef FAASCTL_FUNCTION_H
 #define FAASCTL_FUNCTION_H
@@ -27,7 +28,8 @@ extern "C" {
  * @argv: the arguments; NULL-terminated
  * @workflow: the workflow's name
  * @stage: the stage's name
- * @input_path: the path of its port faasin, or "": threads of a process share one "self"
+ * @input_path: the path of its port faasin, or "": threads of a process share one "self", which
+ *	is that of the first stage
  * @output_path: the path of its port faasout, or ""
  */
 struct faas_io {

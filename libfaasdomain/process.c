@@ -267,6 +267,7 @@ static void become(struct process *process, int socket, int life)
 	/* Nothing of what others have is left here, and others do not look into it. */
 	munmap(domains, sizeof(*domains));
 	domains = NULL;
+	space_forget();
 	inside.ready = 0;
 	prctl(PR_SET_DUMPABLE, 0);
 	ret = end_with(life);
@@ -504,6 +505,8 @@ static void note_end(struct faasctl_domain *domain, enum word word, int code)
 	int status = 0;
 
 	reap(domain->process, &status);
+	/* Of one that did not even begin it is ours. */
+	domain->signal = word != WORD_FAILED && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (word == WORD_FAILED)
 		snprintf(domain->stopped, size, "its process cannot be confined: %s",
 			 strerror(code));

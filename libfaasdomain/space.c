@@ -104,6 +104,17 @@ void space_drop(struct faasctl_domain *domain)
 	domain->has_thread_memory = false;
 }
 
+/*
+ * In a process that was made: none of it is there, and what is allocated may come to be in the
+ * same place.
+ */
+void space_forget(void)
+{
+	mprotect(&gate_fixed, sizeof(gate_fixed), PROT_READ | PROT_WRITE);
+	gate_fixed.space_size = 0;
+	mprotect(&gate_fixed, sizeof(gate_fixed), PROT_READ);
+}
+
 void space_end(void)
 {
 	if (gate_fixed.space_size)

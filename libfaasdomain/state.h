@@ -110,6 +110,7 @@ _Static_assert(sizeof(struct heap_use) == 16, "one vector register");
  * @heap_lost: it was stopped in the middle of malloc(), with locks that nobody gives back
  * @inputs: bits: what it can read
  * @stopped: why it was stopped, or ""
+ * @signal: by which signal, or 0
  * @started: a thread was started and not joined
  * @thread: this thread
  * @has_thread_memory: its slot has memory for a thread's own data
@@ -137,6 +138,7 @@ struct faasctl_domain {
 	bool heap_lost;
 	uint32_t inputs;
 	char stopped[200];
+	int signal;
 	atomic_bool started;
 	pthread_t thread;
 	bool has_thread_memory;
@@ -312,6 +314,7 @@ int space_stack(struct faasctl_domain *domain);
 int space_thread(struct faasctl_domain *domain);
 bool space_grow(struct faasctl_domain *domain, size_t size);
 void space_drop(struct faasctl_domain *domain);
+void space_forget(void);
 void space_end(void);
 
 /* domain.c */

@@ -325,6 +325,7 @@ TEST_F(own, freeing)
 
 	EXPECT_EQ(-EFAULT, faasctl_domain_call(self->a, free_other, NULL, NULL, &self->err));
 	EXPECT_STREQ("stage a was stopped: it freed memory of another domain", self->err.message);
+	EXPECT_EQ(SIGABRT, faasctl_domain_signal(self->a));
 	ASSERT_EQ(0, faasctl_domain_new("c", NULL, &c, &self->err));
 	EXPECT_EQ(-EFAULT, faasctl_domain_call(c, realloc_other, NULL, NULL, &self->err));
 	EXPECT_STREQ("stage c was stopped: it reallocated memory of another domain", self->err.message);

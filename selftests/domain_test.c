@@ -478,19 +478,20 @@ FIXTURE_VARIANT(crash)
 {
 	long (*fn)(void *arg);
 	const char *text;
+	int signal;
 	bool thread;
 };
 
-FIXTURE_VARIANT_ADD(crash, null) { crash_null, "it touched 0x8, which is not there for it" };
-FIXTURE_VARIANT_ADD(crash, divide) { crash_divide, "it divided by zero" };
-FIXTURE_VARIANT_ADD(crash, illegal) { crash_illegal, "it executed what is no instruction" };
-FIXTURE_VARIANT_ADD(crash, abort) { crash_abort, "it called abort()" };
-FIXTURE_VARIANT_ADD(crash, stack) { deep, "below its stack: it overflowed" };
-FIXTURE_VARIANT_ADD(crash, stack_in_malloc) { deep_malloc, "below its stack: it overflowed" };
-FIXTURE_VARIANT_ADD(crash, stack_in_malloc_thread) { deep_malloc, "below its stack: it overflowed", true };
-FIXTURE_VARIANT_ADD(crash, null_thread) { crash_null, "it touched 0x8", true };
-FIXTURE_VARIANT_ADD(crash, abort_thread) { crash_abort, "it called abort()", true };
-FIXTURE_VARIANT_ADD(crash, stack_thread) { deep, "below its stack: it overflowed", true };
+FIXTURE_VARIANT_ADD(crash, null) { crash_null, "it touched 0x8, which is not there for it", SIGSEGV };
+FIXTURE_VARIANT_ADD(crash, divide) { crash_divide, "it divided by zero", SIGFPE };
+FIXTURE_VARIANT_ADD(crash, illegal) { crash_illegal, "it executed what is no instruction", SIGILL };
+FIXTURE_VARIANT_ADD(crash, abort) { crash_abort, "it called abort()", SIGABRT };
+FIXTURE_VARIANT_ADD(crash, stack) { deep, "below its stack: it overflowed", SIGSEGV };
+FIXTURE_VARIANT_ADD(crash, stack_in_malloc) { deep_malloc, "below its stack: it overflowed", SIGSEGV };
+FIXTURE_VARIANT_ADD(crash, stack_in_malloc_thread) { deep_malloc, "below its stack: it overflowed", SIGSEGV, true };
+FIXTURE_VARIANT_ADD(crash, null_thread) { crash_null, "it touched 0x8", SIGSEGV, true };
+FIXTURE_VARIANT_ADD(crash, abort_thread) { crash_abort, "it called abort()", SIGABRT, true };
+FIXTURE_VARIANT_ADD(crash, stack_thread) { deep, "below its stack: it overflowed", SIGSEGV, true };
 
 FIXTURE_SETUP(crash)
 {
@@ -521,6 +522,8 @@ TEST_F(crash, stopped)
 	EXPECT_NE(NULL, strstr(self->err.message, variant->text))
 		TH_LOG("it said: %s", self->err.message);
 	EXPECT_EQ(0, strncmp(self->err.message, "stage a was stopped: ", 21));
+	EXPECT_EQ(variant->signal, faasctl_domain_signal(self->a));
+	EXPECT_EQ(0, faasctl_domain_signal(self->b));
 	EXPECT_FAIL(EFAULT, variant->text, faasctl_domain_call(self->a, add_one, NULL, NULL, &self->err));
 	EXPECT_FAIL(EFAULT, variant->text, faasctl_domain_start(self->a, add_one, NULL, &self->err));
 	EXPECT_OK(faasctl_domain_call(self->b, churn, (void *)9, &result, &self->err));
@@ -561,7 +564,9 @@ TEST_F(domain, crashes)
 {
 	long result = 0;
 
+	EXPECT_EQ(0, faasctl_domain_signal(self->a));
 	EXPECT_FAIL(EFAULT, "stage a was stopped", faasctl_domain_call(self->a, crash_null, NULL, NULL, &self->err));
+	EXPECT_EQ(SIGSEGV, faasctl_domain_signal(self->a));
 	EXPECT_FAIL(EFAULT, "stage a was stopped", faasctl_domain_call(self->a, add_one, NULL, NULL, &self->err));
 	EXPECT_OK(faasctl_domain_call(self->b, add_one, NULL, &result, &self->err));
 	EXPECT_EQ(1, result);

@@ -14,49 +14,7 @@ set -uo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/tap.sh"
-
-needs_module
-needs_cgroups
-
-readonly wf=test-$$ point=/sys/fs/faasin cgroups=/sys/fs/cgroup/faasin
-work=$(mktemp -d)
-
-cleanup()
-{
-	local dir
-	for dir in "$cgroups/$wf"/*/; do
-		echo 1 2>/dev/null >"$dir/cgroup.kill"
-	done
-	faasctl workflow del "$wf" >/dev/null 2>&1
-	sleep 0.2
-	rmdir "$cgroups/$wf"/* "$cgroups/$wf" 2>/dev/null
-	rm -rf "$work"
-}
-trap cleanup EXIT
-
-# gives STATUS COMMAND...
-gives()
-{
-	local want=$1 got=0
-	shift
-	timeout 30 "$@" || got=$?
-	echo "exit status $got, expected $want"
-	[ "$got" = "$want" ]
-}
-
-# as STAGE COMMAND...
-as()
-{
-	local stage=$1
-	shift
-	timeout 30 faasctl exec "$wf" "$stage" -- "$@"
-}
-
-# opened STAGE PORT: somebody has it open
-opened()
-{
-	faasctl stage show "$wf" "$1" | grep -q "^ *$2 .* open [1-9]"
-}
+. "$here/exec.sh"
 
 # The stages: a to b, what crashes abort; n to m, what fails aborts; v to w, nothing
 # aborts; alone, not linked.
@@ -127,17 +85,6 @@ whole()
 check 'two megabytes arrive whole' whole
 
 # -------------------------------------------------------------------- how it ends
-
-# consumer STAGE: what comes of its input: "end" or "abort"
-consumer()
-{
-	local error
-	error=$(as "$1" cat 2>&1 >/dev/null) && echo end && return
-	case $error in
-	*'connection abort'*) echo abort ;;
-	*) echo "$error" ;;
-	esac
-}
 
 # ends PRODUCER CONSUMER STATUS END COMMAND...
 ends()
@@ -429,89 +376,5 @@ ignored()
 	[ "$got" = 7 ]
 }
 check 'the status is known where SIGCHLD was ignored' ignored
-
-# ---------------------------------------------------------------- functions
-
-functions=$here/../build/selftests/functions
-# thread STAGE FILE [ARGUMENT]...
-thread()
-{
-	local stage=$1
-	shift
-	timeout 60 faasctl exec --thread "$wf" "$stage" -- "$@"
-}
-thread_runs()
-{
-	[ "$(echo 'some words' | thread alone "$functions/upper.so" 2>/dev/null)" = 'SOME WORDS' ]
-}
-check 'a function runs as a stage' thread_runs
-says 'a function says that it is a process only where there are no keys' '^(stage alone|nothing)$' bash -c '
-	said=$(faasctl exec --thread "$1" alone -- "$2" 2>&1 </dev/null)
-	keys=$(grep -c -m 1 -w ospke /proc/cpuinfo)
-	[ "$keys" = 1 ] && [ -z "$said" ] && echo nothing
-	[ "$keys" = 0 ] && [[ $said = "faasctl: stage alone runs as a process, not as a thread: "* ]] && echo stage alone' - \
-	"$wf" "$functions/upper.so"
-thread_linked()
-{
-	echo 'linked words' | faasctl exec "$wf" a -- cat &
-	local text
-	text=$(thread b "$functions/upper.so" 2>/dev/null)
-	wait
-	[ "$text" = 'LINKED WORDS' ]
-}
-check 'a function reads its port' thread_linked
-check 'what it returns is the status' gives 9 faasctl exec --thread "$wf" alone -- "$functions/upper.so" 9
-thread_crashes()
-{
-	thread a "$functions/crash.so" 2>"$work/said" &
-	local got=0
-	[ "$(consumer b)" = abort ] || return
-	wait $! || got=$?
-	cat "$work/said"
-	[ "$got" = 139 ] && grep -q '^faasctl: stage a was stopped: ' "$work/said"
-}
-check 'a function that crashes aborts its stream' thread_crashes
-says 'a function that writes the key register' \
-	'^faasctl: .*/key_write.so cannot share a process: wrpkru at byte [0-9]+; see: faasctl scan$' \
-	thread alone "$functions/key_write.so"
-# did_nothing STATUS FILE: the next stage hears that nothing came, and the input is not used up
-did_nothing()
-{
-	local got=0
-	echo 'kept words' | as a cat || return
-	thread b "$2" 2>"$work/said" || got=$?
-	cat "$work/said"
-	echo "exit status $got, expected $1"
-	[ "$got" = "$1" ] && [ "$(wc -l <"$work/said")" = "$lines" ] && [ "$(as b cat)" = 'kept words' ]
-}
-# made_nothing STATUS FILE
-made_nothing()
-{
-	local got=0
-	thread a "$2" 2>"$work/said" </dev/null &
-	[ "$(consumer b)" = abort ] || return
-	wait $! || got=$?
-	[ "$got" = "$1" ]
-}
-lines=1
-grep -q -m 1 -w ospke /proc/cpuinfo || lines=2
-for function in crash_constructor.so exit_constructor.so exit0_constructor.so no_main.so key_write.so; do
-	check "$function is no function: what waits stays" did_nothing 126 "$functions/$function"
-	check "$function is no function: there is no stream" made_nothing 126 "$functions/$function"
-done
-check 'a function that is not there: what waits stays' did_nothing 127 "$functions/none.so"
-check 'a function that is not there: there is no stream' made_nothing 127 "$functions/none.so"
-says 'a function without a path' '^faasctl: say where function "upper.so" is: ./upper.so$' thread alone upper.so
-says 'a library that a function loads lazily is bound all the same' '^LATE WORDS$' bash -c '
-	echo late words | faasctl exec --thread "$1" alone -- "$2" 2>/dev/null' - "$wf" "$functions/load_lazily.so"
-says 'what a function prints is in its stream' '^printed by alone$' bash -c '
-	faasctl exec --thread "$1" alone -- "$2" 2>/dev/null' - "$wf" "$functions/print.so"
-check 'what it ends with by exit() is the status' gives 5 faasctl exec --thread "$wf" alone -- "$functions/print.so" 5
-check 'what is no status is no success' gives 255 faasctl exec --thread "$wf" alone -- "$functions/upper.so" 256 \
-	</dev/null
-says 'without what runs functions' '^faasctl: this faasctl was built without what runs functions' bash -c '
-	cp "$(command -v faasctl)" "$1/faasctl" && "$1/faasctl" exec --thread wf alone -- ./f.so' - "$work"
-check 'a function that cannot be loaded' gives 126 \
-	faasctl exec --thread "$wf" alone -- "$functions/crash_constructor.so"
 
 finish

@@ -21,7 +21,7 @@ declare -gA _faasctl_options=(
 	[stage add]='-g --cgroup -U --uid -G --gid -m --mode -p --port -x --exclusive'
 	[stage del]=''
 	[stage show]='-j --json'
-	[exec]='-T --thread -t --traceparent -w --wait'
+	[exec]='-i --isolation -j --json -T --thread -t --traceparent -w --wait'
 	[run]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -n --names -k --keep'
 	[show]='-j --json'
 	[dump]='-H --header'
@@ -49,7 +49,7 @@ _faasctl_takes_value()
 {
 	case $1:$2 in
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
-		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-w | *:--wait | \
+		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-[iw] | *:--isolation | *:--wait | \
 		run:-n | *:--names | *:--count | \
 		link:-s | *:--slow | top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
@@ -106,7 +106,10 @@ _faasctl()
 			words='link rate fill writer reader residence wakes'
 			[ "$command" != link ] || words='throttle drop'
 			;;
-		-i | --interval) words='0.5 1 2 5 10' ;;
+		-i | --interval | --isolation)
+			words='0.5 1 2 5 10'
+			[ "$command" != exec ] || words='careful hostile'
+			;;
 		--timeout) words='5 10 30 60' ;;
 		-w | --wait) words='in out both' ;;
 		-f | --format)
