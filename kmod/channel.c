@@ -20,7 +20,8 @@
  */
 void faasin_channel_idle_later(struct faasin_channel *ch)
 {
-	schedule_delayed_work(&ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
+	/* Unbound: unmapping takes a CPU for a while. */
+	queue_delayed_work(system_unbound_wq, &ch->idle, nsecs_to_jiffies(FAASIN_IDLE_NS));
 }
 
 /* Both mutexes held, nothing in the ring: take the segments off it. Whether there were any. */
@@ -40,14 +41,15 @@ bool faasin_ring_clear(struct faasin_channel *ch)
 
 /*
  * Runs a while after the pool grew, and again until the channel has been idle
- * for as long: then all that is empty goes back. Whoever had no memory for an extent
+ * for as long: then all that is empty goes back, and before if the machine is short of memory and
+ * the shrinker had to leave it. Whoever had no memory for an extent
  * looks again as often.
  */
 static void channel_idle(struct work_struct *work)
 {
 	struct faasin_channel *ch = container_of(to_delayed_work(work),
 						 struct faasin_channel, idle);
-	bool again = true, turn = false;
+	bool again = true, turn = false, idle;
 	u64 head;
 
 	if (!mutex_trylock(&ch->rd.mutex))
@@ -56,8 +58,10 @@ static void channel_idle(struct work_struct *work)
 		goto unlock_rd;
 
 	head = READ_ONCE(ch->head);
-	if (head == ch->idle_seen) {
-		if (READ_ONCE(ch->tail) == head) {
+	idle = head == ch->idle_seen;
+	if (idle || READ_ONCE(ch->window.pressed)) {
+		WRITE_ONCE(ch->window.pressed, false);
+		if (idle && READ_ONCE(ch->tail) == head) {
 			turn = faasin_ring_clear(ch);
 			again = false;
 		}

@@ -188,7 +188,7 @@ void faasin_channel_discard(struct faasin_channel *ch)
 	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
 		if (!mutex_trylock(&ch->rd.mutex)) {
 			/* The reader may have looked before; if so, this will. */
-			mod_delayed_work(system_wq, &ch->idle, 1);
+			mod_delayed_work(system_unbound_wq, &ch->idle, 1);
 			return;
 		}
 		drop_discarded(ch);

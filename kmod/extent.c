@@ -134,13 +134,17 @@ bool faasin_window_shows(const struct faasin_window *win, u32 page, u32 *first, 
 static bool chunk_hide(struct faasin_window *win, u32 i, bool nowait, struct inode *seen_by[2])
 {
 	struct faasin_chunk *c = &win->chunks[i];
+	bool mapped = c->shown && atomic_read(&win->mappings);
 	enum faasin_direction d;
 
-	if (c->used || (nowait && c->shown && (win->inodes[FAASIN_DIRECTION_IN] ||
-					       win->inodes[FAASIN_DIRECTION_OUT])))
+	if (c->used)
 		return false;
+	if (nowait && mapped) {
+		WRITE_ONCE(win->pressed, true);
+		return false;
+	}
 	for (d = FAASIN_DIRECTION_IN; d <= FAASIN_DIRECTION_OUT; d++)
-		seen_by[d] = c->shown ? faasin_window_seen_by(win, d) : NULL;
+		seen_by[d] = mapped ? faasin_window_seen_by(win, d) : NULL;
 	c->shown = false;
 	return true;
 }
@@ -158,7 +162,7 @@ static bool window_lock(struct faasin_window *win, bool nowait)
  * @win: window, its pool's mutex held
  * @pages: enough
  * @nowait: wait neither for the window's lock nor for mappings: what those may show stays until
- *	the channel is idle, or needs it
+ *	the idle work runs, which is told, or the channel needs it
  *
  * Return: how many pages were freed.
  */
@@ -598,6 +602,11 @@ void faasin_window_create(struct faasin_window *win, struct faasin_pool *pool)
 	window_set_size(win, pool->capacity, pool->block_size);
 }
 
+static bool window_counted(const struct faasin_window *win)
+{
+	return win->counted[FAASIN_DIRECTION_IN] || win->counted[FAASIN_DIRECTION_OUT];
+}
+
 /**
  * faasin_window_resize() - a window for another capacity
  * @win: window; its pool's mutex and rd.mutex held
@@ -615,7 +624,7 @@ bool faasin_window_resize(struct faasin_window *win, u64 capacity, u32 block_siz
 
 	lockdep_assert_held(win->pool->mutex);
 	mutex_lock(&win->lock);
-	idle = RB_EMPTY_ROOT(&win->extents);
+	idle = RB_EMPTY_ROOT(&win->extents) && !window_counted(win);
 	mutex_unlock(&win->lock);
 	if (!idle)
 		return false;
@@ -623,7 +632,8 @@ bool faasin_window_resize(struct faasin_window *win, u64 capacity, u32 block_siz
 	faasin_window_trim(win, ULONG_MAX, false);
 
 	mutex_lock(&win->lock);
-	idle = !win->counted[FAASIN_DIRECTION_IN] && !win->counted[FAASIN_DIRECTION_OUT];
+	/* Somebody may have come meanwhile. */
+	idle = !window_counted(win);
 	if (idle) {
 		swap(chunks, win->chunks);
 		swap(used, win->used);

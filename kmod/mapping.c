@@ -182,6 +182,22 @@ static vm_fault_t window_huge_fault(struct vm_fault *vmf, unsigned int order)
 }
 #endif
 
+/* A part of a mapping becomes one of its own: window_may_split() said so. */
+static void window_open(struct vm_area_struct *vma)
+{
+	struct faasin_handle *h = vma->vm_file->private_data;
+
+	atomic_inc(&h->channel->window.mappings);
+}
+
+static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct faasin_handle *h = vma->vm_file->private_data;
+
+	/* Several processes may pass here at once: so many more, then. */
+	return atomic_read(&h->channel->window.mappings) < FAASIN_MAPPINGS_MAX ? 0 : -ENOMEM;
+}
+
 /* Descriptors tell whose a window is, addresses do not. */
 static int window_mremap(struct vm_area_struct *vma)
 {
@@ -195,12 +211,18 @@ static int window_mremap(struct vm_area_struct *vma)
  */
 static void window_close(struct vm_area_struct *vma)
 {
+	struct faasin_handle *h = vma->vm_file->private_data;
+
+	/* All that it showed was unmapped before. */
+	atomic_dec(&h->channel->window.mappings);
 	if (current->flags & PF_EXITING && !current->mm && current->files)
-		faasin_handle_flush(vma->vm_file->private_data);
+		faasin_handle_flush(h);
 }
 
 static const struct vm_operations_struct window_vm_ops = {
+	.open = window_open,
 	.close = window_close,
+	.may_split = window_may_split,
 	.fault = window_fault,
 #ifdef FAASIN_HAVE_SPECIAL_PMD
 	.huge_fault = window_huge_fault,
@@ -282,8 +304,8 @@ void faasin_window_await_unmapping(struct faasin_window *win, enum faasin_direct
  * @ch: channel, held; its count of replacements is another by now
  * @direction: of the port
  *
- * On a sealed link they have their own extents, which nobody else sees. It takes as long as there
- * are mappings, of which nobody counts how many, so no lock is held that others wait for.
+ * On a sealed link they have their own extents, which nobody else sees. It takes time with the
+ * number of mappings, so no lock is held that others wait for.
  */
 void faasin_window_revoke(struct faasin_channel *ch, enum faasin_direction direction)
 {
@@ -344,6 +366,8 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 	/* From here on nobody resizes its window; but somebody may have just now. */
 	if (!window_has(h, vma))
 		return -EINVAL;
+	if (!atomic_add_unless(&h->channel->window.mappings, 1, FAASIN_MAPPINGS_MAX))
+		return -ENOMEM;
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
 	vm_flags_clear(vma, out ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
 	vma->vm_ops = &window_vm_ops;

@@ -108,7 +108,7 @@ static struct faasin_stream *stream_left(struct faasin_channel *ch)
 /* A branch is to drop something: its own work does it, as readers may be at work there. */
 static void cut_told(struct faasin_channel *ch)
 {
-	mod_delayed_work(system_wq, &ch->idle, 0);
+	mod_delayed_work(system_unbound_wq, &ch->idle, 0);
 	faasin_waiters_wake(&ch->readers);
 }
 

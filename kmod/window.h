@@ -20,7 +20,7 @@
  * passes one on unmaps nothing, and a fault shows whole chunks. Memory goes, when the
  * window is trimmed, after it was said under @lock that faults show it no more (@shown),
  * and then unmapped; and it is not idle before no extent is made of it. The shrinker, which
- * waits for nobody, leaves it to the others where it may be mapped.
+ * waits for nobody, leaves it to the idle work where anything is mapped.
  *
  * Lock: lock nests in wr.mutex and rd.mutex (channel.h), and in mmap_lock, since
  * faults and mmap() take it. Those two mutexes are held while user memory is
@@ -28,9 +28,10 @@
  * @lock, nothing is allocated, no user memory is touched and nobody is waited for, so
  * that neither side can hold up the other, and no more is done than a bounded number
  * of extents, or a page table, ask for. No mapping's own lock (i_mmap_rwsem) is taken under it.
- * Unmapping takes that, and time with the number of mappings: it is done in wr.mutex (SEND; memory
- * of a trusted link that goes) or in no lock of the module's at all (RETURN; windows of who was
- * replaced), never in faasin_tree_sem, nor by the shrinker.
+ * Unmapping takes that, and time with the number of mappings, which is bounded: it is done in
+ * wr.mutex (SEND; memory of a trusted link that goes), and rd.mutex too (the idle work, a new
+ * capacity), or in no lock of the module's at all (RETURN; windows of who was replaced), never in
+ * faasin_tree_sem, nor by the shrinker.
  */
 #ifndef _FAASIN_WINDOW_H
 #define _FAASIN_WINDOW_H
@@ -99,6 +100,10 @@ struct faasin_extent {
  *	there are such; NULL: none has; @lock
  * @unmapping: unmappings by @inodes that go on, by direction; begun under @lock; the last that
  *	is @counted waits for them, so that there are the inode and its superblock
+ * @mappings: how many there are, at most about FAASIN_MAPPINGS_MAX; none is ever begun but in
+ *	mmap(), or by splitting one. While there is none, nothing shows any memory, and none
+ *	comes to but by a fault, which takes @lock
+ * @pressed: the machine is short of memory, and the shrinker left some because of mappings
  * @chunks: NULL until something was allocated; set under the pool's mutex and @lock
  * @used: bitmap of allocated pages, likewise; pages are marked in the pool's mutex, too
  * @extents: by their first page; @lock
@@ -115,6 +120,8 @@ struct faasin_window {
 	bool trusted;
 	struct inode *inodes[2];
 	atomic_t unmapping[2];
+	atomic_t mappings;
+	bool pressed;
 	struct faasin_chunk *chunks;
 	unsigned long *used;
 	struct rb_root extents;

@@ -2,6 +2,7 @@
 /* What the test programs share: flows, children, bytes. See common.h. */
 #include "common.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -450,6 +451,28 @@ bool is_running(pid_t pid)
 	siginfo_t info = { 0 };
 
 	return !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) && !info.si_pid;
+}
+
+void stay_on(int nr)
+{
+	cpu_set_t cpus, one;
+	int cpu;
+
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	for (cpu = 0; !CPU_ISSET(cpu, &cpus) || nr--; cpu++)
+		;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+int drop_slabs(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	int error = write(fd, "2", 1) == 1 ? 0 : errno;
+
+	close(fd);
+	return error;
 }
 
 int bell(void)

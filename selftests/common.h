@@ -173,6 +173,9 @@ bool blocks_in_open(pid_t pid);
 bool is_running(pid_t pid);
 
 /* Signals between relatives, made before the fork. */
+void stay_on(int nr);			/* the caller, on the nr-th of its CPUs */
+int drop_slabs(void);		/* as if the machine were short of memory; or an errno */
+
 int bell(void);
 void ring(int bell);
 bool await(int bell);

@@ -449,14 +449,6 @@ static uint64_t pool_bytes(struct world *w)
 }
 
 /* As a machine does that is short of memory. */
-static int drop_slabs(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	int error = write(fd, "2", 1) == 1 ? 0 : errno;
-
-	close(fd);
-	return error;
-}
 
 /* At once, that is: without waiting for the link to be idle. */
 TEST_F_TIMEOUT(memory, machine_gets_empty_blocks_at_once, 60)

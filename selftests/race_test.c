@@ -296,20 +296,6 @@ static bool two_cpus(void)
 	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 }
 
-/* The caller stays on the @nr-th of its CPUs. */
-static void stay_on(int nr)
-{
-	cpu_set_t cpus, one;
-	int cpu;
-
-	sched_getaffinity(0, sizeof(cpus), &cpus);
-	for (cpu = 0; !CPU_ISSET(cpu, &cpus) || nr--; cpu++)
-		;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
-}
-
 static void until(const uint64_t *number, uint64_t value)
 {
 	unsigned int looks = 0;

@@ -67,6 +67,37 @@ TEST_F(limits, windows_of_a_port)
 	unmap_all(fd, at);
 }
 
+TEST_F(limits, mappings_of_a_window)
+{
+	uint8_t *at[FAASIN_MAPPINGS_MAX - 1], *three;
+
+	three = mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->r, 0);
+	ASSERT_NE(MAP_FAILED, (void *)three);
+	for (int i = 0; i < FAASIN_MAPPINGS_MAX - 1; i++) {
+		at[i] = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, i % 2 ? self->w : self->r, 0);
+		ASSERT_NE(MAP_FAILED, (void *)at[i]);
+	}
+	EXPECT_EQ(-ENOMEM, map_page(self->r, PROT_READ));
+	EXPECT_EQ(-ENOMEM, map_page(self->w, PROT_READ | PROT_WRITE));
+	/* One in three parts is three. */
+	EXPECT_EQ(-ENOMEM, sys(mprotect(three + PAGE, PAGE, PROT_NONE)));
+	EXPECT_EQ(-ENOMEM, sys(munmap(three + PAGE, PAGE)));
+	munmap(at[0], PAGE);
+	munmap(at[1], PAGE);
+	EXPECT_EQ(0, sys(munmap(three + PAGE, PAGE)));
+	at[1] = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->r, 0);
+	EXPECT_NE(MAP_FAILED, (void *)at[1]);
+	EXPECT_EQ(-ENOMEM, map_page(self->r, PROT_READ));
+	munmap(three, PAGE);
+	munmap(three + 2 * PAGE, PAGE);
+	for (int i = 1; i < FAASIN_MAPPINGS_MAX - 1; i++)
+		munmap(at[i], PAGE);
+	/* None is left over. */
+	for (int i = 0; i < FAASIN_MAPPINGS_MAX; i++)
+		ASSERT_EQ(0, map_page(self->r, PROT_READ));
+	EXPECT_EQ(0, map_page(self->r, PROT_READ));
+}
+
 /* What lands is memory beside the capacity: only those with a window have such. */
 TEST_F(limits, landings_of_a_port)
 {

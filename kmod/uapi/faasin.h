@@ -130,6 +130,7 @@
 #define FAASIN_CAPACITY_DEFAULT	(1024 * 1024)
 #define FAASIN_MODE_DEFAULT	0666
 #define FAASIN_WINDOWS_MAX	64		/* descriptors with a window, an end of a link */
+#define FAASIN_MAPPINGS_MAX	1024		/* of a link's window, both ends' */
 #define FAASIN_RANGES_MAX	64		/* of a record */
 #define FAASIN_FAN_MAX		32		/* links of an output */
 
@@ -318,6 +319,8 @@ struct faasin_context {
  *              were mapped, or what was written was taken through them; each has one
  *              until it and its mappings are closed
  *   ENODEV     this machine's pages cannot be kept from being pinned
+ *   ENOMEM     FAASIN_MAPPINGS_MAX mappings of the link's two ends show its window; splitting one, by munmap() or
+ *              mprotect() of a part, makes two of it, and is ENOMEM, too
  *   EOPNOTSUPP an input whose output may have several links: an extent has one owner. What such
  *              an output sends can be read and spliced
  *   ESTALE     the stage was replaced

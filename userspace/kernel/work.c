@@ -4,7 +4,7 @@
  */
 #include "kernel.h"
 
-struct workqueue_struct *system_wq;
+struct workqueue_struct *system_unbound_wq;
 unsigned int work_hurry = 1;
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,7 +24,7 @@ static void work_queue(struct delayed_work *w, unsigned long jiffies)
 	pthread_cond_broadcast(&work_changed);
 }
 
-bool schedule_delayed_work(struct delayed_work *w, unsigned long jiffies)
+bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *w, unsigned long jiffies)
 {
 	bool queued;
 

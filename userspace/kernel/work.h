@@ -24,7 +24,7 @@ struct delayed_work {
 };
 
 struct workqueue_struct;
-extern struct workqueue_struct *system_wq;
+extern struct workqueue_struct *system_unbound_wq;
 
 /* How many times sooner than asked for. */
 extern unsigned int work_hurry;
@@ -37,7 +37,7 @@ static inline struct delayed_work *to_delayed_work(struct work_struct *work)
 	return container_of(work, struct delayed_work, work);
 }
 
-bool schedule_delayed_work(struct delayed_work *w, unsigned long jiffies);
+bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *w, unsigned long jiffies);
 bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *w, unsigned long jiffies);
 bool cancel_delayed_work_sync(struct delayed_work *w);
 
