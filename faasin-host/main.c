@@ -164,17 +164,40 @@ static int end_of(struct stage *stage, int *sig)
 	return *sig ? STATUS_SIGNAL + *sig : STATUS_BROKEN_OFF;
 }
 
-static void *watch(void *arg)
+static bool is_hostile(void)
 {
-	struct stage *stage = arg;
-	int status, sig = 0, code, i;
+	return options.isolation == FAASCTL_HOSTILE;
+}
 
-	status = end_of(stage, &sig);
-	code = flush(n_stages == 1);
+/* Tells how it ended, when what it printed is out. */
+static void note_end(struct stage *stage)
+{
+	int sig = 0, status = end_of(stage, &sig), code = flush(n_stages == 1);
+
 	/* Of several, whose it was cannot be told: that is said at the end. */
 	if (code && n_stages == 1 && status < STATUS_SIGNAL)
 		status = cannot_print(stage, code, &sig);
 	tell(reports, stage_number(stage), REPORT_ENDED, status, sig);
+}
+
+/*
+ * Starts a function and waits for its end. Who waits is there before it runs: with nobody left to
+ * wait, it would be told of after all others, and some of these it may be waiting for.
+ */
+static void *watch(void *arg)
+{
+	struct stage *stage = arg;
+	struct faasctl_error err;
+	int i;
+
+	/* Nothing that it could say of itself is believed. */
+	if (is_hostile())
+		tell(reports, stage_number(stage), REPORT_BEGUN, 0, 0);
+	if (faasctl_domain_start(stage->domain, run, stage->job, &err))
+		tell(reports, stage_number(stage), REPORT_FAILED,
+		     complain(STATUS_FAILED, err.message), 0);
+	else
+		note_end(stage);
 	/*
 	 * Nobody here has them any more; faasctl, which has them, too, ends the streams. Their
 	 * numbers are not free for others: stages that begin later close what has them.
@@ -183,11 +206,6 @@ static void *watch(void *arg)
 		if (stage->ports[i] > 2)
 			dup3(nowhere, stage->ports[i], O_CLOEXEC);
 	return NULL;
-}
-
-static bool is_hostile(void)
-{
-	return options.isolation == FAASCTL_HOSTILE;
 }
 
 /* Makes its domain, and, if nothing of it may run here, loads its function there. */
@@ -200,15 +218,12 @@ static int prepare(struct stage *stage, struct faasctl_error *err)
 
 static int start(struct stage *stage, struct faasctl_error *err)
 {
-	/* Nothing that it could say of itself is believed. */
-	if (is_hostile())
-		tell(reports, stage_number(stage), REPORT_BEGUN, 0, 0);
-	if (faasctl_domain_start(stage->domain, run, stage->job, err))
-		return complain(STATUS_FAILED, err->message);
-	/* Without it, its end would be told of at the very end. */
-	if (pthread_create(&stage->watcher, NULL, watch, stage)) {
-		watch(stage);
-		return 0;
+	int code = pthread_create(&stage->watcher, NULL, watch, stage);
+	char text[80];
+
+	if (code) {
+		snprintf(text, sizeof(text), "no thread to wait for it: %s", strerror(code));
+		return complain_of(STATUS_FAILED, stage, text);
 	}
 	stage->runs = true;
 	return 0;

@@ -202,13 +202,25 @@ with_room()
 	echo max | tee "$cgroups/$wf"/{a,b}/pids.max >/dev/null
 	return "$status"
 }
-# There is none for its process, or for a thread that waits for that.
+# There is none for its process, or for a thread that waits for that, or for one that calls it.
 isolation=hostile lines=2
-for max in 1 2; do
+for max in 1 2 3; do
 	check "a hostile one without room, $max: there is no stream" with_room "$max" made_nothing 125 "$functions/upper.so"
 	check "a hostile one without room, $max: what waits stays" with_room "$max" did_nothing 125 "$functions/upper.so"
 done
 isolation=careful
+# The first one would write more than its link to the second one holds.
+linked_without_room()
+{
+	local got=0
+	seq 1 40000 >"$work/in"
+	with_room "$1" several "a=$functions/upper.so" "b=$functions/upper.so" <"$work/in" >"$work/out" || got=$?
+	cat "$work/said"
+	echo "exit status $got"
+	[ "$(consumer b)" = abort ] && [ "$got" = 125 ] && grep -q '^faasctl: .*stage a: Resource temporarily unavailable$' "$work/said" &&
+		grep -qx 'a: exited 125' "$work/said" && grep -qx 'b: exited 125' "$work/said"
+}
+check 'two linked ones without room do not wait for each other' linked_without_room 2
 hostile_dies()
 {
 	local pid got=0 ends
