@@ -285,8 +285,8 @@ static int run_all(void)
 }
 
 /*
- * Processes of domains end with this one, killed, and still have the ports: that must not be
- * before faasctl has ended the streams. It listens until then.
+ * Processes of domains may have the ports still: they must not end before faasctl has ended the
+ * streams. It listens until then.
  */
 static void wait_until_heard(void)
 {
@@ -294,6 +294,19 @@ static void wait_until_heard(void)
 
 	while (poll(&file, 1, -1) < 0 && errno == EINTR)
 		;
+}
+
+/*
+ * They end with this one by themselves, unless one works against that: it could say that it is
+ * done, and go on with what others find in its ports and its cgroup then.
+ */
+static void kill_processes(void)
+{
+	struct stage *stage;
+
+	for (stage = stages; stage < stages + n_stages; stage++)
+		if (stage->domain && !faasctl_domain_is_thread(stage->domain))
+			faasctl_domain_free(stage->domain, NULL);
 }
 
 /* ------------------------------------------------------------------- the command line */
@@ -443,5 +456,6 @@ int main(int argc, char **argv)
 	if (status)
 		return status;
 	wait_until_heard();
+	kill_processes();
 	end();
 }

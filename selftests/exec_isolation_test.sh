@@ -252,6 +252,16 @@ hostile_faults()
 	[ "$got" = 139 ] && [ "$(cat "$work/out")" = 'AND OTHERS' ] && grep -qx 'a: killed by SIGSEGV' "$work/said"
 }
 check 'a hostile one that crashes aborts its stream alone' hostile_faults
+hostile_stays()
+{
+	local got=0 left
+	timeout 60 faasctl exec --thread -i hostile "$wf" alone "$functions/stay.so" </dev/null || got=$?
+	left=$(cat "$cgroups/$wf/alone/cgroup.procs")
+	echo 1 >"$cgroups/$wf/alone/cgroup.kill"
+	echo "exit status $got; left: $left"
+	[ "$got" = 0 ] && [ -z "$left" ]
+}
+check 'one that says that it is over does not outlive its stage' hostile_stays
 check 'what a hostile one returns is the status' gives 9 faasctl exec --thread -i hostile "$wf" alone "$functions/upper.so" 9 \
 	</dev/null
 says 'another isolation' '^faasctl: "friendly" is none of careful and hostile; see: faasctl exec --help$' \
