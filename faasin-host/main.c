@@ -169,7 +169,30 @@ static bool is_hostile(void)
 	return options.isolation == FAASCTL_HOSTILE;
 }
 
-/* Tells how it ended, when what it printed is out. */
+/*
+ * Nobody here needs them any more, and what has them could end the streams, or keep them from
+ * their end. Their numbers are not free for others: stages that begin later close what has them.
+ * Those of one stage are this process's standard files: a thread's are there for what is printed
+ * at its exit.
+ */
+static void let_go(const struct stage *stage)
+{
+	bool all = n_stages == 1 && stage->domain && !faasctl_domain_is_thread(stage->domain);
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (all || stage->ports[i] > 2)
+			dup3(nowhere, stage->ports[i], stage->ports[i] > 2 ? O_CLOEXEC : 0);
+}
+
+/* It will never begin. */
+static void tell_failed(const struct stage *stage, int status)
+{
+	let_go(stage);
+	tell(reports, stage_number(stage), REPORT_FAILED, status, 0);
+}
+
+/* Tells how it ended, when what it printed is out, and faasctl alone has its ports. */
 static void note_end(struct stage *stage)
 {
 	int sig = 0, status = end_of(stage, &sig), code = flush(n_stages == 1);
@@ -177,6 +200,7 @@ static void note_end(struct stage *stage)
 	/* Of several, whose it was cannot be told: that is said at the end. */
 	if (code && n_stages == 1 && status < STATUS_SIGNAL)
 		status = cannot_print(stage, code, &sig);
+	let_go(stage);
 	tell(reports, stage_number(stage), REPORT_ENDED, status, sig);
 }
 
@@ -188,23 +212,14 @@ static void *watch(void *arg)
 {
 	struct stage *stage = arg;
 	struct faasctl_error err;
-	int i;
 
 	/* Nothing that it could say of itself is believed. */
 	if (is_hostile())
 		tell(reports, stage_number(stage), REPORT_BEGUN, 0, 0);
 	if (faasctl_domain_start(stage->domain, run, stage->job, &err))
-		tell(reports, stage_number(stage), REPORT_FAILED,
-		     complain(STATUS_FAILED, err.message), 0);
+		tell_failed(stage, complain(STATUS_FAILED, err.message));
 	else
 		note_end(stage);
-	/*
-	 * Nobody here has them any more; faasctl, which has them, too, ends the streams. Their
-	 * numbers are not free for others: stages that begin later close what has them.
-	 */
-	for (i = 0; n_stages > 1 && i < 2; i++)
-		if (stage->ports[i] > 2)
-			dup3(nowhere, stage->ports[i], O_CLOEXEC);
 	return NULL;
 }
 
@@ -258,7 +273,7 @@ static void do_with_each(int (*act)(struct stage *stage, struct faasctl_error *e
 		status = act(stage, &err);
 		if (!status)
 			continue;
-		tell(reports, stage_number(stage), REPORT_FAILED, status, 0);
+		tell_failed(stage, status);
 		stage->loaded = false;
 	}
 }

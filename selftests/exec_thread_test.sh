@@ -213,6 +213,28 @@ one_did_nothing()
 	[ "$got" = 126 ] && [ "$(as b cat)" = 'kept words' ]
 }
 check 'what waits for it stays' one_did_nothing
+# Who reads in its place, and leaves early, leaves nobody behind that the writer would wait for.
+one_is_replaced()
+{
+	local host writer early=0 running=yes
+	rm "$work/errors"
+	mkfifo "$work/fifo"
+	exec 9<>"$work/fifo"
+	several "b=$functions/no_main.so" "alone=$functions/upper.so" <"$work/fifo" >/dev/null 9>&- &
+	host=$!
+	soon grep -q no_main.so "$work/errors"
+	as a sh -c 'yes | head -c 8M' 9>&- &
+	writer=$!
+	timeout 30 head -c 1 <"$point/$wf/b/faasin" 9>&- >/dev/null
+	wait "$writer" || early=$?
+	kill -0 "$host" || running=no
+	exec 9>&-
+	wait "$host"
+	rm "$work/fifo"
+	echo "the writer: $early; running then: $running"
+	[ "$running" = yes ] && [ "$early" != 124 ]
+}
+check 'who reads in its place is the only one' one_is_replaced
 check 'one that is not there' gives 127 faasctl exec --thread "$wf" "alone=$functions/none.so" "p=$functions/once.so"
 
 says 'a word that is no function' '^faasctl: .*"other" is not STAGE=FILE; see: faasctl exec --help$' \
