@@ -89,6 +89,23 @@ static long run(void *arg)
 	return !job->thread && fflush(stdout) ? UNPRINTED + errno : status;
 }
 
+/*
+ * In a process, when its function has ended, by exit() too: what it printed gets out, and its ports
+ * are let go of, so that how the process ends is no end of theirs. Returns 0 or an errno, which is
+ * not known of what was tried before.
+ */
+static long leave(void *arg)
+{
+	const struct stage *stage = arg;
+	int code = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0, i;
+
+	for (i = 0; i < 2; i++)
+		/* What is confined has no other. */
+		if (dup2(nowhere, stage->ports[i]) < 0)
+			close(stage->ports[i]);
+	return code;
+}
+
 /* ------------------------------------------------------------------------- the stages */
 
 /* What it returned as an exit status: what does not fit is not taken for success. */
@@ -145,15 +162,20 @@ static int cannot_print(struct stage *stage, int code, int *sig)
 static int end_of(struct stage *stage, int *sig)
 {
 	struct faasctl_error err = { 0 };
-	long result = 0;
+	long result = 0, code = 0;
+	int ret, status;
 
-	if (!faasctl_domain_join(stage->domain, &result, &err)) {
+	ret = faasctl_domain_join(stage->domain, &result, &err);
+	if (!ret && !faasctl_domain_is_thread(stage->domain))
+		ret = faasctl_domain_call(stage->domain, leave, stage, &code, &err);
+	if (!ret) {
 		if (result == NO_DESCRIPTORS)
 			return complain_of(STATUS_FAILED, stage,
 					   "it cannot have descriptors of its own: out of memory");
 		if (result >= UNPRINTED && result < UNPRINTED_END)
 			return cannot_print(stage, result - UNPRINTED, sig);
-		return status_of(result);
+		status = status_of(result);
+		return code && status < STATUS_SIGNAL ? cannot_print(stage, code, sig) : status;
 	}
 	complain(0, err.message);
 	if (err.code != EFAULT)

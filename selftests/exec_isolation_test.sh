@@ -98,13 +98,15 @@ ends_with()
 check 'their process is killed' ends_with KILL host 137
 check 'a signal is passed on to it' ends_with TERM faasctl 143
 
-# What faasctl has not heard of is not over: the function's process lives until then.
+# heard_late HOST [OPTION]... STAGE=FILE...: what faasctl has not heard of is not over: the function's
+# process lives until then, but if the HOST dies, and even then what has ended is complete
 heard_late()
 {
-	local pid end consumer
+	local pid consumer hosts=$1
+	shift
 	mkfifo "$work/fifo"
 	exec 9<>"$work/fifo"
-	faasctl exec --thread "$@" "$wf" a "$functions/upper.so" <"$work/fifo" 2>/dev/null 9>&- &
+	faasctl exec --thread "${@:1:$#-1}" "$wf" a="$functions/upper.so" "${!#}" <"$work/fifo" 2>/dev/null 9>&- &
 	pid=$!
 	consumer b sh -c 'read -r _ && touch "$1" && exec cat' - "$work/go" >"$work/end" 9>&- &
 	consumer=$!
@@ -114,15 +116,15 @@ heard_late()
 	exec 9>&-
 	# It would end within this time.
 	sleep 2
+	[ "$hosts" = lives ] || pkill -KILL -P "$pid"
 	kill -CONT "$pid"
 	wait "$consumer"
 	wait "$pid" || return
 	rm "$work/fifo" "$work/go"
-	end=$(cat "$work/end")
-	echo "the stream: $end"
-	[ "$end" = end ]
+	[ "$(tee /dev/stderr <"$work/end")" = end ]
 }
-check 'a function that ends while faasctl is stopped ends its stream' heard_late
+check 'a function that ends while faasctl is stopped ends its stream' heard_late lives "free=$functions/once.so"
+check 'and does so if its process is killed then' heard_late dies "free=$functions/once.so"
 
 # ---------------------------------------------------------------- isolation
 
@@ -241,7 +243,8 @@ hostile_dies()
 		grep -qx 'h3: ok' "$work/said"
 }
 check 'a hostile one of which the process is killed keeps nobody waiting' hostile_dies
-check 'a hostile one that ends while faasctl is stopped ends its stream' heard_late -i hostile
+check 'a hostile one that ends while faasctl is stopped ends its stream' heard_late lives -i hostile "free=$functions/once.so"
+check 'and does so if its host is killed then' heard_late dies -i hostile "free=$functions/once.so"
 hostile_faults()
 {
 	local got=0
@@ -264,6 +267,10 @@ hostile_stays()
 check 'one that says that it is over does not outlive its stage' hostile_stays
 check 'what a hostile one returns is the status' gives 9 faasctl exec --thread -i hostile "$wf" alone "$functions/upper.so" 9 \
 	</dev/null
+says 'what a hostile one printed and cannot be written is told' '^faasctl: stage alone: cannot write what was printed: ' bash -c '
+	faasctl exec --thread -i hostile "$1" alone "$2" 0 >/dev/full' - "$wf" "$functions/print.so"
+check 'and is no success if it ends by exit()' gives 255 bash -c '
+	faasctl exec --thread -i hostile "$1" alone "$2" 0 >/dev/full' - "$wf" "$functions/print.so"
 says 'another isolation' '^faasctl: "friendly" is none of careful and hostile; see: faasctl exec --help$' \
 	faasctl exec --thread -i friendly "$wf" alone ./f.so
 says 'isolation of a command' '^faasctl: --isolation and --json are about functions: add --thread; ' \

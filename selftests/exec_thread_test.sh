@@ -73,6 +73,8 @@ says 'what a function prints is in its stream' '^printed by alone$' bash -c '
 check 'what it ends with by exit() is the status' gives 5 faasctl exec --thread "$wf" alone -- "$functions/print.so" 5
 check 'what it printed and cannot be written is no success' gives 255 bash -c '
 	faasctl exec --thread "$1" alone -- "$2" >/dev/full' - "$wf" "$functions/print.so"
+check 'nor if it ends by exit()' gives 255 bash -c '
+	faasctl exec --thread "$1" alone -- "$2" 0 >/dev/full' - "$wf" "$functions/print.so"
 says 'and it says so' 'faasctl: stage alone: cannot write what was printed: No space left on device$' bash -c '
 	faasctl exec --thread "$1" alone -- "$2" >/dev/full' - "$wf" "$functions/print.so"
 check 'one that crashes in the middle of printing' gives 139 faasctl exec --thread "$wf" alone -- "$functions/print_nowhere.so"
