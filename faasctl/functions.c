@@ -375,16 +375,21 @@ static void note(struct hosted *hosted, const struct report *report)
 
 /*
  * The process ended before it told how this stage did. What had begun is not complete, whatever
- * the process ended with: one function can end it for all.
+ * the process ended with: one function can end it for all. What had not begun has none of the
+ * function's statuses, unless the process said why.
  */
 static void break_off(struct process *stage, const struct process *host)
 {
-	int status = host->status ? host->status : STATUS_WRAPPER;
+	int status = host->status;
 
 	if (!host->signal && !stage->never_ran) {
 		status = STATUS_BROKEN_OFF;
 		wrapper_error(status, "stage %s was broken off: its process ended with status %d before it did",
 			      stage->stage, host->status);
+	} else if (!host->signal && (status < STATUS_WRAPPER || status > STATUS_NOT_FOUND)) {
+		status = wrapper_error(STATUS_WRAPPER,
+				       "stage %s did not begin: its process ended with status %d",
+				       stage->stage, host->status);
 	}
 	finish(stage, status, host->signal);
 }

@@ -91,6 +91,16 @@ check 'what is no status is no success' gives 255 faasctl exec --thread "$wf" al
 	</dev/null
 says 'without what runs functions' '^faasctl: this faasctl was built without what runs functions' bash -c '
 	cp "$(command -v faasctl)" "$1/faasctl" && "$1/faasctl" exec --thread wf alone -- ./f.so' - "$work"
+# Its trial went well.
+ends_host()
+{
+	local got=0
+	rm -f "$work/mark"
+	FAASIN_TEST_MARK=$work/mark thread alone "$functions/exit_second.so" 2>"$work/said" </dev/null || got=$?
+	cat "$work/said"
+	[ "$got" = 125 ] && grep -qx 'faasctl: stage alone did not begin: its process ended with status 5' "$work/said"
+}
+check 'a constructor that ends the process is no function that returned' ends_host
 check 'a function that cannot be loaded' gives 126 \
 	faasctl exec --thread "$wf" alone -- "$functions/crash_constructor.so"
 
