@@ -180,8 +180,13 @@ OVERRIDE pid_t fork(void)
 /* What dlerror() says then is the loader's, who takes no file without a mode. */
 #define REFUSED_LIBRARY	"no library can be loaded inside a domain"
 
+/* What binds functions when they are first called may have been made to trap. */
+static int library_mode(int mode)
+{
+	return gate_fixed.space_size || process_child() ? (mode & ~RTLD_LAZY) | RTLD_NOW : mode;
+}
+
 /*
- * Not lazily: what binds functions when they are first called may have been made to trap.
  * The last call has to be a jump: the loader looks at who its caller is.
  */
 OVERRIDE void *dlopen(const char *path, int mode)
@@ -189,8 +194,8 @@ OVERRIDE void *dlopen(const char *path, int mode)
 	if (is_inside()) {
 		path = REFUSED_LIBRARY;
 		mode = 0;
-	} else if (gate_fixed.space_size) {
-		mode = (mode & ~RTLD_LAZY) | RTLD_NOW;
+	} else {
+		mode = library_mode(mode);
 	}
 	return NEXT(dlopen)(path, mode);
 }
@@ -199,8 +204,7 @@ OVERRIDE void *dlmopen(Lmid_t space, const char *path, int mode)
 {
 	if (is_inside())
 		return dlopen(path, mode);
-	return NEXT(dlmopen)(space, path, gate_fixed.space_size ?
-			     (mode & ~RTLD_LAZY) | RTLD_NOW : mode);
+	return NEXT(dlmopen)(space, path, library_mode(mode));
 }
 
 /* ------------------------------------------------------------------------- beginnings */

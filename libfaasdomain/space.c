@@ -112,6 +112,7 @@ void space_forget(void)
 {
 	mprotect(&gate_fixed, sizeof(gate_fixed), PROT_READ | PROT_WRITE);
 	gate_fixed.space_size = 0;
+	gate_fixed.vault_size = 0;
 	mprotect(&gate_fixed, sizeof(gate_fixed), PROT_READ);
 }
 

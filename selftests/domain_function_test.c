@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Functions: what is loaded, what is refused, and that nothing of it harms others. */
+#include <dlfcn.h>
 #include <elf.h>
 
 #include "domain_setup.h"
@@ -116,6 +117,26 @@ TEST_F(function, thread_data)
 	self->domain = NULL;
 	EXPECT_EQ(0, faasctl_domain_call(other, run, job, &result, &self->err));
 	EXPECT_EQ(self->info.threads ? 3 : 2, result);
+	EXPECT_EQ(0, faasctl_domain_free(other, NULL));
+}
+
+/* Whether a library can be loaded of which a function is nowhere to be found. */
+static long load_lazily(void *arg)
+{
+	return dlopen(FUNCTIONS "undefined.so", RTLD_LAZY | RTLD_LOCAL) ||
+	       dlmopen(LM_ID_BASE, FUNCTIONS "undefined.so", RTLD_LAZY | RTLD_LOCAL);
+}
+
+/* What binds functions at their first call may be gone in a process of a domain, too. */
+TEST_F(function, binds_at_once)
+{
+	static const struct faasctl_domain_options hostile = { .isolation = FAASCTL_HOSTILE };
+	struct faasctl_domain *other;
+	long result = -1;
+
+	ASSERT_EQ(0, faasctl_domain_new("g", &hostile, &other, &self->err));
+	EXPECT_OK(faasctl_domain_call(other, load_lazily, NULL, &result, &self->err));
+	EXPECT_EQ(0, result);
 	EXPECT_EQ(0, faasctl_domain_free(other, NULL));
 }
 
