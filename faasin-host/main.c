@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -471,6 +472,11 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	/* Before anything else: functions of the other hosts may run already. */
+	if (argc > 3 && !strcmp(argv[3], "hostile")) {
+		options.isolation = FAASCTL_HOSTILE;
+		prctl(PR_SET_DUMPABLE, 0);
+	}
 	reports = argc < STAGES_AT + 5 ? -1 : atoi(argv[1]);
 	if (reports < 0 || fcntl(reports, F_SETFD, FD_CLOEXEC))
 		return complain(STATUS_FAILED, "faasin-host is run by: faasctl exec --thread");
@@ -481,8 +487,6 @@ int main(int argc, char **argv)
 		unsetenv("FAASOUT");
 	}
 	first_stage = atoi(argv[2]);
-	if (!strcmp(argv[3], "hostile"))
-		options.isolation = FAASCTL_HOSTILE;
 	status = begin();
 	if (!status)
 		status = take_stages(argc, argv);
