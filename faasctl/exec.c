@@ -186,7 +186,7 @@ static void parse_functions(const struct args *args, struct job *job)
 					    stage->stage);
 	}
 	if (job->take_traceparent && n > 1)
-		usage_error(args->command, "of several functions in one process none has an environment of its own: leave out --traceparent");
+		usage_error(args->command, "of several functions none has an environment of its own: leave out --traceparent");
 }
 
 static void parse_command(const struct args *args, struct job *job)
@@ -196,7 +196,8 @@ static void parse_command(const struct args *args, struct job *job)
 	if (words[0] && !strcmp(words[0], "--"))
 		words++;
 	if (!words[0])
-		usage_error(args->command, "the command to run is missing");
+		usage_error(args->command, strchr(args->argv[1], '=') ?
+			    "functions as stages need --thread" : "the command to run is missing");
 	add_stages(job, args->argv[0], 1);
 	job->stages->stage = args->argv[1];
 	job->stages->argv = words;

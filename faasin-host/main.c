@@ -40,7 +40,7 @@ struct stage *stages;
 int nowhere;
 sigset_t signals_before;
 
-/* Whoever listens, or not: all threads of this process hold SIGPIPE. */
+/* Whoever listens, or not: all threads of this process hold SIGPIPE, but those in domains. */
 static void tell(int fd, unsigned int stage, enum report_event event, int status, int sig)
 {
 	struct report report = { stage, event, status, sig };

@@ -251,6 +251,8 @@ check 'one that is not there' gives 127 faasctl exec --thread "$wf" "alone=$func
 
 says 'a word that is no function' '^faasctl: .*"other" is not STAGE=FILE; see: faasctl exec --help$' \
 	faasctl exec --thread "$wf" a=./f.so other
+says 'functions without --thread' '^faasctl: functions as stages need --thread; see: faasctl exec --help$' \
+	faasctl exec "$wf" a=./f.so
 says 'a stage without a function' '^faasctl: .*the function of stage "b" is missing; see: faasctl exec --help$' \
 	faasctl exec --thread "$wf" a=./f.so 'b= '
 says 'a stage with two' '^faasctl: .*stage "a" has two functions; see: faasctl exec --help$' \
