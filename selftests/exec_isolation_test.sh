@@ -215,7 +215,7 @@ isolation=careful
 linked_without_room()
 {
 	local got=0
-	seq 1 40000 >"$work/in"
+	seq 1 400000 >"$work/in"
 	with_room "$1" several "a=$functions/upper.so" "b=$functions/upper.so" <"$work/in" >"$work/out" || got=$?
 	cat "$work/said"
 	echo "exit status $got"
