@@ -109,7 +109,7 @@ struct faasin_segment {
  * @state: paused, draining or neither; set under @lock
  * @replaced: times that the stage at that end was replaced, by direction; set under @lock
  * @full: a writer or poller found no room and waits to be told
- * @discard: the consumer drops everything below this position first; @lock
+ * @discard: the consumer drops everything below this position first; never goes back; @lock
  * @readers: who waits for bytes
  * @writers: who waits for room
  * @pool: blocks; guarded by @wr.mutex

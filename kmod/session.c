@@ -206,8 +206,8 @@ static void session_closes_early(struct faasin_channel *ch, struct faasin_sessio
 		ch->cause = ci;		/* it had ended, its rest is lost all the same */
 	ch->early++;
 	stream_consumed(ch, s);
-	/* Pairs with drop_discarded(). */
-	smp_store_release(&ch->discard, s->end);
+	/* Pairs with drop_discarded(). What lies behind may be to be dropped, too. */
+	smp_store_release(&ch->discard, max(ch->discard, s->end));
 	dropped = s->end - max(s->start, READ_ONCE(ch->tail));
 	spin_unlock(&ch->lock);
 

@@ -27,6 +27,15 @@ const char *fan_list(unsigned int from, unsigned int to)
 	return list;
 }
 
+struct faasctl_link_options fan_slow_options(uint64_t capacity, uint32_t slow)
+{
+	struct faasctl_link_options options = FAASCTL_LINK_OPTIONS_INIT;
+
+	options.capacity = capacity;
+	options.slow = slow;
+	return options;
+}
+
 int fan_stage(struct fan *f, const char *name)
 {
 	return REQUEST(f, faasctl_stage_add(ctl, f->name, name, NULL, &err));
@@ -167,6 +176,13 @@ int ready(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+bool fan_gets_room(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, DEADLINE * 1000) == 1 && p.revents == POLLOUT;
 }
 
 long fill(int fd, unsigned int tag)

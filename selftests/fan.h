@@ -33,6 +33,9 @@ int fan_set_state(struct fan *f, const char *dst, uint32_t state);
 int fan_replace(struct fan *f, const char *stage);
 void fan_del(struct fan *f);
 
+/* Of a link. */
+struct faasctl_link_options fan_slow_options(uint64_t capacity, uint32_t slow);
+
 /* The names "r@from" to "r@to", and so on, with commas. Valid until the next call. */
 const char *fan_list(unsigned int from, unsigned int to);
 
@@ -50,6 +53,9 @@ void nonblocking(int fd);
 
 /* What poll() says, or -errno. */
 int ready(int fd);
+
+/* Waits until there is room; false if none comes. */
+bool fan_gets_room(int fd);
 
 /* Writes bytes of @tag until there is no room: how much that was, or -errno. */
 long fill(int fd, unsigned int tag);

@@ -30,19 +30,10 @@ FIXTURE_VARIANT_ADD(slow, one_of_two) { .readers = 2, .all = false };
 FIXTURE_VARIANT_ADD(slow, most_of_eight) { .readers = 8, .all = false };
 FIXTURE_VARIANT_ADD(slow, all_of_three) { .readers = 3, .all = true };
 
-static struct faasctl_link_options slow_options(uint32_t slow)
-{
-	struct faasctl_link_options options = FAASCTL_LINK_OPTIONS_INIT;
-
-	options.capacity = CAPACITY;
-	options.slow = slow;
-	return options;
-}
-
 FIXTURE_SETUP(slow)
 {
-	struct faasctl_link_options drop = slow_options(FAASIN_SLOW_DROP);
-	struct faasctl_link_options throttle = slow_options(FAASIN_SLOW_THROTTLE);
+	struct faasctl_link_options drop = fan_slow_options(CAPACITY, FAASIN_SLOW_DROP);
+	struct faasctl_link_options throttle = fan_slow_options(CAPACITY, FAASIN_SLOW_THROTTLE);
 	unsigned int i;
 
 	FAN_SETUP(&self->fan, variant->readers, &drop);
@@ -66,14 +57,6 @@ FIXTURE_TEARDOWN(slow)
 	for (i = 0; i < READERS_MAX; i++)
 		close(self->r[i]);
 	FAN_TEARDOWN(&self->fan);
-}
-
-/* There is room, at last. */
-static bool gets_room(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	return poll(&p, 1, DEADLINE * 1000) == 1 && p.revents == POLLOUT;
 }
 
 /* The stream of the link to r@i was cut off, the first @read bytes having been read, of @all. */
@@ -106,7 +89,7 @@ TEST_F(slow, who_is_behind_is_dropped)
 	EXPECT_TRUE(reads(self->r[1], 100, 1, 0));
 	EXPECT_EQ(0, ready(self->w));
 	EXPECT_TRUE(reads(self->r[0], CAPACITY, 1, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	pattern_fill(more, PAGE, 1, CAPACITY);
 	EXPECT_EQ(PAGE, sys(write(self->w, more, PAGE)));
 	EXPECT_TRUE(reads(self->r[0], PAGE, 1, CAPACITY));
@@ -154,7 +137,7 @@ TEST_F(slow, nobody_is_dropped_while_nobody_is_well_ahead)
 		EXPECT_EQ(0, fan_state(&self->fan, i).stats.bytes_dropped);
 	}
 	EXPECT_TRUE(reads(self->r[0], 1, 1, CAPACITY / 2 - 1));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	for (i = 1; i < variant->readers; i++) {
 		EXPECT_OVER(self->r[i], -ECONNABORTED);
 		EXPECT_CUT(i, 0, CAPACITY);
@@ -184,13 +167,13 @@ TEST_F(slow, the_last_that_is_read_is_never_dropped)
 	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
 	self->r[i] = fan_reader(&self->fan, i, 0);
 	EXPECT_TRUE(reads(self->r[i], CAPACITY, 1, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	EXPECT_EQ(0, fan_state(&self->fan, i).stats.bytes_dropped);
 }
 
 TEST_F(slow, who_throttles_beside_it_is_waited_for)
 {
-	struct faasctl_link_options throttle = slow_options(FAASIN_SLOW_THROTTLE);
+	struct faasctl_link_options throttle = fan_slow_options(CAPACITY, FAASIN_SLOW_THROTTLE);
 	int r;
 
 	EXPECT_EQ(0, fan_stage(&self->fan, "more"));
@@ -210,7 +193,7 @@ TEST_F(slow, who_throttles_beside_it_is_waited_for)
 	/* Without it, they are the slowest alone. */
 	r = fan_unlink(&self->fan, "a", "more");
 	EXPECT_EQ(0, r);
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	EXPECT_CUT(1, 0, CAPACITY);
 }
 
@@ -226,7 +209,7 @@ TEST_F(slow, a_paused_link_is_not_slow)
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(0, fan_state(&self->fan, i).stats.bytes_dropped);
 	EXPECT_EQ(0, fan_set_state(&self->fan, "r1", FAASIN_LINK_STATE_RUNNING));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	for (i = 1; i < n; i++)
 		EXPECT_CUT(i, 0, CAPACITY);
 }
@@ -251,7 +234,7 @@ TEST_F(slow, no_more_streams_go_than_have_to)
 		EXPECT_EQ(0, pattern_write(self->w, each, PAGE, s, 0));
 	}
 	EXPECT_TRUE(reads(self->r[0], each, 3, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	EXPECT_EQ(0, pattern_write(self->w, each / 2, PAGE, 3, each));
 	for (i = 1; i < variant->readers; i++) {
 		EXPECT_CUT(i, 0, each);
@@ -288,7 +271,7 @@ TEST_F(slow, what_was_read_has_its_own_end)
 	self->w = fan_writer(&self->fan, O_NONBLOCK);
 	ASSERT_LT(0, fill(self->w, 1));
 	EXPECT_TRUE(reads(self->r[0], unread(self->r[0]), 1, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	for (i = 1; i < variant->readers; i++) {
 		EXPECT_OVER(self->r[i], 0);
 		close(self->r[i]);
@@ -446,7 +429,7 @@ TEST_F(slow, a_poller_of_the_slow_one_hears_of_it)
 	p.fd = self->r[1];
 	EXPECT_EQ(0, poll(&p, 1, 0));
 	EXPECT_TRUE(reads(self->r[0], CAPACITY, 1, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	EXPECT_EQ(1, poll(&p, 1, DEADLINE * 1000));
 	EXPECT_EQ(POLLHUP | POLLERR, p.revents);
 }
@@ -464,7 +447,7 @@ TEST_F(slow, an_event_says_so)
 	EXPECT_TRUE(reads(self->r[1], 1, 1, 0));
 	ASSERT_EQ(0, faasctl_events_open(&events, NULL));
 	EXPECT_TRUE(reads(self->r[0], CAPACITY, 1, 0));
-	EXPECT_TRUE(gets_room(self->w));
+	EXPECT_TRUE(fan_gets_room(self->w));
 	while (faasctl_events_next(events, &event, NULL) > 0) {
 		if (event.type != FAASIN_EVENT_STREAM_ABORT || strcmp(event.dst_stage, "r1"))
 			continue;
@@ -481,8 +464,8 @@ TEST_F(slow, an_event_says_so)
 
 TEST_F(slow, the_rule_is_each_links_own)
 {
-	struct faasctl_link_options throttle = slow_options(FAASIN_SLOW_THROTTLE);
-	struct faasctl_link_options drop = slow_options(FAASIN_SLOW_DROP);
+	struct faasctl_link_options throttle = fan_slow_options(CAPACITY, FAASIN_SLOW_THROTTLE);
+	struct faasctl_link_options drop = fan_slow_options(CAPACITY, FAASIN_SLOW_DROP);
 	unsigned int i;
 
 	for (i = 0; i < variant->readers; i++)

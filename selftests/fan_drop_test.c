@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fan-out: what dropping a slow link must not do to others, nor to what comes next: fan_slow has
+ * whom it befalls.
+ */
+#include "fan.h"
+#include "harness.h"
+#include "hostile.h"
+#include "window.h"
+
+#define READERS_MAX	3
+#define CAPACITY	(256 * KIB)
+
+/* Links from "a" to r0 and r1, both of which are dropped when slow. */
+FIXTURE(drop)
+{
+	struct fan fan;
+	struct faasctl_link_options options;
+	int w;
+	int r[READERS_MAX];
+};
+
+FIXTURE_SETUP(drop)
+{
+	unsigned int i;
+
+	self->options = fan_slow_options(CAPACITY, FAASIN_SLOW_DROP);
+	FAN_SETUP(&self->fan, 2, &self->options);
+	for (i = 0; i < READERS_MAX; i++)
+		self->r[i] = -1;
+	self->w = fan_writer(&self->fan, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, self->w);
+	self->r[0] = fan_reader(&self->fan, 0, 0);
+	ASSERT_LE(0, self->r[0]);
+}
+
+FIXTURE_TEARDOWN(drop)
+{
+	unsigned int i;
+
+	close(self->w);
+	for (i = 0; i < READERS_MAX; i++)
+		close(self->r[i]);
+	FAN_TEARDOWN(&self->fan);
+}
+
+/* Ends the writer's stream, and begins another. */
+static void next_stream(int *w, struct fan *f)
+{
+	close(*w);
+	*w = fan_writer(f, O_RDWR | O_NONBLOCK);
+}
+
+/* The next session of a link's reader. */
+static void next_session(int *r, struct fan *f, unsigned int i)
+{
+	close(*r);
+	*r = fan_reader(f, i, O_NONBLOCK);
+}
+
+/* ---------------------------------------------------------------- what comes next */
+
+/* Its reader stands still in a copy while more is written, closes early, and is gone. */
+TEST_F(drop, what_follows_a_close_is_the_next_stream)
+{
+	const size_t rest = 100, first = CAPACITY - rest;
+	struct faasctl_stats stats;
+	char *page = page_of_no_return(), byte;
+	pid_t pid;
+
+	if (!page)
+		SKIP(return, "userfaultfd is not to be had: %s", strerror(errno));
+	self->r[1] = fan_reader(&self->fan, 1, 0);
+	ASSERT_EQ(0, pattern_write(self->w, first, PAGE, 1, 0));
+	pid = stand_still(self->r[1], false, self->w);
+	ASSERT_TRUE(blocks_in(pid, SYS_read));
+	/* For poll, that is no room. */
+	EXPECT_TRUE(reads(self->r[0], first, 1, 0));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_EQ(FAASIN_CAUSE_SLOW, fan_state(&self->fan, 1).last.cause);
+	EXPECT_EQ(0, pattern_write(self->w, rest, PAGE, 1, first));
+	EXPECT_EQ(0, ioctl(self->r[1], FAASIN_IOC_END));
+	child_kill(pid, SIGKILL);
+	EXPECT_TRUE(reads(self->r[0], rest, 1, first));
+	EXPECT_TRUE(fan_gets_room(self->w));
+	next_stream(&self->w, &self->fan);
+	EXPECT_WRITE(self->w, "next");
+	next_session(&self->r[1], &self->fan, 1);
+	EXPECT_EQ(4, unread(self->r[1]));
+	EXPECT_READ(self->r[1], "next");
+	EXPECT_EQ(-EAGAIN, sys(read(self->r[1], &byte, 1)));
+	stats = fan_state(&self->fan, 1).stats;
+	EXPECT_EQ(4, stats.bytes_out);
+	EXPECT_EQ(CAPACITY, stats.bytes_dropped);
+	EXPECT_EQ(0, stats.bytes_held);
+}
+
+TEST_HARNESS_MAIN
