@@ -112,7 +112,7 @@ static void wake_after_read(struct faasin_channel *ch)
 
 	/* Room is made by the slowest. */
 	if (unlikely(ch->branch)) {
-		faasin_branch_passed(ch);
+		faasin_branch_passed(ch, false);
 		return;
 	}
 	sleeps = wq_has_sleeper(&ch->writers.wait);
@@ -174,7 +174,10 @@ static void drop_discarded(struct faasin_channel *ch)
 	ch->discarded += to - ch->tail;
 	tail_set(ch, to, true);
 	spin_unlock(&ch->lock);
-	wake_after_read(ch);
+	if (unlikely(ch->branch))
+		faasin_branch_passed(ch, true);
+	else
+		wake_after_read(ch);
 }
 
 /**

@@ -327,11 +327,27 @@ static void trunk_drop_next(struct faasin_channel *ch)
 		faasin_trunk_drop(ch);
 }
 
+/*
+ * Room that was made by dropping is what the producer waits for, and no more of it comes by itself:
+ * the others have read on long ago.
+ */
+static void trunk_wake_writers(struct faasin_channel *ch)
+{
+	mutex_lock(&ch->rd.mutex);
+	if (wq_has_sleeper(&ch->writers.wait) && faasin_ring_has_room(ch, PIPE_BUF)) {
+		ch->rd.wakes++;
+		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
+		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
+	}
+	mutex_unlock(&ch->rd.mutex);
+}
+
 /**
  * faasin_branch_passed() - a branch is done with segments, or has read all
  * @ch: the branch, its rd.mutex held
+ * @dropped: they were not read, but dropped
  */
-void faasin_branch_passed(struct faasin_channel *ch)
+void faasin_branch_passed(struct faasin_channel *ch, bool dropped)
 {
 	struct faasin_branch *b = ch->branch;
 
@@ -340,6 +356,8 @@ void faasin_branch_passed(struct faasin_channel *ch)
 	/* Pairs with trunk_pass(). */
 	smp_store_release(&b->passed, ch->done);
 	trunk_pass(b->trunk);
+	if (dropped)
+		trunk_wake_writers(b->trunk->channel);
 	trunk_drop_next(b->trunk->channel);
 }
 

@@ -124,7 +124,7 @@ void faasin_branch_unlink(struct faasin_channel *ch);
 void faasin_branch_leave(struct faasin_channel *ch);
 void faasin_trunk_publish(struct faasin_channel *ch);
 void faasin_trunk_wake(struct faasin_channel *ch);
-void faasin_branch_passed(struct faasin_channel *ch);
+void faasin_branch_passed(struct faasin_channel *ch, bool dropped);
 void faasin_trunk_drop(struct faasin_channel *ch);
 void faasin_trunk_state(struct faasin_channel *ch);
 int faasin_trunk_lock(struct faasin_channel *ch, u64 until, struct netlink_ext_ack *extack);

@@ -58,6 +58,8 @@ static void next_session(int *r, struct fan *f, unsigned int i)
 	*r = fan_reader(f, i, O_NONBLOCK);
 }
 
+#define EXPECT_DROPPED(n, i)	EXPECT_EQ(n, fan_state(&self->fan, i).stats.bytes_dropped)
+
 /* ---------------------------------------------------------------- what comes next */
 
 /* Its reader stands still in a copy while more is written, closes early, and is gone. */
@@ -93,6 +95,51 @@ TEST_F(drop, what_follows_a_close_is_the_next_stream)
 	EXPECT_EQ(4, stats.bytes_out);
 	EXPECT_EQ(CAPACITY, stats.bytes_dropped);
 	EXPECT_EQ(0, stats.bytes_held);
+}
+
+/* --------------------------------------------------------------------------- who waits */
+
+#define SMALL	(8 * KIB)
+
+/* Streams of a fraction of the capacity: room comes by little, and by dropping alone. */
+TEST_F(drop, a_writer_is_woken_by_what_was_dropped)
+{
+	unsigned int s, queued = CAPACITY / SMALL, more = 40;
+	pid_t pid;
+
+	for (s = 0; s < queued; s++) {
+		ASSERT_EQ(0, pattern_write(self->w, SMALL, PAGE, s, 0));
+		next_stream(&self->w, &self->fan);
+		EXPECT_TRUE(reads(self->r[0], SMALL, s, 0));
+		EXPECT_OVER(self->r[0], 0);
+		close(self->r[0]);
+		self->r[0] = fan_reader(&self->fan, 0, 0);
+	}
+	close(self->w);
+	self->w = -1;
+	EXPECT_OVER(self->r[0], 0);
+	EXPECT_EQ(0, fan_state(&self->fan, 0).stats.writer_wakes);
+	pid = child();
+	if (!pid) {
+		for (s = 0; s < more; s++) {
+			self->w = fan_writer(&self->fan, 0);
+			if (pattern_write(self->w, SMALL, PAGE, s, 0))
+				_exit(1);
+			close(self->w);
+		}
+		_exit(0);
+	}
+	for (s = 0; s < more; s++) {
+		close(self->r[0]);
+		self->r[0] = fan_reader(&self->fan, 0, 0);
+		EXPECT_TRUE(reads(self->r[0], SMALL, s, 0));
+		EXPECT_OVER(self->r[0], 0);
+	}
+	EXPECT_EQ(0, child_end(pid));
+	/* Half of the capacity was never free at a time: nobody else wakes it. */
+	EXPECT_LT(0, fan_state(&self->fan, 0).stats.writer_wakes);
+	EXPECT_LT(0, fan_state(&self->fan, 1).stats.bytes_dropped);
+	EXPECT_DROPPED(0, 0);
 }
 
 TEST_HARNESS_MAIN
