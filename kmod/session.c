@@ -42,6 +42,8 @@ int faasin_session_open(struct faasin_handle *h)
 unlock:
 	spin_unlock(&ch->lock);
 	kfree(fresh);
+	if (!err && ch->branch)
+		faasin_branch_opened(ch);
 	return err;
 }
 
@@ -298,6 +300,9 @@ void faasin_session_release(struct faasin_handle *h)
 		faasin_stream_put(s);
 	kfree(ss);
 out:
-	if (idle)
-		faasin_side_forget_user(ch, &ch->rd);
+	if (!idle)
+		return;
+	faasin_side_forget_user(ch, &ch->rd);
+	if (ch->branch)
+		faasin_branch_opened(ch);
 }

@@ -244,60 +244,87 @@ static u64 branch_position(const struct faasin_branch *b)
 	return max(READ_ONCE(b->channel->tail), READ_ONCE(b->channel->discard));
 }
 
-static bool branch_takes_part(const struct faasin_branch *b)
+static bool branch_takes_part(const struct faasin_channel *ch)
+	__must_hold(&ch->lock)
 {
-	struct faasin_channel *ch = b->channel;
-	bool part;
-
-	spin_lock(&ch->lock);
-	part = ch->producing;
-	spin_unlock(&ch->lock);
-	return part;
+	return ch->producing;
 }
 
-/*
- * Under the trunk's lock: the position that the producer of the live stream has to wait for,
- * whoever is dropped: of the slowest that throttles or, if none does, of the first. False:
- * nobody's.
- */
-static bool trunk_pace(const struct faasin_trunk *t, u64 *pace)
+/* It is where it is by reading: not because it joined there, was cut off, or closed early. */
+static bool branch_has_read(const struct faasin_channel *ch)
+	__must_hold(&ch->lock)
 {
-	u64 throttling = ~0ULL, first = 0;
-	struct faasin_branch *b;
-	bool any = false;
+	return READ_ONCE(ch->tail) > ch->discard;
+}
 
-	list_for_each_entry(b, &t->branches, entry) {
-		if (!branch_takes_part(b))
-			continue;
-		any = true;
-		first = max(first, branch_position(b));
-		if (b->channel->slow == FAASIN_SLOW_THROTTLE)
-			throttling = min(throttling, branch_position(b));
+/**
+ * struct pace - who is waited for, whoever is dropped
+ * @throttling: position of the slowest that throttles, or ~0
+ * @first: of the first that read up to there, or 0
+ * @waits: has another its input open, and nothing left to read
+ *
+ * Of branches that take part in the live stream.
+ */
+struct pace {
+	u64 throttling;
+	u64 first;
+	bool waits;
+};
+
+static void pace_add(struct pace *p, const struct faasin_branch *b, u64 head)
+{
+	struct faasin_channel *ch = b->channel;
+
+	spin_lock(&ch->lock);
+	if (branch_takes_part(ch)) {
+		if (ch->slow == FAASIN_SLOW_THROTTLE)
+			p->throttling = min(p->throttling, branch_position(b));
+		else if (branch_has_read(ch))
+			p->first = max(p->first, branch_position(b));
+		else if (ch->opens[FAASIN_DIRECTION_IN] && branch_position(b) == head)
+			p->waits = true;
 	}
-	*pace = throttling == ~0ULL ? first : throttling;
-	return any;
+	spin_unlock(&ch->lock);
+}
+
+/* Nobody has its input open. */
+static bool branch_is_left(struct faasin_channel *ch)
+{
+	bool left;
+
+	spin_lock(&ch->lock);
+	left = !ch->opens[FAASIN_DIRECTION_IN];
+	spin_unlock(&ch->lock);
+	return left;
 }
 
 /*
  * Under the trunk's lock: who is slowest, and has twice as much left to read as those who are to be
  * waited for, loses a stream if that is its policy; if it is not about to drop something, of
- * which somebody will be told.
+ * which somebody will be told. Who has read nothing where it stands sets no pace, or one that was
+ * moved ahead would have others dropped in turn; it only is not to wait for those that have no
+ * reader.
  */
 static void branches_cut(struct faasin_trunk *t)
 {
+	struct pace p = { .throttling = ~0ULL };
 	u64 head = t->channel->head, last = ~0ULL, pace;
 	struct faasin_branch *b;
+	bool behind;
 
 	lockdep_assert_held(&t->channel->lock);
-	if (!trunk_pace(t, &pace))
-		return;
-	list_for_each_entry(b, &t->branches, entry)
+	list_for_each_entry(b, &t->branches, entry) {
+		pace_add(&p, b, head);
 		last = min(last, READ_ONCE(b->channel->tail));
-	if (last >= pace || 2 * (head - pace) > head - last)
+	}
+	pace = p.throttling == ~0ULL ? p.first : p.throttling;
+	behind = last < pace && 2 * (head - pace) <= head - last;
+	p.waits &= p.throttling == ~0ULL && last < head;
+	if (!behind && !p.waits)
 		return;
 	list_for_each_entry(b, &t->branches, entry)
 		if (!b->over && b->channel->slow == FAASIN_SLOW_DROP &&
-		    branch_position(b) == last)
+		    branch_position(b) == last && (behind || branch_is_left(b->channel)))
 			faasin_parts_cut(b->channel);
 }
 
@@ -340,6 +367,15 @@ static void trunk_wake_writers(struct faasin_channel *ch)
 		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
 	}
 	mutex_unlock(&ch->rd.mutex);
+}
+
+/**
+ * faasin_branch_opened() - an input was opened, or nobody has it open any more
+ * @ch: the branch
+ */
+void faasin_branch_opened(struct faasin_channel *ch)
+{
+	trunk_drop_next(ch->branch->trunk->channel);
 }
 
 /**

@@ -21,10 +21,10 @@
  * A deleted link's branch goes on being read. As soon as it is what the producer waits for, what
  * is left of it is dropped. A link with the policy to be dropped when slow loses its oldest stream
  * that has bytes left when the producer finds no room and those that it waits for in any case
- * are well ahead of it: those that throttle or, if there are none, the first. Since these take
- * part in the live stream, that one is never over because of this. Whoever waits for room
- * looks once it is in the queue, or marked as a poller, and so does every branch that passed
- * while somebody waits.
+ * are well ahead of it: those that throttle or, if there are none, the first of those that read
+ * up to where they are. Since these take part in the live stream, that one is never over because
+ * of this. Whoever waits for room looks once it is in the queue, or marked as a poller, and so does
+ * every branch that passed, or whose input was opened or closed, while somebody waits.
  *
  * Locks:
  *	a branch's rd.mutex -> the trunk's rd.mutex, which is never held across a copy, nor while
@@ -124,6 +124,7 @@ void faasin_branch_unlink(struct faasin_channel *ch);
 void faasin_branch_leave(struct faasin_channel *ch);
 void faasin_trunk_publish(struct faasin_channel *ch);
 void faasin_trunk_wake(struct faasin_channel *ch);
+void faasin_branch_opened(struct faasin_channel *ch);
 void faasin_branch_passed(struct faasin_channel *ch, bool dropped);
 void faasin_trunk_drop(struct faasin_channel *ch);
 void faasin_trunk_state(struct faasin_channel *ch);

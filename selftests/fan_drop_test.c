@@ -97,6 +97,77 @@ TEST_F(drop, what_follows_a_close_is_the_next_stream)
 	EXPECT_EQ(0, stats.bytes_held);
 }
 
+/* ------------------------------------------------------------------- who is waited for */
+
+/* It joins where the writer is, and has read nothing. */
+TEST_F(drop, a_link_that_joins_late_does_not_have_the_others_dropped)
+{
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r1"));
+	EXPECT_EQ(0, fan_stage(&self->fan, "r2"));
+	EXPECT_EQ(0, fan_link(&self->fan, "a", "r2", &self->options));
+	next_stream(&self->w, &self->fan);
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_EQ(-EAGAIN, sys(write(self->w, "x", 1)));
+	/* Not even with a reader, while there is one of the other. */
+	self->r[2] = fan_reader(&self->fan, 2, O_NONBLOCK);
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_DROPPED(0, 0);
+	EXPECT_TRUE(reads(self->r[0], 1, 1, 0));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_TRUE(reads(self->r[0], CAPACITY - 1, 1, 1));
+	EXPECT_OVER(self->r[0], 0);
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_DROPPED(0, 0);
+}
+
+/* But one that has a reader, and nothing to read, does not wait for those that have none. */
+TEST_F(drop, a_link_without_a_reader_does_not_hold_up_one_that_joins)
+{
+	pid_t pid;
+
+	close(self->r[0]);
+	self->r[0] = -1;
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	EXPECT_EQ(0, fan_stage(&self->fan, "r2"));
+	EXPECT_EQ(0, fan_link(&self->fan, "a", "r2", &self->options));
+	next_stream(&self->w, &self->fan);
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_DROPPED(0, 0);
+	pid = child();
+	if (!pid)
+		_exit(!fan_gets_room(self->w));
+	EXPECT_TRUE(blocks_in(pid, SYS_poll));
+	self->r[2] = fan_reader(&self->fan, 2, O_NONBLOCK);
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_DROPPED(CAPACITY, 0);
+	EXPECT_DROPPED(CAPACITY, 1);
+}
+
+/* Who was moved ahead is not ahead by its reading. */
+TEST_F(drop, who_was_dropped_does_not_have_the_others_dropped)
+{
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	next_stream(&self->w, &self->fan);
+	/* r0 reads half: r1, without a reader, loses the first stream. */
+	EXPECT_TRUE(reads(self->r[0], CAPACITY / 2, 1, 0));
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_DROPPED(CAPACITY, 1);
+	ASSERT_EQ(CAPACITY / 2, fill(self->w, 2));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_DROPPED(0, 0);
+	/* Nor is it with a reader, before that has read something. */
+	self->r[1] = fan_reader(&self->fan, 1, O_NONBLOCK);
+	EXPECT_OVER(self->r[1], -ECONNABORTED);
+	next_session(&self->r[1], &self->fan, 1);
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_DROPPED(0, 0);
+	EXPECT_TRUE(reads(self->r[0], CAPACITY / 2, 1, CAPACITY / 2));
+	EXPECT_OVER(self->r[0], 0);
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_DROPPED(0, 0);
+}
+
 /* --------------------------------------------------------------------------- who waits */
 
 #define SMALL	(8 * KIB)

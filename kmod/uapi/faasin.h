@@ -636,7 +636,9 @@ enum faasin_early_close {
  *	dropped, when a writer finds no room and the links that throttle (if there is none: the
  *	one that has read furthest) have at most half as much left to read
  *
- * Of the only link of an output it means nothing: there is nobody to be slower than.
+ * Who is ahead otherwise than by reading sets no pace, but does not wait, if it is open and has
+ * nothing to read, for those that nobody has open. Of the only link of an output it means
+ * nothing: there is nobody to be slower than.
  */
 enum faasin_slow {
 	FAASIN_SLOW_THROTTLE,
