@@ -589,7 +589,8 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 	memset(info, 0, sizeof(*info));
 	info->abi = FAASIN_ABI_VERSION;
 	info->capacity = READ_ONCE(ch->pool.capacity);
-	info->link_generation = ch->generation;
+	/* Of several links, none. */
+	info->link_generation = ch->trunk ? 0 : ch->generation;
 	if (h->direction == FAASIN_DIRECTION_OUT)
 		info->flags |= FAASIN_INFO_OUTPUT;
 

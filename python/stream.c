@@ -84,7 +84,7 @@ static PyStructSequence_Field info_fields[] = {
 	{ "begun", "the stream has begun to be read" },
 	{ "replaced", "the stage was replaced: others have its streams now" },
 	{ "capacity", "of the link, in bytes" },
-	{ "link_generation", "the number of the link" },
+	{ "link_generation", "the number of the link; 0 of an output for several" },
 	{ "stream", "the number of the stream in its link, from 1; 0: none yet" },
 	{ "unread", "bytes of the stream that were written and not read" },
 	{ "position", "bytes of it that were written or, of an input, read" },

@@ -458,8 +458,9 @@ TEST_F(fan, each_is_asked_for_itself)
 		EXPECT_EQ(0, ioctl(self->r[i], FAASIN_IOC_GET_CONTEXT, &got));
 		EXPECT_EQ(0, memcmp(&context, &got, sizeof(got)));
 	}
-	/* Of the output: what the slowest has not read. */
+	/* Of the output: what the slowest has not read. It has several links, and names none. */
 	EXPECT_EQ(5, unread(self->w));
+	EXPECT_EQ(0, port_info(self->w).link_generation);
 }
 
 /* ------------------------------------------------------------ by other ways */

@@ -186,7 +186,7 @@ struct faasin_abort {
  * @abi: FAASIN_ABI_VERSION of the module
  * @flags: FAASIN_INFO_* of the descriptor's stream
  * @capacity: bytes
- * @link_generation: the link this descriptor is bound to
+ * @link_generation: the link this descriptor is bound to; 0: an output for several links
  * @stream: number of the stream in its channel, from 1; 0 before one is bound
  * @unread: bytes of this stream that are written and not read
  * @cause: enum faasin_cause of this stream
