@@ -99,12 +99,40 @@ static u64 pool_kib_ms(struct faasin_channel *trunk)
 	return kib_ms;
 }
 
+/* The oldest link that is not gone, or NULL. Under the trunk's lock. */
+static struct faasin_branch *branch_linked(struct faasin_trunk *t)
+{
+	struct faasin_branch *b;
+
+	list_for_each_entry(b, &t->branches, entry)
+		if (!b->over)
+			return b;
+	return NULL;
+}
+
 /* Under the trunk's lock: from now on @b is the one that shows the pool's memory. */
 static void payer_set(struct faasin_trunk *t, struct faasin_branch *b)
 {
 	t->payer = b;
 	if (b)
 		b->paid_since = pool_kib_ms(t->channel);
+}
+
+/*
+ * Under the trunk's lock: another link shows it from now on, if there is one; or if @leaves, whose
+ * branch is about to go, anybody who is left.
+ */
+static void payer_pass(struct faasin_branch *b, bool leaves)
+{
+	struct faasin_trunk *t = b->trunk;
+	struct faasin_branch *next = branch_linked(t);
+
+	if (!next && leaves)
+		next = list_first_entry_or_null(&t->branches, struct faasin_branch, entry);
+	if (t->payer != b || (!next && !leaves))
+		return;
+	b->kib_ms += pool_kib_ms(t->channel) - b->paid_since;
+	payer_set(t, next);
 }
 
 /**
@@ -165,17 +193,6 @@ static void branch_remove(struct faasin_branch *b)
 		return;
 	list_del_init(&b->entry);
 	WRITE_ONCE(b->trunk->nr, b->trunk->nr - 1);
-}
-
-/* Another link that is not gone, or NULL. Under the trunk's lock. */
-static struct faasin_branch *branch_linked(struct faasin_trunk *t)
-{
-	struct faasin_branch *b;
-
-	list_for_each_entry(b, &t->branches, entry)
-		if (!b->over)
-			return b;
-	return NULL;
 }
 
 /* ------------------------------------------------------------------ cursors */
@@ -406,10 +423,7 @@ static void branch_over(struct faasin_branch *b)
 	spin_lock(&trunk->lock);
 	b->over = true;
 	counts_get(trunk, &b->until);
-	if (t->payer == b) {
-		b->kib_ms += pool_kib_ms(trunk) - b->paid_since;
-		payer_set(t, branch_linked(t));
-	}
+	payer_pass(b, false);
 	spin_unlock(&trunk->lock);
 }
 
@@ -440,6 +454,7 @@ void faasin_branch_leave(struct faasin_channel *ch)
 	spin_lock(&trunk->lock);
 	was = !list_empty(&b->entry);
 	branch_remove(b);
+	payer_pass(b, true);
 	spin_unlock(&trunk->lock);
 	if (was)
 		trunk_pass(b->trunk);
@@ -680,7 +695,7 @@ void faasin_trunk_event(struct faasin_channel *ch, enum faasin_event_type type)
  * @ch: a branch
  * @st: the branch's own; the rest of it is filled in
  *
- * The pool's memory is shown by the oldest link alone, so that sums are right.
+ * The pool's memory is shown by one of them alone, so that sums are right.
  */
 void faasin_branch_stats(struct faasin_channel *ch, struct faasin_stats *st)
 {

@@ -50,7 +50,8 @@ struct faasin_stats;
  * @channel: the channel; constant
  * @branches: those that a cursor is waited for; channel->lock
  * @nr: how many; channel->lock
- * @payer: whose statistics show the pool's memory; NULL: no link is left; channel->lock
+ * @payer: whose statistics show the pool's memory: the oldest link's or, when none is left, one's
+ *	that was deleted and is not freed; NULL: neither; channel->lock
  * @moved: channel->wr.moved when branches were last told; channel->lock
  * @locked: whose rd.mutex is held by who changes the capacity, held; channel->wr.mutex
  * @nr_locked: how many; likewise

@@ -150,6 +150,20 @@ struct link_state fan_state(struct fan *f, unsigned int i)
 	return wanted.state;
 }
 
+static int keep_sums(const struct faasctl_workflow *workflow, void *arg)
+{
+	*(struct faasctl_stats *)arg = workflow->stats;
+	return 0;
+}
+
+struct faasctl_stats fan_sums(struct fan *f)
+{
+	struct faasctl_stats stats = { 0 };
+
+	(void)REQUEST(f, faasctl_workflow_each(ctl, f->name, keep_sums, &stats, &err));
+	return stats;
+}
+
 int fan_writer(struct fan *f, int flags)
 {
 	char path[PATH_MAX];

@@ -45,6 +45,9 @@ unsigned int fan_links(struct fan *f);
 /* Of the link to "r@i"; all zeroes if there is none. */
 struct link_state fan_state(struct fan *f, unsigned int i);
 
+/* Of the workflow: sums over all links that there were. */
+struct faasctl_stats fan_sums(struct fan *f);
+
 /* Descriptors or -errno. */
 int fan_writer(struct fan *f, int flags);
 int fan_reader(struct fan *f, unsigned int i, int flags);

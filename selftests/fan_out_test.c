@@ -229,6 +229,43 @@ TEST_F(fan, memory_is_as_of_one_link)
 	EXPECT_GE(capacity + 2 * 64 * PAGE, after - before);
 }
 
+/* Links that are gone, but not read, go on having it. */
+TEST_F(fan, memory_is_shown_until_nobody_has_it)
+{
+	const uint64_t bytes = CAPACITY / 2;
+	struct faasctl_stats before, after;
+	unsigned int i;
+	char name[16];
+
+	/* Nobody waits for room, which would be made by dropping this. */
+	ASSERT_EQ(0, pattern_write(self->w, bytes, PAGE, 1, 0));
+	for (i = 0; i < variant->readers; i++) {
+		/* A session that has no stream when its link goes has none to read. */
+		EXPECT_EQ(bytes, unread(self->r[i]));
+		EXPECT_LE(bytes, fan_sums(&self->fan).pool_bytes);
+		snprintf(name, sizeof(name), "r%u", i);
+		EXPECT_EQ(0, fan_unlink(&self->fan, "a", name));
+	}
+	for (i = 0; i < variant->readers; i++) {
+		before = fan_sums(&self->fan);
+		EXPECT_LE(bytes, before.pool_bytes);
+		EXPECT_GE(CAPACITY, before.pool_bytes);
+		EXPECT_EQ((variant->readers - i) * bytes, before.bytes_held);
+		usleep(10000);
+		after = fan_sums(&self->fan);
+		EXPECT_LT(before.pool_kib_ms, after.pool_kib_ms);
+		close(self->r[i]);
+		self->r[i] = -1;
+	}
+	EXPECT_EQ(0, fan_sums(&self->fan).bytes_held);
+	/* The writer's stream has the channel. */
+	close(self->w);
+	self->w = -1;
+	before = fan_sums(&self->fan);
+	EXPECT_EQ(0, before.pool_bytes);
+	EXPECT_LE(after.pool_kib_ms, before.pool_kib_ms);
+}
+
 /* --------------------------------------------------------------------- ends */
 
 TEST_F(fan, the_end_comes_to_each)
