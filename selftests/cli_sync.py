@@ -334,6 +334,29 @@ def check_fish(tap, listed, found):
                   {line.split("\t")[0] for line in text.splitlines()})
 
 
+STAGES = "printf 'stage\\twf\\t%s\\n' a b cc"
+# What asks a shell for the words that complete a list of stages, of which there are three.
+LISTS = {
+    "bash": ("compopt() {{ :; }}; source %s; faasctl() {{ %s; }}; COMP_WORDS=(faasctl link wf s '{0}'); "
+             "COMP_CWORD=4; _faasctl; printf '%%s\\n' ${{COMPREPLY[*]}}" % (BASH, STAGES)),
+    "fish": "function faasctl; %s; end; source %s; complete -C 'faasctl link wf s {0}'" % (STAGES, FISH),
+    "zsh": ("faasctl() {{ %s }}; compset() {{ IPREFIX=${{(M)list##*,}}; [[ -n $IPREFIX ]] }}; "
+            "compadd() {{ print -l -- $IPREFIX${{^${{(P)2}}}} }}; list='{0}'; line=(wf); "
+            'eval "$(sed -n "/^_faasctl_stages()/,/^}}/p" %s)"; _faasctl_stages' % (STAGES, ZSH)),
+}
+
+
+def check_lists(tap):
+    for shell, script in LISTS.items():
+        if not shutil.which(shell):
+            tap.skip("%s: lists of stages" % shell, "no %s" % shell)
+            continue
+        for given, want in (("", {"a", "b", "cc"}), ("b,", {"b,a", "b,cc"}), ("cc,a,", {"cc,a,b"})):
+            quiet = {"bash": "--norc", "fish": "--no-config", "zsh": "-f"}[shell]
+            _, text = run(shell, quiet, "-c", script.format(given))
+            tap.equal("%s: stages after '%s'" % (shell, given), "word", want, set(text.split()))
+
+
 def check_library(tap, name, header, version_map):
     """A library's header against its map, its manual page and what it exports."""
     text = read(header)
@@ -370,6 +393,7 @@ def main():
     check_bash(tap, listed, found)
     check_zsh(tap, listed, found)
     check_fish(tap, listed, found)
+    check_lists(tap)
     check_library(tap, "libfaasctl", "libfaasctl/faasctl.h", "libfaasctl/libfaasctl.map")
     check_library(tap, "libfaasdomain", "libfaasdomain/domain.h", "libfaasdomain/libfaasdomain.map")
     return tap.done()

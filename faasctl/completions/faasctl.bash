@@ -61,7 +61,7 @@ _faasctl_takes_value()
 
 _faasctl()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i n=0 workflow=''
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i n=0 workflow='' list
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -143,6 +143,14 @@ _faasctl()
 		*:0) words=$(_faasctl_names workflow) ;;
 		link:* | unlink:* | set:* | pause:* | resume:* | drain:* | 'stage '*:1 | replace:1 | exec:1) words=$(_faasctl_names stage "$workflow") ;;
 		esac
+	fi
+	# Several of a list, separated by commas: what is there stays, and is not offered again.
+	if [[ $cur == *,* && $cur != -* ]]; then
+		list=${cur%,*},
+		# shellcheck disable=SC2086 # words
+		[[ -z $words ]] || words=$(printf '%s\n' $words | grep -vxF "${list//,/$'\n'}")
+		mapfile -t COMPREPLY < <(compgen -P "$list" -W "$words" -- "${cur##*,}")
+		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -47,7 +47,11 @@ function __faasctl_stages
     set -l words (__faasctl_arguments)
     set -l workflow $words[2]
     contains -- $words[1] stage; and set workflow $words[3]
-    faasctl dump -- "$workflow" 2>/dev/null | string match -r '^stage\t[^\t]+\t[^\t]+' | string replace -r '^stage\t[^\t]+\t' ''
+    # Several, separated by commas: what is there stays, and is not offered again.
+    set -l list (commandline -ct | string match -r '.*,')
+    for name in (faasctl dump -- "$workflow" 2>/dev/null | string match -r '^stage\t[^\t]+\t[^\t]+' | string replace -r '^stage\t[^\t]+\t' '')
+        contains -- $name (string split , -- "$list"); or echo "$list$name"
+    end
 end
 
 # After exec WORKFLOW STAGE comes a command of its own.
