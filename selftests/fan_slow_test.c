@@ -488,6 +488,7 @@ TEST_F(slow, the_rule_is_each_links_own)
 
 struct load {
 	unsigned int whole[READERS_MAX], cut[READERS_MAX], bad;
+	char what[80];
 };
 
 #define LENGTH	400000
@@ -495,12 +496,17 @@ struct load {
 
 static void writes_on(struct fan *f, struct load *load)
 {
-	int fd;
+	int fd, error;
 
 	for (;;) {
 		fd = fan_writer(f, 0);
-		if (fd < 0 || pattern_write(fd, LENGTH, 7000, 1, 0) || ioctl(fd, FAASIN_IOC_END))
-			__atomic_fetch_add(&load->bad, 1, __ATOMIC_RELAXED);
+		error = fd < 0 ? fd : pattern_write(fd, LENGTH, 7000, 1, 0);
+		if (!error)
+			error = sys(ioctl(fd, FAASIN_IOC_END));
+		if (error) {
+			snprintf(load->what, sizeof(load->what), "writer: %d", error);
+			__atomic_fetch_add(&load->bad, 1, __ATOMIC_RELEASE);
+		}
 		close(fd);
 	}
 }
@@ -521,8 +527,12 @@ static void reads_on(struct fan *f, unsigned int i, bool all, struct load *load)
 			__atomic_fetch_add(&load->whole[i], 1, __ATOMIC_RELAXED);
 		else if (heard.intact && heard.end == -ECONNABORTED && (i || all))
 			__atomic_fetch_add(&load->cut[i], 1, __ATOMIC_RELAXED);
-		else
-			__atomic_fetch_add(&load->bad, 1, __ATOMIC_RELAXED);
+		else {
+			snprintf(load->what, sizeof(load->what), "r%u: %llu bytes%s, then %d", i,
+				 (unsigned long long)heard.bytes, heard.intact ? "" : ", others",
+				 heard.end);
+			__atomic_fetch_add(&load->bad, 1, __ATOMIC_RELEASE);
+		}
 		close(fd);
 	}
 }
@@ -562,7 +572,8 @@ TEST_F_TIMEOUT(slow, streams_are_whole_or_cut_off_under_load, 120)
 	bad = load->bad;
 	for (i = 0; i <= n; i++)
 		child_kill(pids[i], SIGKILL);
-	EXPECT_EQ(0, bad);
+	EXPECT_EQ(0, bad)
+		TH_LOG("%s", load->what);
 	EXPECT_LE(ENOUGH, load->whole[0]);
 	EXPECT_LT(0, cut);
 	for (i = 0; i < n; i++) {
