@@ -163,8 +163,10 @@ static int make_room(struct hosted *hosted)
 	hosted->hosts = calloc(n, sizeof(*hosted->hosts));
 	hosted->files = calloc(1 + n, sizeof(*hosted->files));
 	hosted->where = calloc(hosted->n, sizeof(*hosted->where));
-	if (!hosted->hosts || !hosted->files || !hosted->where)
-		return wrapper_error(STATUS_WRAPPER, "out of memory");
+	if (!hosted->hosts || !hosted->files || !hosted->where) {
+		wrapper_error(STATUS_WRAPPER, "out of memory");
+		return STATUS_WRAPPER;
+	}
 	hosted->n_hosts = n;
 	for (i = 0; i < hosted->n_hosts; i++)
 		hosted->hosts[i] = (struct process)PROCESS_INIT;
