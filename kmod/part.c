@@ -55,9 +55,17 @@ void faasin_parts_free(struct faasin_stream *s)
 	}
 }
 
+/* Something of a stream that is over is still to be read. */
+static bool part_is_left(struct faasin_channel *ch, const struct faasin_stream *s)
+	__must_hold(&ch->lock)
+{
+	return s->end > max3(s->start, READ_ONCE(ch->tail), ch->discard);
+}
+
 /*
  * A stream is cut off: what is left of it is not to be read, and its reader is to get an
- * abort. One that had ended goes on being counted as that. Whether it is news.
+ * abort. One that had ended goes on being counted as that. One that had been aborted gets another
+ * cause, since that one's promise is that all was read before. Whether it is news.
  */
 static bool part_cut(struct faasin_channel *ch, struct faasin_stream *s,
 		     const struct faasin_cause_info *ci)
@@ -65,7 +73,8 @@ static bool part_cut(struct faasin_channel *ch, struct faasin_stream *s,
 {
 	if (faasin_stream_finish(ch, s, FAASIN_STREAM_ABORTED, ci))
 		return true;
-	if (s->state != FAASIN_STREAM_ENDED)
+	if (s->state == FAASIN_STREAM_CLOSED ||
+	    (s->state == FAASIN_STREAM_ABORTED && !part_is_left(ch, s)))
 		return false;
 	s->cause = ci->cause;
 	s->code = ci->code;

@@ -97,6 +97,27 @@ TEST_F(drop, what_follows_a_close_is_the_next_stream)
 	EXPECT_EQ(0, stats.bytes_held);
 }
 
+/* Of what a producer that aborted had left its reader does not get all: that is what it hears. */
+TEST_F(drop, what_was_aborted_has_another_cause)
+{
+	struct faasin_abort request = { .cause = FAASIN_CAUSE_REQUEST };
+
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	EXPECT_EQ(0, ioctl(self->w, FAASIN_IOC_ABORT, &request));
+	next_stream(&self->w, &self->fan);
+	EXPECT_TRUE(reads(self->r[0], CAPACITY, 1, 0));
+	EXPECT_OVER(self->r[0], -ECONNABORTED);
+	EXPECT_EQ(FAASIN_CAUSE_REQUEST, port_info(self->r[0]).cause);
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_DROPPED(CAPACITY, 1);
+	EXPECT_EQ(FAASIN_CAUSE_SLOW, fan_state(&self->fan, 1).last.cause);
+	EXPECT_EQ(1, fan_state(&self->fan, 1).stats.streams_aborted);
+	self->r[1] = fan_reader(&self->fan, 1, 0);
+	EXPECT_OVER(self->r[1], -ECONNABORTED);
+	EXPECT_EQ(FAASIN_CAUSE_SLOW, port_info(self->r[1]).cause);
+	EXPECT_EQ(FAASIN_CAUSE_REQUEST, fan_state(&self->fan, 0).last.cause);
+}
+
 /* ------------------------------------------------------------------- who is waited for */
 
 /* It joins where the writer is, and has read nothing. */
