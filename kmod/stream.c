@@ -479,7 +479,8 @@ static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
 	__must_hold(&ch->lock)
 {
 	u64 end = s->state == FAASIN_STREAM_LIVE ? ch->head : s->end;
-	u64 from = max(s->start, READ_ONCE(ch->tail));
+	/* What is to be dropped is not read any more, though somebody may have to do it yet. */
+	u64 from = max3(s->start, READ_ONCE(ch->tail), ch->discard);
 
 	lockdep_assert_held(&ch->lock);
 	if (s->state == FAASIN_STREAM_CLOSED || (list_empty(&s->entry) && !ch->trunk))

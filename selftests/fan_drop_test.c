@@ -191,6 +191,39 @@ TEST_F(drop, who_was_dropped_does_not_have_the_others_dropped)
 
 /* --------------------------------------------------------------------------- who waits */
 
+/* One that asks for nothing but the end, while another stands still in a copy. */
+TEST_F(drop, a_poller_of_what_is_dropped_hears_of_it)
+{
+	struct pollfd p = { .events = 0 };
+	pid_t stands, polls;
+
+	if (!page_of_no_return())
+		SKIP(return, "userfaultfd is not to be had: %s", strerror(errno));
+	self->r[1] = fan_reader(&self->fan, 1, 0);
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	stands = stand_still(self->r[1], false, self->w);
+	ASSERT_TRUE(blocks_in(stands, SYS_read));
+	polls = child();
+	if (!polls) {
+		close(self->w);
+		p.fd = self->r[1];
+		_exit(poll(&p, 1, -1) != 1 || p.revents != (POLLHUP | POLLERR));
+	}
+	EXPECT_TRUE(blocks_in(polls, SYS_poll));
+	EXPECT_EQ(CAPACITY, unread(self->r[1]));
+	EXPECT_TRUE(reads(self->r[0], CAPACITY, 1, 0));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_EQ(0, child_end(polls));
+	/* It has not been dropped yet. */
+	EXPECT_DROPPED(0, 1);
+	EXPECT_EQ(0, unread(self->r[1]));
+	EXPECT_EQ(0, port_info(self->r[1]).unread);
+	EXPECT_EQ(POLLHUP | POLLERR, ready(self->r[1]));
+	child_kill(stands, SIGKILL);
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_OVER(self->r[1], -ECONNABORTED);
+}
+
 #define SMALL	(8 * KIB)
 
 /* Streams of a fraction of the capacity: room comes by little, and by dropping alone. */
