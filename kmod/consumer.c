@@ -327,6 +327,8 @@ static __always_inline void drain_end(struct faasin_channel *ch, struct faasin_s
 	}
 	if (done != ch->done || pos == ch->head_known)
 		wake_after_read(ch);
+	else if (unlikely(ch->branch))
+		faasin_branch_read(ch);
 	else
 		ch->rd.wakes_avoided++;
 }

@@ -396,6 +396,18 @@ void faasin_branch_opened(struct faasin_channel *ch)
 }
 
 /**
+ * faasin_branch_read() - a branch has read, and is done with no segment
+ * @ch: the branch, its rd.mutex held
+ */
+void faasin_branch_read(struct faasin_channel *ch)
+{
+	lockdep_assert_held(&ch->rd.mutex);
+	ch->rd.wakes_avoided++;
+	/* There is no more room for this, but another may be well behind now. */
+	trunk_drop_next(ch->branch->trunk->channel);
+}
+
+/**
  * faasin_branch_passed() - a branch is done with segments, or has read all
  * @ch: the branch, its rd.mutex held
  * @dropped: they were not read, but dropped

@@ -24,7 +24,7 @@
  * are well ahead of it: those that throttle or, if there are none, the first of those that read
  * up to where they are. Since these take part in the live stream, that one is never over because
  * of this. Whoever waits for room looks once it is in the queue, or marked as a poller, and so does
- * every branch that passed, or whose input was opened or closed, while somebody waits.
+ * every branch that has read, or whose input was opened or closed, while somebody waits.
  *
  * Locks:
  *	a branch's rd.mutex -> the trunk's rd.mutex, which is never held across a copy, nor while
@@ -126,6 +126,7 @@ void faasin_branch_leave(struct faasin_channel *ch);
 void faasin_trunk_publish(struct faasin_channel *ch);
 void faasin_trunk_wake(struct faasin_channel *ch);
 void faasin_branch_opened(struct faasin_channel *ch);
+void faasin_branch_read(struct faasin_channel *ch);
 void faasin_branch_passed(struct faasin_channel *ch, bool dropped);
 void faasin_trunk_drop(struct faasin_channel *ch);
 void faasin_trunk_state(struct faasin_channel *ch);

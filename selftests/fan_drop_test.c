@@ -224,6 +224,25 @@ TEST_F(drop, a_poller_of_what_is_dropped_hears_of_it)
 	EXPECT_OVER(self->r[1], -ECONNABORTED);
 }
 
+/* Who is ahead may get well ahead in the middle of a block. */
+TEST_F(drop, a_poller_hears_of_what_is_read_of_a_block)
+{
+	pid_t pid;
+
+	self->r[1] = fan_reader(&self->fan, 1, 0);
+	ASSERT_EQ(CAPACITY, fill(self->w, 1));
+	EXPECT_TRUE(reads(self->r[1], 2000, 1, 0));
+	EXPECT_TRUE(reads(self->r[0], CAPACITY / 2 + 999, 1, 0));
+	pid = child();
+	if (!pid)
+		_exit(!fan_gets_room(self->w));
+	EXPECT_TRUE(blocks_in(pid, SYS_poll));
+	EXPECT_DROPPED(0, 1);
+	EXPECT_TRUE(reads(self->r[0], 1, 1, CAPACITY / 2 + 999));
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_DROPPED(CAPACITY - 2000, 1);
+}
+
 #define SMALL	(8 * KIB)
 
 /* Streams of a fraction of the capacity: room comes by little, and by dropping alone. */
