@@ -184,6 +184,8 @@ void faasin_trunk_join(struct faasin_channel *ch)
 		payer_set(b->trunk, b);
 	spin_unlock(&trunk->lock);
 	mutex_unlock(&trunk->rd.mutex);
+	/* Beside one without queued streams, others may lose some, so that another can begin. */
+	faasin_waiters_wake(&trunk->writers);
 }
 
 /* Under the trunk's lock. */

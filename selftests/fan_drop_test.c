@@ -243,6 +243,31 @@ TEST_F(drop, a_poller_hears_of_what_is_read_of_a_block)
 	EXPECT_DROPPED(CAPACITY - 2000, 1);
 }
 
+/* Beside a new link, which has no streams queued, those that have too many lose some. */
+TEST_F(drop, an_open_that_sleeps_goes_on_when_a_link_is_made)
+{
+	unsigned int s;
+	pid_t pid;
+	int fd;
+
+	for (s = 0; s < FAASIN_STREAMS_MAX; s++) {
+		ASSERT_LE(0, self->w);
+		next_stream(&self->w, &self->fan);
+	}
+	EXPECT_EQ(-EAGAIN, self->w);
+	self->w = -1;
+	pid = child();
+	if (!pid) {
+		fd = fan_writer(&self->fan, 0);
+		_exit(fd < 0);
+	}
+	EXPECT_TRUE(blocks_in_open(pid));
+	EXPECT_EQ(0, fan_stage(&self->fan, "r2"));
+	EXPECT_EQ(0, fan_link(&self->fan, "a", "r2", &self->options));
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_EQ(FAASIN_CAUSE_SLOW, fan_state(&self->fan, 1).last.cause);
+}
+
 #define SMALL	(8 * KIB)
 
 /* Streams of a fraction of the capacity: room comes by little, and by dropping alone. */
