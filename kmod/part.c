@@ -124,17 +124,18 @@ static void cut_told(struct faasin_channel *ch)
 /**
  * faasin_parts_cut() - a link is too slow: its oldest stream that has bytes left is cut off
  * @ch: the branch, its trunk's lock held
+ * @pos: where it was when it was found to be; if it has got on since, nothing is done
  *
  * What is left of that is dropped, and its reader gets an abort.
  */
-void faasin_parts_cut(struct faasin_channel *ch)
+void faasin_parts_cut(struct faasin_channel *ch, u64 pos)
 {
 	struct faasin_cause_info ci;
 	struct faasin_stream *s;
 	bool news = false;
 
 	spin_lock(&ch->lock);
-	s = ch->unlinked ? NULL : stream_left(ch);
+	s = ch->unlinked || max(READ_ONCE(ch->tail), ch->discard) != pos ? NULL : stream_left(ch);
 	if (s) {
 		refcount_inc(&s->ref);
 		slow_cause(ch, s, &ci);

@@ -344,7 +344,7 @@ static void branches_cut(struct faasin_trunk *t)
 	list_for_each_entry(b, &t->branches, entry)
 		if (!b->over && b->channel->slow == FAASIN_SLOW_DROP &&
 		    branch_position(b) == last && (behind || branch_is_left(b->channel)))
-			faasin_parts_cut(b->channel);
+			faasin_parts_cut(b->channel, last);
 }
 
 /**

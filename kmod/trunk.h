@@ -152,6 +152,6 @@ void faasin_parts_swallow(struct faasin_stream *s, size_t n);
 void faasin_parts_set_context(struct faasin_stream *s);
 bool faasin_parts_begun(const struct faasin_stream *s);
 bool faasin_parts_give_up(struct faasin_channel *ch);
-void faasin_parts_cut(struct faasin_channel *ch);
+void faasin_parts_cut(struct faasin_channel *ch, u64 pos);
 
 #endif /* _FAASIN_TRUNK_H */
