@@ -200,10 +200,11 @@ static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 		refcount_inc(&s->ref);
 		h->stream = s;
 		ch->opens[FAASIN_DIRECTION_OUT]++;
-	} else if (!stream_may_begin(ch)) {
-		ret = -EAGAIN;
 	} else if (ch->trunk && fresh->nr_parts < ch->trunk->nr) {
 		ret = -ENOBUFS;
+	} else if (!stream_may_begin(ch)) {
+		/* Asked last: for one that may, slow links lose something. */
+		ret = -EAGAIN;
 	} else {
 		s = fresh;
 		refcount_set(&s->ref, 2);	/* the list's and ours */
