@@ -671,7 +671,8 @@ enum faasin_slow {
  * @FAASIN_A_STATS_WRITER_BLOCKS: times they did
  * @FAASIN_A_STATS_READER_BLOCKS: times they did
  * @FAASIN_A_STATS_STREAMS_BEGUN: streams
- * @FAASIN_A_STATS_STREAMS_ENDED: of these, ended
+ * @FAASIN_A_STATS_STREAMS_ENDED: of these, ended; those among them that lost something afterwards
+ *	since their reader was too slow, too
  * @FAASIN_A_STATS_STREAMS_ABORTED: of these, aborted
  * @FAASIN_A_STATS_EARLY_CLOSES: of these, closed early by the reader
  * @FAASIN_A_STATS_STREAMS_QUEUED: ended or aborted ones not consumed yet, now
@@ -823,7 +824,8 @@ enum faasin_link_attr {
  * @FAASIN_EVENT_LINK_DEL: it was deleted
  * @FAASIN_EVENT_STREAM_BEGIN: a producer opened a new stream
  * @FAASIN_EVENT_STREAM_END: a stream ended
- * @FAASIN_EVENT_STREAM_ABORT: a stream was aborted; CAUSE says why
+ * @FAASIN_EVENT_STREAM_ABORT: a stream was aborted; CAUSE says why. With FAASIN_CAUSE_SLOW it can
+ *	come after STREAM_END, or again after an abort
  * @FAASIN_EVENT_EARLY_CLOSE: a reader closed before the end; BYTES were dropped
  * @FAASIN_EVENT_CGROUP_GONE: the cgroup that pays for a link was removed: the
  *	link goes on with the pages it has
