@@ -94,7 +94,7 @@ tool_objects := $(tool_sources:%.c=$(B)/obj/%.o)
 bpf_sources := $(wildcard faasctl/bpf/*.bpf.c)
 bpf_skeletons := $(if $(HAVE_BPF),$(bpf_sources:faasctl/bpf/%.bpf.c=$(B)/bpf/%.skel.h))
 test_sources := $(wildcard selftests/*_test.c)
-no_domains := $(if $(HAVE_DOMAINS),,$(B)/selftests/domain_% $(B)/bench/domain)
+no_domains := $(if $(HAVE_DOMAINS),,$(B)/selftests/domain_% $(B)/bench/domain $(B)/bench/mixes)
 test_shared := $(patsubst selftests/%.c,$(B)/obj/selftests/%.o,$(filter-out $(test_sources),$(wildcard selftests/*.c)))
 test_programs := $(filter-out $(no_domains),$(test_sources:selftests/%.c=$(B)/selftests/%))
 example_programs := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
@@ -307,12 +307,12 @@ $(B)/selftests/%: selftests/%.c $(test_shared) $(B)/lib/libfaasctl.a | $(B)/sour
 	$(PROGRAM) -luring -lpthread
 
 # Tests of domains link that library, too.
-domain_tests := $(filter $(B)/selftests/domain_% $(B)/bench/domain,$(test_programs) $(bench_programs))
+domain_tests := $(filter $(B)/selftests/domain_% $(B)/bench/domain $(B)/bench/mixes,$(test_programs) $(bench_programs))
 $(domain_tests): $(B)/lib/libfaasdomain.so
 $(domain_tests): PROGRAM_LIBS = -L$(B)/lib -lfaasdomain -lm -Wl,-z,now,-rpath,'$$ORIGIN/../lib'
 
 # To be compared with: its malloc() comes behind ours.
-$(B)/bench/domain: PROGRAM_LIBS += -Wl,--no-as-needed -ljemalloc
+$(B)/bench/domain $(B)/bench/mixes: PROGRAM_LIBS += -Wl,--no-as-needed -ljemalloc
 
 # Functions that tests load.
 function_sources := $(wildcard selftests/functions/*.c)
