@@ -125,6 +125,19 @@ long_row()
 	several "${words[@]}" <"$work/in" >"$work/out" && tr a-j A-J <"$work/in" | cmp - "$work/out"
 }
 check 'more functions than keys pass on more than their links hold' long_row
+# Without keys, those that begin make descriptors while others end.
+all_end()
+{
+	local words=() i
+	for i in {1..24}; do
+		words+=("c$i=$functions/once.so")
+	done
+	several "${words[@]}" </dev/null
+	local status=$?
+	cat "$work/said"
+	return "$status"
+}
+check 'many end while others begin' all_end
 check 'the status is that of the last one that failed' gives 9 faasctl exec --thread "$wf" \
 	"p=$functions/upper.so" "q=$functions/upper.so 9" "r=$functions/upper.so" </dev/null
 check 'that of the last one is not hidden by others' gives 7 faasctl exec --thread "$wf" \
