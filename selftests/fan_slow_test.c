@@ -523,11 +523,11 @@ static void reads_on(struct fan *f, unsigned int i, bool all, struct load *load)
 		if (i && random_next(&seed) % 3 == 0)
 			usleep(random_next(&seed) % 20000);
 		heard = pattern_read(fd, 5000 + 1000 * i, 1);
-		if (heard.intact && !heard.end && heard.bytes == LENGTH)
+		if (heard.intact && !heard.end && heard.bytes == LENGTH) {
 			__atomic_fetch_add(&load->whole[i], 1, __ATOMIC_RELAXED);
-		else if (heard.intact && heard.end == -ECONNABORTED && (i || all))
+		} else if (heard.intact && heard.end == -ECONNABORTED && (i || all)) {
 			__atomic_fetch_add(&load->cut[i], 1, __ATOMIC_RELAXED);
-		else {
+		} else {
 			snprintf(load->what, sizeof(load->what), "r%u: %llu bytes%s, then %d", i,
 				 (unsigned long long)heard.bytes, heard.intact ? "" : ", others",
 				 heard.end);
