@@ -89,14 +89,14 @@ static void slow_cause(struct faasin_channel *ch, const struct faasin_stream *s,
 		       struct faasin_cause_info *ci)
 	__must_hold(&ch->lock)
 {
-	const struct task_struct *reader = ch->rd.user;
+	struct task_struct *reader = ch->rd.user;
 
 	memset(ci, 0, sizeof(*ci));
 	ci->cause = FAASIN_CAUSE_SLOW;
 	ci->by_reader = true;
 	ci->stream = s->number;
 	if (reader) {
-		ci->pid = reader->tgid;
+		ci->pid = task_tgid_nr(reader);
 		strscpy(ci->comm, reader->comm, sizeof(ci->comm));
 	}
 }

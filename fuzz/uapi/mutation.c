@@ -76,7 +76,7 @@ struct form {
 	uint16_t type;
 };
 
-static const struct form forms[][9] = {
+static const struct form forms[][10] = {
 	[FAASIN_CMD_WORKFLOW_GET] = { { 's', FAASIN_A_WORKFLOW_NAME } },
 	[FAASIN_CMD_WORKFLOW_NEW] = { { 's', FAASIN_A_WORKFLOW_NAME },
 		{ 'd', FAASIN_A_WORKFLOW_FLAGS },

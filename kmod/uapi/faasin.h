@@ -319,8 +319,8 @@ struct faasin_context {
  *              were mapped, or what was written was taken through them; each has one
  *              until it and its mappings are closed
  *   ENODEV     this machine's pages cannot be kept from being pinned
- *   ENOMEM     FAASIN_MAPPINGS_MAX mappings of the link's two ends show its window; splitting one, by munmap() or
- *              mprotect() of a part, makes two of it, and is ENOMEM, too
+ *   ENOMEM     FAASIN_MAPPINGS_MAX mappings of the link's two ends show its window; splitting
+ *              one, by munmap() or mprotect() of a part, makes two of it, and is ENOMEM, too
  *   EOPNOTSUPP an input whose output may have several links: an extent has one owner. What such
  *              an output sends can be read and spliced
  *   ESTALE     the stage was replaced

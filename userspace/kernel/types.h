@@ -56,6 +56,7 @@ void bug(const char *file, int line, const char *what) __attribute__((noreturn))
 	({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define max_t(t, a, b)		max((t)(a), (t)(b))
+#define max3(a, b, c)		max(max(a, b), c)
 #define swap(a, b)								\
 do {										\
 	typeof(a) swapped = (a);						\
