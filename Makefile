@@ -27,7 +27,7 @@ ROUNDS ?= 1
 STEP ?= 1
 
 # Kernels that the tests run on.
-KERNELS ?= 6.1 6.12
+KERNELS ?= 6.12 6.1
 # The kernel to build the module for: one of these, or a build tree.
 KERNEL ?= /lib/modules/$(shell uname -r)/build
 
@@ -114,7 +114,7 @@ help: ## list the targets
 	@echo 'make TARGET (version $(VERSION)):'
 	@sed -n 's/^\([a-z%-]*\):.* ## \(.*\)/\1\t\2/p' Makefile | \
 		while IFS=$$'\t' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
-	@echo 'Variables: KERNEL=6.1|6.12|KDIR (module, sparse, warnings), KERNELS="6.1 6.12" (check),'
+	@echo 'Variables: KERNEL=6.1|6.12|KDIR (module, sparse, warnings), KERNELS="6.12 6.1" (check),'
 	@echo '  PREFIX=/usr/local DESTDIR= (install), FAASIN_CACHE=DIR (kernels; default ~/.cache/faasin)'
 
 # --- the module ---------------------------------------------------------------
@@ -364,7 +364,7 @@ detectors-module:
 	$(KBUILD) -C "$$kdir" M="$$farm" modules
 
 .PHONY: check check-all
-check: tools selftests modules-for-tests ## run all tests on the last of $(KERNELS), on the others all that depend on the kernel
+check: tools selftests modules-for-tests ## run all tests on the first of $(KERNELS), on the others all that depend on the kernel
 	@vm-test/check $(KERNELS)
 
 check-all: tools selftests modules-for-tests ## run all tests on each of $(KERNELS)

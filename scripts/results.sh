@@ -40,6 +40,22 @@ results_of()
 	results_skipped=$((results_skipped + s))
 }
 
+# Seconds in which something may still be begun: until FAASIN_UNTIL, as by date +%s; a day if
+# nobody says.
+results_time_left()
+{
+	local now
+	now=$(date +%s)
+	echo $((${FAASIN_UNTIL:-$((now + 86400))} - now))
+}
+
+# results_leave_out NAME: a part that is not begun, for want of time, counts.
+results_leave_out()
+{
+	echo "SKIP  $1: all of it: no time is left for it"
+	results_skipped=$((results_skipped + 1))
+}
+
 # Prints the closing line; fails if anything did or nothing passed.
 results_close()
 {
