@@ -459,9 +459,10 @@ deps: ## install the packages that building and testing take (uses sudo where ne
 
 # The module's files but those that need the VFS, netlink or cgroups, which userspace/world.c
 # stands for.
-channel_sources := $(filter-out $(patsubst %,kmod/%.c,main fs inode workflow stage link port mapping splice \
-	cgroup event netlink policy reply),$(patsubst %.o,%.c,$(shell sed -n 's/^faasin-y :*+*= //p' Kbuild)))
-userspace_sources := $(channel_sources) $(wildcard userspace/kernel/*.c) userspace/world.c
+channel_sources := $(filter-out $(patsubst %,kmod/%.c,main fs inode workflow stage link wanted port mapping lane lane_end splice \
+	cgroup event netlink netlink_link policy reply),$(patsubst %.o,%.c,$(shell sed -n 's/^faasin-y :*+*= //p' Kbuild)))
+userspace_sources := $(channel_sources) $(wildcard userspace/kernel/*.c) userspace/world.c \
+	userspace/turns.c userspace/merged.c userspace/crowd.c userspace/deals.c
 USERSPACE_CC ?= clang
 USERSPACE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARNINGS) -MMD -MP \
 	-Wno-sign-compare -Wno-shadow -I$(B)/userspace/include -Iuserspace -iquote kmod \
@@ -482,7 +483,7 @@ define userspace_variant
 userspace_objects += $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
 $(B)/userspace/$(1)/%.o: %.c $(B)/userspace/include/made Makefile
 	@mkdir -p $$(@D)
-	$$(USERSPACE_CC) $$(USERSPACE_CFLAGS) $(2) -c -o $$@ $$<
+	$$(USERSPACE_CC) $$(USERSPACE_CFLAGS) -DSHIM_YIELDS $(2) -c -o $$@ $$<
 
 $(B)/userspace/$(1)/stress: $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
 	$$(USERSPACE_CC) $(2) -o $$@ $$^ -lpthread

@@ -15,7 +15,7 @@ static const char *const headers[] = {
 	"workflow name generation cgroup_id cgroup_path flags stages links",
 	"stage workflow name generation cgroup_id cgroup_path flags uid gid mode",
 	"port workflow stage name direction peer_stage peer_port opens links",
-	"link workflow src_stage src_port dst_stage dst_port generation capacity abort_on on_early_close bytes_in bytes_out bytes_dropped bytes_held bytes_held_max pool_bytes writes reads reader_wakes writer_wakes wakes_avoided writer_blocked_ns reader_blocked_ns writer_blocks reader_blocks streams_begun streams_ended streams_aborted early_closes streams_queued cause cause_code cause_stage cause_pid cause_comm cause_stream pool_kib_ms linked_ns bytes_in_moved bytes_in_copied bytes_out_moved bytes_out_copied state windows slow",
+	"link workflow src_stage src_port dst_stage dst_port generation capacity abort_on on_early_close bytes_in bytes_out bytes_dropped bytes_held bytes_held_max pool_bytes writes reads reader_wakes writer_wakes wakes_avoided writer_blocked_ns reader_blocked_ns writer_blocks reader_blocks streams_begun streams_ended streams_aborted early_closes streams_queued cause cause_code cause_stage cause_pid cause_comm cause_stream pool_kib_ms linked_ns bytes_in_moved bytes_in_copied bytes_out_moved bytes_out_copied state windows slow units merge sharing",
 };
 
 static void print_headers(void)
@@ -145,6 +145,9 @@ static int dump_link(const struct faasctl_link *link, void *arg)
 	text(faasctl_link_state_name(link->state));
 	text(link->flags & FAASIN_LINK_F_TRUSTED ? "trusted" : "sealed");
 	text(faasctl_slow_name(link->slow));
+	text(link->flags & FAASIN_LINK_F_RECORDS ? "records" : "bytes");
+	text(faasctl_merge_name(link->merge));
+	text(link->flags & FAASIN_LINK_F_DEALT ? "dealt" : "all");
 	putchar('\n');
 	return 0;
 }

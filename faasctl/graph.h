@@ -41,6 +41,7 @@ struct graph_node {
  * @held: what waits in it now
  * @state: enum faasin_link_state
  * @trusted: its windows stay mapped
+ * @dealt: records go to it and others of the output in turn
  * @writers: per cent of the time that writers were blocked
  * @readers: the same of readers
  */
@@ -53,6 +54,7 @@ struct graph_edge {
 	uint64_t held;
 	uint32_t state;
 	bool trusted;
+	bool dealt;
 	unsigned int writers;
 	unsigned int readers;
 };

@@ -27,6 +27,8 @@ static void print_label(FILE *to, const struct graph_edge *edge,
 		fprintf(to, " to %s", edge->dst_port);
 	if (edge->trusted)
 		fprintf(to, "%strusted", newline);
+	if (edge->dealt)
+		fprintf(to, "%sdealt", newline);
 	if (edge->state != FAASIN_LINK_STATE_RUNNING)
 		fprintf(to, "%s%s", newline, faasctl_link_state_name(edge->state));
 	if (edge->writers || edge->readers)

@@ -162,6 +162,7 @@ static int place_edges(struct making *m)
 		edge->dst_port = link->dst_port;
 		edge->state = link->state;
 		edge->trusted = link->flags & FAASIN_LINK_F_TRUSTED;
+		edge->dealt = link->flags & FAASIN_LINK_F_DEALT;
 		waits = measure(m, link, edge);
 		stage_waits_add(&graph->nodes[src].waits, &graph->nodes[dst].waits, &waits);
 		if (edge->bytes > graph->most)

@@ -138,6 +138,8 @@ static void print_label(const struct drawing *d, const struct graph_edge *edge,
 		print_part(d, &room, ", ", text_bytes(edge->held).s, " held");
 	if (edge->trusted)
 		fputs(", trusted", d->to);
+	if (edge->dealt)
+		fputs(", dealt", d->to);
 	/* Why it jams, then. */
 	if (edge->state != FAASIN_LINK_STATE_RUNNING)
 		fprintf(d->to, ", %s", faasctl_link_state_name(edge->state));

@@ -148,7 +148,7 @@ static json_t *end(const char *stage, const char *port)
 
 json_t *json_link(const struct faasctl_link *link)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:o, s:o}",
 		"workflow", link->workflow,
 		"source", end(link->src_stage, link->src_port),
 		"destination", end(link->dst_stage, link->dst_port),
@@ -159,6 +159,9 @@ json_t *json_link(const struct faasctl_link *link)
 		"slow", faasctl_slow_name(link->slow),
 		"state", faasctl_link_state_name(link->state),
 		"trusted", !!(link->flags & FAASIN_LINK_F_TRUSTED),
+		"records", !!(link->flags & FAASIN_LINK_F_RECORDS),
+		"dealt", !!(link->flags & FAASIN_LINK_F_DEALT),
+		"merge", faasctl_merge_name(link->merge),
 		"stats", json_stats(&link->stats),
 		"last_failure", cause(&link->last));
 }

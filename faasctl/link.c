@@ -4,6 +4,9 @@
 
 static const struct option_row options[] = {
 	LINK_OPTION_ROWS,
+	{ 'd', "deal", NULL, "records go to the readers in turn, one each" },
+	{ 'm', "merge", "RULE", "how several writers' streams are read: streams, records, turn" },
+	{ 'r', "records", NULL, "what one call writes is a record, which is read as one" },
 	{ 's', "slow", "RULE", "what becomes of a slow one of several readers: throttle, drop" },
 	{ 'x', "exclusive", NULL, "fail if one of the links exists" },
 	{ 0 },
@@ -19,12 +22,21 @@ static int run(struct args *args)
 	while ((id = args_next(args)) != -1) {
 		if (link_option(args, id, &link))
 			continue;
-		if (id == 's')
+		if (id == 'd')
+			link.flags |= FAASCTL_DEAL | FAASCTL_RECORDS;
+		else if (id == 'm')
+			link.merge = parse_word(args, faasctl_merge_name);
+		else if (id == 'r')
+			link.flags |= FAASCTL_RECORDS;
+		else if (id == 's')
 			link.slow = parse_word(args, faasctl_slow_name);
 		else if (id == 'x')
 			link.flags |= FAASCTL_EXCLUSIVE;
 	}
 	n = args_rest(args, 3, -1);
+	/* It is records that are merged. */
+	if (link.merge != FAASCTL_UNSET && link.merge != FAASIN_MERGE_STREAMS)
+		link.flags |= FAASCTL_RECORDS;
 	if (link.flags & FAASCTL_UNCHARGED)
 		warn_uncharged(args->argv[0]);
 	if (faasctl_open(&ctl, &err))

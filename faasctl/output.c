@@ -209,6 +209,12 @@ struct text text_cause(const struct faasctl_cause *cause)
 	case FAASIN_CAUSE_SLOW:
 		strcpy(how, "was too slow");
 		break;
+	case FAASIN_CAUSE_LANE:
+		strcpy(how, "broke the rules of its lane");
+		break;
+	case FAASIN_CAUSE_DEAL:
+		strcpy(how, "another of its links was over before");
+		break;
 	default:
 		snprintf(how, sizeof(how), "cause %u", cause->cause);
 	}

@@ -72,6 +72,12 @@ void print_link(const struct faasctl_link *link)
 	       faasctl_early_close_name(link->early_close));
 	if (link->flags & FAASIN_LINK_F_TRUSTED)
 		fputs(", trusted", stdout);
+	if (link->flags & FAASIN_LINK_F_RECORDS)
+		fputs(", records", stdout);
+	if (link->flags & FAASIN_LINK_F_DEALT)
+		fputs(", dealt", stdout);
+	if (link->merge != FAASIN_MERGE_STREAMS)
+		printf(", merged by %s", faasctl_merge_name(link->merge));
 	if (link->slow != FAASIN_SLOW_THROTTLE)
 		printf(", %s if slow", faasctl_slow_name(link->slow));
 	if (link->state != FAASIN_LINK_STATE_RUNNING)

@@ -71,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		number = number << 8 | bytes_u8(&in);
 	PROMISE(*faasctl_event_name(number) && *faasctl_cause_name(number) &&
 		*faasctl_abort_on_name(number) && *faasctl_slow_name(number) &&
-		*faasctl_early_close_name(number), "every number has a word");
+		*faasctl_early_close_name(number) && *faasctl_merge_name(number),
+		"every number has a word");
 
 	s = bytes_string(&in, '\0');
 	agree(faasctl_name_check("stage", s, &err), is_name(s), &err);

@@ -81,7 +81,7 @@ static struct faasin_account *account_new(struct faasin_port *src, struct faasin
 /* Under faasin_tree_sem: is there a link now? */
 static bool account_linked(const struct faasin_account *a)
 {
-	return a->dst->link && a->dst->link->src == a->src;
+	return faasin_link_between(a->src, a->dst);
 }
 
 /**

@@ -9,8 +9,13 @@
 
 #include "account.h"
 #include "cgroup.h"
+#include "deal.h"
+#include "inbox.h"
+#include "lane.h"
 #include "limits.h"
+#include "record.h"
 #include "ring.h"
+#include "trace.h"
 #include "trunk.h"
 #include "workflow.h"
 
@@ -27,9 +32,13 @@ void faasin_channel_idle_later(struct faasin_channel *ch)
 /* Both mutexes held, nothing in the ring: take the segments off it. Whether there were any. */
 bool faasin_ring_clear(struct faasin_channel *ch)
 {
-	bool any = ch->done != ch->queued;
 	unsigned long i;
+	bool any;
 
+	/* A lane queues what it has when it is retired, which may just have happened. */
+	if (faasin_lane_on(ch) || ch->tail != ch->head)
+		return false;
+	any = ch->done != ch->queued;
 	for (i = ch->done; i != ch->queued; i++)
 		faasin_ring_put(ch, ch->ring[i & ch->ring_mask].block);
 	ch->done = ch->queued;
@@ -39,19 +48,47 @@ bool faasin_ring_clear(struct faasin_channel *ch)
 	return any;
 }
 
+/**
+ * faasin_ring_pass_by() - bytes went through the channel, not through the ring
+ * @ch: channel, its lock held, whose lane is on
+ * @in: bytes that were sent
+ * @out: bytes that were taken, of all that were sent so far
+ */
+void faasin_ring_pass_by(struct faasin_channel *ch, u64 in, u64 out)
+{
+	u64 head = ch->head + in, tail = ch->tail + out;
+
+	lockdep_assert_held(&ch->lock);
+	if (in)
+		trace_faasin_publish(ch->generation, ch->producing->number, head, in);
+	if (out)
+		trace_faasin_consume(ch->generation, ch->producing->number, tail, out);
+	/* Of moments at which nobody looked, it is not known. */
+	ch->held_max = max(ch->held_max, min(head - tail, ch->pool.capacity));
+	ch->wr.moved += in;
+	ch->rd.moved += out;
+	/* As publish() does. */
+	smp_store_release(&ch->head, head);
+	/* As tail_set() does. */
+	smp_store_release(&ch->tail, tail);
+	if (tail == head)
+		/* Likewise. */
+		smp_store_release(&ch->drained, tail);
+}
+
 /*
- * Runs a while after the pool grew, and again until the channel has been idle
- * for as long: then all that is empty goes back, and before if the machine is short of memory and
- * the shrinker had to leave it. Whoever had no memory for an extent
- * looks again as often.
+ * Runs a while after the pool grew, and again until the channel has been idle for as long: then
+ * all that is empty goes back, and before if the machine is short of memory and the shrinker had
+ * to leave it. Whoever had no memory for an extent looks again as often.
  */
 static void channel_idle(struct work_struct *work)
 {
 	struct faasin_channel *ch = container_of(to_delayed_work(work),
 						 struct faasin_channel, idle);
-	bool again = true, turn = false, idle;
+	bool again = true, turn = false, look = false, idle;
 	u64 head;
 
+	faasin_lane_settle(ch);
 	if (!mutex_trylock(&ch->rd.mutex))
 		goto out;
 	if (!mutex_trylock(&ch->wr.mutex))
@@ -61,14 +98,19 @@ static void channel_idle(struct work_struct *work)
 	idle = head == ch->idle_seen;
 	if (idle || READ_ONCE(ch->window.pressed)) {
 		WRITE_ONCE(ch->window.pressed, false);
-		if (idle && READ_ONCE(ch->tail) == head) {
+		again = idle && faasin_lane_rest(ch);
+		if (idle && READ_ONCE(ch->tail) == head)
 			turn = faasin_ring_clear(ch);
-			again = false;
-		}
+		else
+			again = true;
 		faasin_pool_trim(&ch->pool, ULONG_MAX, false);
 		/* Nobody tells when those come back. */
 		again |= faasin_pool_has_away(&ch->pool);
 	}
+	/* A record found no memory: it may now, whatever others took or put back since. */
+	look = ch->short_of;
+	if (look)
+		WRITE_ONCE(ch->short_of, false);
 	ch->idle_seen = head;
 
 	mutex_unlock(&ch->wr.mutex);
@@ -78,7 +120,9 @@ unlock_rd:
 out:
 	if (turn || READ_ONCE(ch->window.starved))
 		faasin_window_turn(ch);
-	if (again)
+	if (look)
+		faasin_waiters_wake(faasin_channel_writers(ch));
+	if (again || look)
 		faasin_channel_idle_later(ch);
 }
 
@@ -106,7 +150,10 @@ static struct faasin_channel *channel_alloc(struct faasin_port *src, struct faas
 	init_waitqueue_head(&ch->readers.poll);
 	spin_lock_init(&ch->lock);
 	mutex_init(&ch->window.lock);
+	mutex_init(&ch->lane_mutex);
 	INIT_LIST_HEAD(&ch->streams);
+	INIT_LIST_HEAD(&ch->inbox_entry);
+	INIT_LIST_HEAD(&ch->deal_entry);
 	INIT_DELAYED_WORK(&ch->idle, idle);
 	kref_init(&ch->ref);
 	ch->src = src;
@@ -203,6 +250,7 @@ static void store_release(struct faasin_channel *ch)
 	for (i = ch->done; i != ch->queued; i++)
 		faasin_ring_put(ch, ch->ring[i & ch->ring_mask].block);
 	faasin_pool_destroy(&ch->pool);
+	kvfree(ch->ends);
 	kvfree(ch->ring);
 }
 
@@ -215,6 +263,7 @@ static void channel_release(struct kref *ref)
 		faasin_branch_leave(ch);
 	cancel_delayed_work_sync(&ch->idle);
 
+	WARN_ON_ONCE(ch->lane);
 	faasin_streams_free(ch);
 	faasin_side_forget_user(ch, &ch->wr);
 	faasin_side_forget_user(ch, &ch->rd);
@@ -228,6 +277,10 @@ static void channel_release(struct kref *ref)
 		faasin_branch_free(ch);
 	if (ch->trunk)
 		faasin_trunk_free(ch);
+	if (ch->inbox)
+		faasin_inbox_put(ch->inbox);
+	if (ch->deal)
+		faasin_deal_put(ch->deal);
 	kvfree(ch);
 }
 
@@ -249,4 +302,54 @@ void faasin_channel_get(struct faasin_channel *ch)
 void faasin_channel_put(struct faasin_channel *ch)
 {
 	kref_put(&ch->ref, channel_release);
+}
+
+/* Those that are to be freed by somebody who may sleep, and has no lock. */
+static LIST_HEAD(channels_late);
+static DEFINE_SPINLOCK(channels_late_lock);
+
+static void channels_free(struct work_struct *work)
+{
+	struct faasin_channel *ch, *next;
+	LIST_HEAD(free);
+
+	spin_lock(&channels_late_lock);
+	list_splice_init(&channels_late, &free);
+	spin_unlock(&channels_late_lock);
+	list_for_each_entry_safe(ch, next, &free, cut)
+		channel_release(&ch->ref);
+}
+
+static DECLARE_DELAYED_WORK(channels_work, channels_free);
+
+static void channel_release_later(struct kref *ref)
+{
+	struct faasin_channel *ch = container_of(ref, struct faasin_channel, ref);
+
+	spin_lock(&channels_late_lock);
+	list_add_tail(&ch->cut, &channels_late);
+	spin_unlock(&channels_late_lock);
+	queue_delayed_work(system_unbound_wq, &channels_work, 0);
+}
+
+/**
+ * faasin_channel_put_later() - drop a reference, where nothing may be waited for
+ * @ch: channel
+ *
+ * For who has a mutex or a pipe, or must not sleep: if it is the last one, the channel is freed by
+ * a worker.
+ */
+void faasin_channel_put_later(struct faasin_channel *ch)
+{
+	kref_put(&ch->ref, channel_release_later);
+}
+
+/**
+ * faasin_channels_exit() - wait until those are freed
+ *
+ * Nobody is left who could drop another reference.
+ */
+void faasin_channels_exit(void)
+{
+	flush_delayed_work(&channels_work);
 }

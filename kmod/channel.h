@@ -31,13 +31,17 @@
  *	lock		streams and sessions, the moment of publishing, @cause;
  *			never sleeps. Publishing happens under it so that the
  *			end of a stream and the last byte of it are in order.
+ * lane_mutex nests in both mutexes, which are only tried for under it (lane.h).
  * window.lock nests in both mutexes, and in mmap_lock, which nests in them, too; so does a
  * mapping's i_mmap_rwsem, when a window is unmapped (window.h).
  * They nest: rd.mutex -> wr.mutex (only the idle work, who changes the capacity and who
  * splices out take both, by trylock) -> lock -> wait queue locks. Where an output has several
- * links, those of each link come before those of all: trunk.h. The lock of a pipe at
- * the other end of a splice() is outside of all of these, which are only tried for under
- * it (splice.h). Spin locks of statistics are taken last, and alone but for a trunk's lock.
+ * links, those of each link come before those of all: trunk.h; where its records are dealt, its
+ * open files have a mutex that @lock nests in: deal.h. Where an input has, what they
+ * share has a lock that nests in @lock: inbox.h; if it merges them, rd.mutex nests in a mutex
+ * of that: merge.h. The lock of a pipe at the other end of a splice() is outside of all of
+ * these, which are only tried for under it (splice.h). Spin locks of statistics are taken last,
+ * and alone but for a trunk's lock.
  * Nobody closes, unlinks or aborts under either mutex: a writer that is stuck
  * in a fault cannot hold those up.
  */
@@ -58,9 +62,24 @@
 #include "window.h"
 #include "uapi/faasin.h"
 
+/**
+ * enum faasin_round - what a link has to do with a merged stream that is under way (merge.h)
+ * @FAASIN_ROUND_NONE: nothing: there is none, or the link came later
+ * @FAASIN_ROUND_ON: a stream of its is part of that
+ * @FAASIN_ROUND_OVER: and was consumed
+ */
+enum faasin_round {
+	FAASIN_ROUND_NONE,
+	FAASIN_ROUND_ON,
+	FAASIN_ROUND_OVER,
+};
+
 struct cgroup_subsys_state;
 struct faasin_account;
 struct faasin_branch;
+struct faasin_deal;
+struct faasin_inbox;
+struct faasin_lane;
 struct faasin_port;
 struct faasin_stats;
 struct faasin_trunk;
@@ -87,9 +106,12 @@ struct faasin_segment {
  * @gone_said: the event that the cgroup is gone was sent; @wr.mutex
  * @oversized: more may be out than the capacity, which became smaller; @wr.mutex
  * @reader_busy: the last block was to be taken back, and a reader was at work; @wr.mutex
+ * @short_of: a record found no room, though the ring was empty; @wr.mutex, read by anyone
+ * @want: of a trunk: the most that anybody waits for who was not told of room since; anybody's
  * @head: see above
  * @queued: segments ever queued; stored (release) by the producer before @head
  * @space: bytes that fit into the last segment's block; @wr.mutex, read by anyone
+ * @ends_in: ends of records ever noted; @wr.mutex, read by anyone
  * @rd: the consuming side
  * @head_known: the consumer may read up to here without looking; @rd.mutex
  * @stream_known: number of the stream that this is said of; @rd.mutex
@@ -98,18 +120,27 @@ struct faasin_segment {
  * @done: segments ever done with; @rd.mutex
  * @drained: what @tail was when the consumer last had read all that it knew of:
  *	@head if the channel is empty, for then it knew all; stored with release
+ * @ends_out: ends of records ever passed; @rd.mutex; stored with release
  * @ring: segments; index & @ring_mask; changes under both mutexes
  * @ring_mask: slots - 1; likewise
  * @trunk: of an output that may have several links: what it has beside a channel; constant
  * @branch: of a link of such an output: likewise; constant
+ * @deal: of a link of an output whose records are dealt: what its links share, held; constant once
+ *	it is made
+ * @inbox: of an input that may have several links: what they share, held; constant once it is made
  * @abort_on: enum faasin_abort_on; constant
  * @early_close: enum faasin_early_close; constant
  * @slow: of a link: enum faasin_slow; constant once it is made
  * @unlinked: the link is gone; set under @lock
  * @state: paused, draining or neither; set under @lock
  * @replaced: times that the stage at that end was replaced, by direction; set under @lock
+ * @lane_on: two open files pass extents on without the ring: lane.h
+ * @records: what one call writes is a record: record.h; constant once the link is made
  * @full: a writer or poller found no room and waits to be told
  * @discard: the consumer drops everything below this position first; never goes back; @lock
+ * @ends: where records end, the lower half of each position; NULL if there are none; changes under
+ *	both mutexes and @lock
+ * @ends_mask: entries - 1; likewise
  * @readers: who waits for bytes
  * @writers: who waits for room
  * @pool: blocks; guarded by @wr.mutex
@@ -119,7 +150,7 @@ struct faasin_segment {
  * @nr_queued: of these, ended or aborted; @lock
  * @producing: the live one, or NULL; @lock
  * @session: consumers' session that an open joins, or NULL; @lock
- * @opens: open files, by direction; @lock
+ * @opens: open files, by direction; of an input with an inbox, see faasin_channel_readers(); @lock
  * @stream_seq: number of the newest stream; @lock
  * @ended: streams that ended; @lock
  * @aborted: streams that were aborted; @lock
@@ -127,9 +158,17 @@ struct faasin_segment {
  * @discarded: bytes that were in the ring and never read; @lock
  * @swallowed: bytes of writers whose reader is gone; @lock
  * @cause: @lock
+ * @lane_mutex: see lane.h
+ * @lane: offered, or on, or NULL; @lane_mutex
+ * @lane_seq: number of the newest lane; @lane_mutex
+ * @lane_files: of ends, by direction, of lanes that were retired, too; @lane_mutex
+ * @deal_entry: in the deal's list; deal->lock
+ * @inbox_entry: in the inbox's list; inbox->lock, and @lock
+ * @round: of a link of an input that merges; inbox->lock
  * @idle: gives empty blocks back
  * @idle_seen: @head when @idle last ran
- * @cut: among the channels whose links are being deleted; the deleter's
+ * @cut: among the channels whose links are being deleted; the deleter's. Without references:
+ *	among those that are to be freed
  * @ref: the link's, and one an open file
  * @src: the output port; held; constant
  * @dst: the input port; held; constant; NULL of a trunk
@@ -148,11 +187,14 @@ struct faasin_channel {
 	bool gone_said;
 	bool oversized;
 	bool reader_busy;
+	bool short_of;
+	u32 want;
 
 	/* What it tells. */
 	u64 head ____cacheline_aligned_in_smp;
 	unsigned long queued;
 	u32 space;
+	unsigned long ends_in;
 
 	/* The consumer's own. */
 	struct faasin_side rd ____cacheline_aligned_in_smp;
@@ -164,20 +206,27 @@ struct faasin_channel {
 	/* What it tells. */
 	u64 tail ____cacheline_aligned_in_smp;
 	u64 drained ____cacheline_aligned_in_smp;
+	unsigned long ends_out;
 
 	/* What hardly ever changes. */
 	struct faasin_segment *ring ____cacheline_aligned_in_smp;
 	unsigned long ring_mask;
 	struct faasin_trunk *trunk;
 	struct faasin_branch *branch;
+	struct faasin_deal *deal;
+	struct faasin_inbox *inbox;
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
 	enum faasin_slow slow;
 	bool unlinked;
 	enum faasin_link_state state;
 	unsigned int replaced[2];
+	bool lane_on;
+	bool records;
 	bool full;
 	u64 discard;
+	u32 *ends;
+	unsigned long ends_mask;
 	struct faasin_waiters readers;
 	struct faasin_waiters writers;
 
@@ -197,6 +246,14 @@ struct faasin_channel {
 	u64 discarded;
 	u64 swallowed;
 	struct faasin_cause_info cause;
+
+	struct mutex lane_mutex;	/* see lane.h */
+	struct faasin_lane *lane;
+	u32 lane_seq;
+	unsigned int lane_files[2];
+	struct list_head inbox_entry;
+	enum faasin_round round;
+	struct list_head deal_entry;
 
 	struct delayed_work idle;
 	u64 idle_seen;
@@ -220,6 +277,8 @@ struct faasin_channel *faasin_channel_new_branch(struct faasin_channel *trunk,
 						 struct cgroup_subsys_state *css);
 void faasin_channel_get(struct faasin_channel *ch);
 void faasin_channel_put(struct faasin_channel *ch);
+void faasin_channel_put_later(struct faasin_channel *ch);
+void faasin_channels_exit(void);
 
 ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			     struct iov_iter *from, bool nonblock, bool nowait);
@@ -232,7 +291,7 @@ struct faasin_extent *faasin_channel_alloc(struct faasin_channel *ch, u32 nr, u6
 void faasin_channel_idle_later(struct faasin_channel *ch);
 int faasin_channel_resize(struct faasin_channel *ch, u64 capacity,
 			  struct netlink_ext_ack *extack);
-bool faasin_channel_has_room(struct faasin_channel *ch);
+bool faasin_channel_has_room(struct faasin_channel *ch, size_t need);
 void faasin_channel_discard(struct faasin_channel *ch);
 void faasin_channel_event(struct faasin_channel *ch, enum faasin_event_type type,
 			  u64 stream, u64 bytes, const struct faasin_cause_info *ci);
@@ -245,6 +304,12 @@ int faasin_channel_wait_paused(struct faasin_handle *h, bool nonblock);
 static inline bool faasin_channel_paused(const struct faasin_channel *ch)
 {
 	return unlikely(READ_ONCE(ch->state) == FAASIN_LINK_STATE_PAUSED);
+}
+
+/* Where the consumer is when it has dropped what it is to drop, for somebody else. */
+static inline u64 faasin_channel_position(const struct faasin_channel *ch)
+{
+	return max(READ_ONCE(ch->tail), READ_ONCE(ch->discard));
 }
 
 void faasin_channel_detach(struct faasin_channel *ch, enum faasin_direction direction);

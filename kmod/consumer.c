@@ -8,6 +8,9 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "deal.h"
+#include "inbox.h"
+#include "lane.h"
 #include "limits.h"
 #include "ring.h"
 #include "trace.h"
@@ -101,21 +104,31 @@ static void look(struct faasin_channel *ch)
 	ch->queued_known = smp_load_acquire(&ch->queued);
 }
 
+/* What a record takes is for each of them to look: the key is taken for the answer by some. */
+static void pollers_wake(struct faasin_channel *ch)
+{
+	if (unlikely(ch->records))
+		wake_up_interruptible_all(&faasin_channel_writers(ch)->poll);
+	else
+		faasin_pollers_wake(&ch->writers.poll, EPOLLOUT | EPOLLWRNORM);
+}
+
 /*
- * Room was made, which is when a block was given back or all was read: tell a
- * writer when half of it is free, pollers as soon as there is enough for them.
+ * Room was made, which is when a block was given back or all was read, or the log of records has
+ * some: tell a writer when half of it is free, pollers as soon as there is enough for them.
  */
 static void wake_after_read(struct faasin_channel *ch)
 {
+	struct faasin_waiters *w = faasin_channel_writers(ch);
+	bool sleeps, full, wakes, polls;
 	u64 capacity, room;
-	bool sleeps;
 
 	/* Room is made by the slowest. */
 	if (unlikely(ch->branch)) {
 		faasin_branch_passed(ch, false);
 		return;
 	}
-	sleeps = wq_has_sleeper(&ch->writers.wait);
+	sleeps = wq_has_sleeper(&w->wait);
 
 	/* Pairs with extent_reserve(); wq_has_sleeper() is a barrier. */
 	if (unlikely(READ_ONCE(ch->window.wanted)))
@@ -126,16 +139,22 @@ static void wake_after_read(struct faasin_channel *ch)
 	}
 	capacity = READ_ONCE(ch->pool.capacity);
 	room = READ_ONCE(ch->head) == ch->tail ? capacity : faasin_pool_room(&ch->pool);
-	if (sleeps && room >= capacity / 2) {
+	wakes = sleeps && room >= capacity / 2 && !(ch->records && faasin_records_are_many(ch));
+	full = READ_ONCE(ch->full);
+	polls = full && faasin_ring_has_room(ch, PIPE_BUF);
+	/* All who wait are told, and who is not content says again what for. */
+	if (unlikely(READ_ONCE(ch->want)) && wakes == sleeps && polls == full)
+		WRITE_ONCE(ch->want, 0);
+	if (wakes) {
 		ch->rd.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
-		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
+		wake_up_interruptible_poll(&w->wait, EPOLLOUT | EPOLLWRNORM);
 	} else {
 		ch->rd.wakes_avoided++;
 	}
-	if (READ_ONCE(ch->full) && faasin_ring_has_room(ch, PIPE_BUF)) {
+	if (polls) {
 		WRITE_ONCE(ch->full, false);
-		wake_up_interruptible_poll(&ch->writers.poll, EPOLLOUT | EPOLLWRNORM);
+		pollers_wake(ch);
 	}
 }
 
@@ -168,9 +187,13 @@ static void drop_discarded(struct faasin_channel *ch)
 	if (likely(to <= ch->tail))
 		return;
 	look(ch);
+	if (unlikely(ch->records))
+		faasin_records_pass(ch, to);
 	segment_at(ch, to, &end);
 	/* Together, so that the sums of the statistics hold at any time. */
 	spin_lock(&ch->lock);
+	if (unlikely(ch->branch))
+		WRITE_ONCE(ch->branch->dropping, true);
 	ch->discarded += to - ch->tail;
 	tail_set(ch, to, true);
 	spin_unlock(&ch->lock);
@@ -188,6 +211,9 @@ static void drop_discarded(struct faasin_channel *ch)
  */
 void faasin_channel_discard(struct faasin_channel *ch)
 {
+	/* It may be a lot, and who has the tree's lock may wait for that mutex: merge.h. */
+	if (unlikely(ch->inbox))
+		lockdep_assert_not_held(&ch->inbox->mutex);
 	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
 		if (!mutex_trylock(&ch->rd.mutex)) {
 			/* The reader may have looked before; if so, this will. */
@@ -232,21 +258,6 @@ static struct faasin_stream *session_stream(struct faasin_channel *ch, struct fa
 	return likely(s) ? s : faasin_session_stream(ch, ss);
 }
 
-/* What a session that is done answers reads with; 0 if it is not. */
-static int session_over(const struct faasin_session *ss)
-{
-	switch (READ_ONCE(ss->result)) {
-	case FAASIN_RESULT_END:
-		return -ENODATA;
-	case FAASIN_RESULT_ABORTED:
-		return -ECONNABORTED;
-	case FAASIN_RESULT_REPLACED:
-		return -ESTALE;
-	default:
-		return 0;
-	}
-}
-
 /*
  * Are there bytes of the session's stream from ch->tail on: 1 yes, up to ch->head_known,
  * and of which stream; 0 not yet; < 0 an error, of which -ENODATA stands for the end.
@@ -258,9 +269,11 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 	u64 limit;
 	int state, err;
 
-	err = session_over(ss);
+	err = faasin_session_over(ss);
 	if (err || !s)
 		return err;
+	/* Moves both cursors, so they are to be looked at after this. */
+	faasin_lane_retire(ch);
 	*stream = s;
 	if (ch->tail < ch->head_known && ch->stream_known == s->number)
 		return !faasin_channel_paused(ch);
@@ -279,10 +292,10 @@ static int stream_ahead(struct faasin_channel *ch, struct faasin_session *ss,
 			break;
 		}
 		/* It may be that the stage was replaced, and the end is not this session's. */
-		return session_over(ss);
+		return faasin_session_over(ss);
 	}
 	look(ch);
-	ch->head_known = limit;
+	ch->head_known = unlikely(ch->records) ? faasin_record_end(ch) : limit;
 	ch->stream_known = s->number;
 	return !faasin_channel_paused(ch);
 }
@@ -310,6 +323,11 @@ static bool drain_next(struct faasin_channel *ch, struct faasin_drain *d, u64 po
 static __always_inline void drain_end(struct faasin_channel *ch, struct faasin_segment *seg,
 				      u64 pos, u64 limit, unsigned long done, size_t moved)
 {
+	bool room = pos == ch->head_known;
+
+	if (unlikely(ch->records))
+		/* Each record's end would be one. */
+		room = faasin_records_pass(ch, pos) || pos == READ_ONCE(ch->head);
 	if (pos == limit) {
 		/* A block that is full may have a successor that is not known yet. */
 		if (pos == ch->head_known && pos - seg->begin == READ_ONCE(seg->block->size))
@@ -325,7 +343,7 @@ static __always_inline void drain_end(struct faasin_channel *ch, struct faasin_s
 	} else {
 		tail_set(ch, pos, pos == ch->head_known);
 	}
-	if (done != ch->done || pos == ch->head_known)
+	if (done != ch->done || room)
 		wake_after_read(ch);
 	else if (unlikely(ch->branch))
 		faasin_branch_read(ch);
@@ -346,10 +364,10 @@ static void drain_begin(struct faasin_channel *ch, struct faasin_stream *s, unsi
 }
 
 /*
- * channel_drain() of an extent; or of pages that were moved in, as many at a time as go into a
- * block.
+ * channel_drain() of an extent; of pages that were moved in, as many at a time as go into a
+ * block; or of a record, all of it at a time: whose session is over meanwhile leaves no part.
  */
-static noinline ssize_t drain_fixed(struct faasin_channel *ch, struct faasin_session *ss,
+static noinline ssize_t drain_parts(struct faasin_channel *ch, struct faasin_session *ss,
 				    struct faasin_stream *s, unsigned long done,
 				    struct iov_iter *to)
 {
@@ -361,8 +379,15 @@ static noinline ssize_t drain_fixed(struct faasin_channel *ch, struct faasin_ses
 		n = min_t(u64, d.limit - d.pos - copied, iov_iter_count(to));
 		part = copy_out(ch, d.segment->block, d.pos + copied - d.segment->begin, n, to);
 		copied += part;
-	} while (part == n && iov_iter_count(to) && copied < ch->pool.block_size &&
+		/* It may be a gigabyte. */
+		if (ch->records)
+			cond_resched();
+	} while (part == n && iov_iter_count(to) &&
+		 (ch->records || copied < ch->pool.block_size) &&
 		 drain_next(ch, &d, d.pos + copied));
+	/* Of a part of a record, too, what was read makes room. */
+	if (d.index != ch->done && d.pos + copied != d.limit)
+		segment_at(ch, d.pos + copied, &d.limit);
 	faasin_ring_drained(ch, ss, &d, copied, 0);
 	return copied ?: -EFAULT;
 }
@@ -385,8 +410,8 @@ static ssize_t channel_drain(struct faasin_channel *ch, struct faasin_session *s
 	limit = ch->head_known;
 	done = ch->done;
 	seg = segment_at(ch, pos, &limit);
-	if (unlikely(seg->block->fixed))
-		return drain_fixed(ch, ss, s, done, to);
+	if (unlikely(seg->block->fixed || ch->records))
+		return drain_parts(ch, ss, s, done, to);
 	copied = pages_copy_out(seg->block, pos - seg->begin,
 				min_t(u64, limit - pos, iov_iter_count(to)), to);
 	if (!copied) {
@@ -472,19 +497,23 @@ static long take_bytes(struct faasin_channel *ch, struct faasin_handle *h,
 	struct faasin_range r;
 	struct iov_iter iter;
 	struct kvec kvec;
+	size_t all = n;
 	ssize_t copied;
 	int err;
 
 	err = faasin_window_land(h, &n, &kvec.iov_base);
 	if (err)
 		return err;
+	/* A record is taken whole, or read. */
+	if (ch->records && n < all)
+		return -EMSGSIZE;
 	r.offset = (u64)ch->window.nr_pages << PAGE_SHIFT;
 	r.length = n;
 	if (copy_to_user(to, &r, sizeof(r)))
 		return -EFAULT;
 	kvec.iov_len = n;
 	iov_iter_kvec(&iter, READ, &kvec, 1, n);
-	/* All of it is there, in one segment, unless the session was ended meanwhile. */
+	/* All of it is there, in one segment or record, unless the session was ended meanwhile. */
 	copied = channel_drain(ch, h->session, &iter);
 	if (copied <= 0)
 		return copied;
@@ -517,14 +546,14 @@ static long take_record(struct faasin_channel *ch, struct faasin_handle *h, u32 
 	return n;
 }
 
-/* The next record, for faasin_channel_take(): > 0 its ranges, or as stream_ahead(). */
+/* The next record, for faasin_channel_take(): > 0 its ranges, @from where; or as stream_ahead(). */
 static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
-			 struct faasin_range __user *to, u32 max)
+			 struct faasin_range __user *to, u32 max, u64 *from)
 {
 	struct faasin_session *ss = h->session;
-	u64 pos = ch->tail, limit, last = 0;
-	unsigned long done = ch->done;
+	u64 pos, limit, last = 0;
 	struct faasin_segment *seg;
+	unsigned long done;
 	struct faasin_extent *e;
 	struct faasin_stream *s;
 	bool sent;
@@ -533,17 +562,23 @@ static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	n = stream_ahead(ch, ss, &s);
 	if (n <= 0)
 		return n;
+	pos = ch->tail;
+	*from = pos;
+	done = ch->done;
 	limit = ch->head_known;
 	seg = segment_at(ch, pos, &limit);
 	sent = faasin_extent_of(seg->block);
 	n = sent ? take_record(ch, h, pos - seg->begin, to, max) :
-		   take_bytes(ch, h, to, limit - pos);
+		   take_bytes(ch, h, to, (ch->records ? ch->head_known : limit) - pos);
 	/* What lay before may have been a block of its own. */
 	if ((n < 0 || !sent) && done != ch->done)
 		wake_after_read(ch);
 	if (n < 0 || !sent)
 		return n;
 
+	/* Before they can come back, and be sent again. */
+	if (unlikely(ch->records))
+		faasin_records_pass(ch, ch->head_known);
 	for (i = 0; i < n; i++) {
 		seg = &ch->ring[ch->done++ & ch->ring_mask];
 		last = seg->begin + seg->block->size;
@@ -562,7 +597,14 @@ static long channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	return n;
 }
 
-static bool data_ready(struct faasin_channel *ch, void *arg)
+/**
+ * faasin_ring_data_ready() - is there anything to be read, or to be told
+ * @ch: channel; no mutex need be held
+ * @arg: session, as faasin_side_spin() gives it
+ *
+ * Return: whether a read would not wait, as far as can be known.
+ */
+bool faasin_ring_data_ready(struct faasin_channel *ch, void *arg)
 {
 	struct faasin_session *ss = arg;
 	struct faasin_stream *s;
@@ -595,9 +637,10 @@ int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
 	ch->rd.blocks++;
-	faasin_ring_unlock_reader(ch);
+	/* With the mutex: from here on no lane comes on, of which it would not be told. */
 	peer = faasin_side_wait_begin(ch, &ch->rd, &ch->wr, &since);
-	if (faasin_side_spin(ch, peer, data_ready, ss))
+	faasin_ring_unlock_reader(ch);
+	if (faasin_side_spin(ch, peer, faasin_ring_data_ready, ss))
 		goto done;
 
 	for (;;) {
@@ -605,7 +648,7 @@ int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *
 		/* For wake_after_write(). */
 		spin_lock(&ch->lock);
 		spin_unlock(&ch->lock);
-		if (data_ready(ch, ss))
+		if (faasin_ring_data_ready(ch, ss))
 			break;
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
@@ -658,10 +701,14 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			done += n;
 			pos = ch->tail;
 			/* Once a read, but for those that go on and on. */
-			if (!iov_iter_count(to) || done - told >= ch->pool.block_size) {
+			if (!iov_iter_count(to) || done - told >= ch->pool.block_size ||
+			    ch->records) {
 				consumed(ch, ss, pos, done - told);
 				told = done;
 			}
+			/* That was a record, or as much of it as could be stored. */
+			if (unlikely(ch->records))
+				break;
 			continue;
 		}
 		if (done != told)
@@ -688,6 +735,31 @@ unlocked:
 }
 
 /**
+ * faasin_ring_read_record() - a record out, or the rest of one, without waiting
+ * @ch: channel with records, its rd.mutex held
+ * @ss: session
+ * @to: where to; advanced by what was given
+ *
+ * Return: > 0 bytes, -EFAULT, or as faasin_ring_drain().
+ */
+ssize_t faasin_ring_read_record(struct faasin_channel *ch, struct faasin_session *ss,
+				struct iov_iter *to)
+{
+	ssize_t n;
+
+	lockdep_assert_held(&ch->rd.mutex);
+	faasin_side_user(ch, &ch->rd);
+	drop_discarded(ch);
+	n = channel_drain(ch, ss, to);
+	if (n <= 0)
+		return n;
+	ch->rd.calls++;
+	consumed(ch, ss, ch->tail, n);
+	trace_faasin_read(ch->generation, ss->stream->number, n);
+	return n;
+}
+
+/**
  * faasin_channel_take() - the next record out, by reference
  * @ch: channel
  * @h: an input's open file; it becomes the owner
@@ -695,7 +767,8 @@ unlocked:
  * @max: for how many there is room
  * @nonblock: do not wait for it
  *
- * What was written is copied and becomes a record of one range.
+ * What was written is copied and becomes a record of one range; on a link with records, all of
+ * what one call wrote does.
  *
  * Return: ranges, 0 at the end of the session's stream, or what uapi/faasin.h
  * lists for FAASIN_IOC_TAKE.
@@ -704,7 +777,7 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 			 struct faasin_range __user *to, u32 max, bool nonblock)
 {
 	struct faasin_session *ss = h->session;
-	u64 tail;
+	u64 from = 0;
 	long n;
 	int err;
 
@@ -717,19 +790,18 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	faasin_side_user(ch, &ch->rd);
 	for (;;) {
 		drop_discarded(ch);
-		tail = ch->tail;
-		n = channel_take(ch, h, to, max);
+		n = channel_take(ch, h, to, max, &from);
 		if (n || nonblock)
 			break;
 		err = faasin_ring_wait_for_data(ch, ss);
 		if (err)
 			return err;
 	}
-	tail = ch->tail - tail;
+	from = ch->tail - from;
 	if (n > 0)
 		ch->rd.calls++;
 	faasin_ring_unlock_reader(ch);
 	if (n > 0)
-		trace_faasin_read(ch->generation, ss->stream->number, tail);
+		trace_faasin_read(ch->generation, ss->stream->number, from);
 	return n == -ENODATA ? 0 : n ?: -EAGAIN;
 }

@@ -4,6 +4,7 @@
  */
 #include <linux/module.h>
 
+#include "channel.h"
 #include "fs.h"
 #include "netlink.h"
 #include "pool.h"
@@ -40,6 +41,7 @@ static void __exit faasin_exit(void)
 {
 	faasin_netlink_exit();
 	faasin_workflow_exit();
+	faasin_channels_exit();
 	faasin_fs_exit();
 	faasin_pool_exit();
 }

@@ -11,6 +11,8 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "inbox.h"
+#include "merge.h"
 #include "window.h"
 
 /* What a fault may show: a run of offsets, in pages, and the page of the first. */
@@ -352,6 +354,11 @@ int faasin_window_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
+	if (faasin_handle_merges(h) || h->deal)
+		return -EOPNOTSUPP;
+	/* Of which link, FAASIN_IOC_WINDOW waits to know, if that will ever be. */
+	if (!faasin_handle_bound(h))
+		return READ_ONCE(h->session->result) == FAASIN_RESULT_REPLACED ? -ESTALE : -EAGAIN;
 	/* An extent has one owner. */
 	if (h->channel->branch)
 		return -EOPNOTSUPP;

@@ -7,6 +7,7 @@
  */
 #include <linux/slab.h>
 
+#include "inbox.h"
 #include "ring.h"
 #include "trace.h"
 #include "trunk.h"
@@ -59,7 +60,7 @@ void faasin_parts_free(struct faasin_stream *s)
 static bool part_is_left(struct faasin_channel *ch, const struct faasin_stream *s)
 	__must_hold(&ch->lock)
 {
-	return s->end > max3(s->start, READ_ONCE(ch->tail), ch->discard);
+	return s->end > max(s->start, faasin_channel_position(ch));
 }
 
 /*
@@ -105,7 +106,7 @@ static void slow_cause(struct faasin_channel *ch, const struct faasin_stream *s,
 static struct faasin_stream *stream_left(struct faasin_channel *ch)
 	__must_hold(&ch->lock)
 {
-	u64 from = max(READ_ONCE(ch->tail), ch->discard);
+	u64 from = faasin_channel_position(ch);
 	struct faasin_stream *s;
 
 	list_for_each_entry(s, &ch->streams, entry)
@@ -118,7 +119,7 @@ static struct faasin_stream *stream_left(struct faasin_channel *ch)
 static void cut_told(struct faasin_channel *ch)
 {
 	mod_delayed_work(system_unbound_wq, &ch->idle, 0);
-	faasin_waiters_wake(&ch->readers);
+	faasin_readers_wake(ch);
 }
 
 /**
@@ -135,7 +136,7 @@ void faasin_parts_cut(struct faasin_channel *ch, u64 pos)
 	bool news = false;
 
 	spin_lock(&ch->lock);
-	s = ch->unlinked || max(READ_ONCE(ch->tail), ch->discard) != pos ? NULL : stream_left(ch);
+	s = ch->unlinked || faasin_channel_position(ch) != pos ? NULL : stream_left(ch);
 	if (s) {
 		refcount_inc(&s->ref);
 		slow_cause(ch, s, &ci);
@@ -174,8 +175,7 @@ static void queue_shorten(struct faasin_channel *ch)
 		s = list_next_entry(s, entry);
 	gone = list_next_entry(s, entry);
 	refcount_inc(&s->ref);
-	list_del_init(&gone->entry);
-	ch->nr_queued--;
+	faasin_stream_consumed(ch, gone);
 	slow_cause(ch, gone, &ci);
 	news = part_cut(ch, s, &ci);
 	gone_news = part_cut(ch, gone, &ci);
@@ -238,24 +238,20 @@ static void part_begin(struct faasin_channel *ch, struct faasin_stream *part,
 	part->branch = ch;
 	faasin_channel_get(ch);
 	list_add_tail(&part->entry, &ch->streams);
+	if (ch->inbox)
+		faasin_inbox_began(ch, part);
 	ch->producing = part;
 	ch->stream_seq = s->number;
 	trace_faasin_stream_begin(ch->generation, s->number, 0);
 }
 
-/**
- * faasin_parts_begin() - a stream begins on all links there are
- * @ch: trunk, its lock held
- * @s: the stream, which has its number and its start, and as many parts as there are branches
- */
-void faasin_parts_begin(struct faasin_channel *ch, struct faasin_stream *s)
+static void parts_begin(struct faasin_channel *ch, struct faasin_stream *s)
 	__must_hold(&ch->lock)
 {
 	struct faasin_stream *part;
 	struct faasin_branch *b;
 	LIST_HEAD(used);
 
-	lockdep_assert_held(&ch->lock);
 	list_for_each_entry(b, &ch->trunk->branches, entry) {
 		spin_lock(&b->channel->lock);
 		/* Only with its link is it sure to be held. */
@@ -272,6 +268,27 @@ void faasin_parts_begin(struct faasin_channel *ch, struct faasin_stream *s)
 }
 
 /**
+ * faasin_parts_begin() - a stream begins on all links there are
+ * @ch: trunk, its lock held
+ * @s: the stream, which has its number and its start, and as many parts as there are branches
+ */
+void faasin_parts_begin(struct faasin_channel *ch, struct faasin_stream *s)
+	__must_hold(&ch->lock)
+{
+	struct faasin_workflow *wf = ch->src->stage->workflow;
+
+	lockdep_assert_held(&ch->lock);
+	if (!ch->trunk->meets) {
+		parts_begin(ch, s);
+		return;
+	}
+	/* See inbox.h. */
+	spin_lock(&wf->order);
+	parts_begin(ch, s);
+	spin_unlock(&wf->order);
+}
+
+/**
  * faasin_parts_began() - tell the world of faasin_parts_begin()
  * @s: the stream, held
  */
@@ -280,7 +297,7 @@ void faasin_parts_began(struct faasin_stream *s)
 	struct faasin_stream *part;
 
 	list_for_each_entry(part, &s->parts, part_entry) {
-		faasin_waiters_wake(&part->branch->readers);
+		faasin_readers_wake(part->branch);
 		faasin_channel_event(part->branch, FAASIN_EVENT_STREAM_BEGIN, s->number, 0, NULL);
 	}
 }

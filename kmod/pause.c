@@ -12,6 +12,9 @@
 #include <linux/sched/task.h>
 
 #include "channel.h"
+#include "deal.h"
+#include "inbox.h"
+#include "lane.h"
 #include "trace.h"
 #include "trunk.h"
 #include "workflow.h"
@@ -33,18 +36,23 @@ void faasin_channel_set_state(struct faasin_channel *ch, enum faasin_link_state 
 	};
 	bool changed;
 
-	spin_lock(&ch->lock);
+	/* A stream that begins on several looks at each of them, and then begins. */
+	if (ch->deal)
+		mutex_lock(&ch->deal->mutex);
+	faasin_lane_lock(ch);
 	changed = ch->state != state;
 	WRITE_ONCE(ch->state, state);
 	spin_unlock(&ch->lock);
+	if (ch->deal)
+		mutex_unlock(&ch->deal->mutex);
 	if (!changed)
 		return;
 	/* They queue, and then look: whoever saw the old state is in the queue. */
-	faasin_waiters_wake(&ch->readers);
+	faasin_readers_wake(ch);
 	if (ch->branch)
 		faasin_trunk_state(faasin_channel_store(ch));
 	else
-		faasin_waiters_wake(&ch->writers);
+		faasin_waiters_wake(faasin_channel_writers(ch));
 	faasin_channel_event(ch, events[state], 0, 0, NULL);
 }
 

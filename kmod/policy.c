@@ -139,7 +139,7 @@ int faasin_nl_link_flags(const struct nlattr *attr, struct netlink_ext_ack *exta
 {
 	if (nla_get_u32(attr) & ~FAASIN_LINK_F_SETTABLE) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "flag of the link is unknown: only TRUSTED can be set");
+				    "flag of the link is unknown: only TRUSTED, RECORDS and DEALT can be set");
 		return -EINVAL;
 	}
 	return 0;
@@ -218,7 +218,7 @@ const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1] = {
 	[FAASIN_A_END_PORT] = FAASIN_NL_NAME,
 };
 
-const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_SLOW + 1] = {
+const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_MERGE + 1] = {
 	[FAASIN_A_LINK_WORKFLOW] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_STAGE] = FAASIN_NL_NAME,
 	[FAASIN_A_LINK_SRC_PORT] = FAASIN_NL_NAME,
@@ -230,6 +230,8 @@ const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_SLOW + 1] = {
 	[FAASIN_A_LINK_DST] = NLA_POLICY_NESTED(faasin_end_policy),
 	[FAASIN_A_LINK_FLAGS] = FAASIN_NL_LINK_FLAGS,
 	[FAASIN_A_LINK_SLOW] = NLA_POLICY_MAX(NLA_U32, FAASIN_SLOW_DROP),
+	[FAASIN_A_LINK_SRC] = NLA_POLICY_NESTED(faasin_end_policy),
+	[FAASIN_A_LINK_MERGE] = NLA_POLICY_MAX(NLA_U32, FAASIN_MERGE_TURN),
 };
 
 const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1] = {

@@ -20,7 +20,7 @@ extern const struct nla_policy faasin_stage_new_policy[FAASIN_A_STAGE_PORT + 1];
 extern const struct nla_policy faasin_stage_del_policy[FAASIN_A_STAGE_GENERATION + 1];
 extern const struct nla_policy faasin_link_get_policy[FAASIN_A_LINK_DST_PORT + 1];
 extern const struct nla_policy faasin_end_policy[FAASIN_A_END_PORT + 1];
-extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_SLOW + 1];
+extern const struct nla_policy faasin_link_new_policy[FAASIN_A_LINK_MERGE + 1];
 extern const struct nla_policy faasin_link_del_policy[FAASIN_A_LINK_GENERATION + 1];
 extern const struct nla_policy faasin_link_set_policy[FAASIN_A_LINK_STATE + 1];
 extern const struct nla_policy faasin_stage_replace_policy[FAASIN_A_STAGE_CGROUP_FD + 1];

@@ -241,8 +241,14 @@ static void away_forget(struct faasin_pool *pool)
 
 /* ---------------------------------------------------------- taking, putting */
 
-/* Has who pays room for so much more? Who is gone pays for nothing. */
-static bool payer_has_room(const struct faasin_pool *pool, u32 size)
+/**
+ * faasin_pool_payer_has_room() - may who pays be charged for more
+ * @pool: pool; its mutex need not be held
+ * @size: bytes
+ *
+ * Return: whether there is room for so much; who is gone pays for nothing.
+ */
+bool faasin_pool_payer_has_room(const struct faasin_pool *pool, u32 size)
 {
 	return !pool->css || (!faasin_memory_gone(pool->css) &&
 			      faasin_memory_has_room(pool->css, size));
@@ -260,7 +266,7 @@ static bool may_grow(struct faasin_pool *pool, u32 size)
 		return false;
 	if (pool->css && faasin_memory_gone(pool->css))
 		pool->gone = true;
-	return pool_growth(pool) >= size && payer_has_room(pool, size);
+	return pool_growth(pool) >= size && faasin_pool_payer_has_room(pool, size);
 }
 
 /* The capacity became smaller: what is empty and too much goes back. */
@@ -278,7 +284,7 @@ static struct faasin_block *empty_take(struct faasin_pool *pool, u64 room)
 	if (!b || b->size <= max_t(u64, room, PAGE_SIZE))
 		return b;
 	/* That one has to be had first: what went back may be refused then. */
-	if (payer_has_room(pool, PAGE_SIZE))
+	if (faasin_pool_payer_has_room(pool, PAGE_SIZE))
 		block_free(pool, b);
 	else
 		empty_push(pool, b);
@@ -508,7 +514,7 @@ struct page *faasin_pool_landing(struct faasin_pool *pool, unsigned int *order)
 	unsigned int n;
 
 	for (n = get_order(pool->block_size); ; n = 0) {
-		if (payer_has_room(pool, PAGE_SIZE << n))
+		if (faasin_pool_payer_has_room(pool, PAGE_SIZE << n))
 			page = pages_zeroed(pool, n);
 		if (page || !n)
 			break;

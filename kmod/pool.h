@@ -147,6 +147,7 @@ void faasin_pool_recover(struct faasin_pool *pool, unsigned long max);
 struct page *faasin_pool_pages(struct faasin_pool *pool, unsigned int order);
 void faasin_pool_pages_free(struct faasin_pool *pool, struct page *page, unsigned int order);
 void faasin_pool_idle(long pages);
+bool faasin_pool_payer_has_room(const struct faasin_pool *pool, u32 size);
 struct page *faasin_pool_landing(struct faasin_pool *pool, unsigned int *order);
 void faasin_pool_landing_free(struct faasin_pool *pool, struct page *page, unsigned int order);
 unsigned long faasin_pool_trim(struct faasin_pool *pool, unsigned long pages, bool nowait);

@@ -9,7 +9,10 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
+#include "deal.h"
 #include "event.h"
+#include "inbox.h"
+#include "lane.h"
 #include "limits.h"
 #include "ring.h"
 #include "trace.h"
@@ -148,6 +151,16 @@ static int writes_on(const struct faasin_handle *h)
 	return READ_ONCE(h->stream->state) == FAASIN_STREAM_LIVE ? 0 : -EPIPE;
 }
 
+/* In ch->lock: the bytes up to @head and their segments are there. */
+static __always_inline void head_set(struct faasin_channel *ch, u64 head)
+{
+	/* Pairs with head_seen(). */
+	smp_store_release(&ch->head, head);
+	WRITE_ONCE(ch->space, faasin_ring_space(ch, head));
+	if (unlikely(ch->trunk))
+		faasin_trunk_publish(ch);
+}
+
 /*
  * Let the consumer see what lies up to @head, with its last part in @next, if
  * that is not NULL, from @begin on. Returns an error, and has changed nothing, if
@@ -165,14 +178,17 @@ static __always_inline int publish(struct faasin_channel *ch, const struct faasi
 		trace_faasin_publish(ch->generation, s->number, head, head - ch->head);
 		if (next)
 			ring_append(ch, next, begin);
-		/* Pairs with head_seen(): the bytes and their segment are there. */
-		smp_store_release(&ch->head, head);
-		WRITE_ONCE(ch->space, faasin_ring_space(ch, head));
-		if (unlikely(ch->trunk))
-			faasin_trunk_publish(ch);
+		head_set(ch, head);
 	}
 	spin_unlock(&ch->lock);
 	return err;
+}
+
+/* The first @nr of the blocks behind those that are queued are not to be. */
+static void record_blocks_put(struct faasin_channel *ch, unsigned long nr)
+{
+	while (nr--)
+		faasin_pool_put(&ch->pool, ch->ring[(ch->queued + nr) & ch->ring_mask].block);
 }
 
 static void note_held(struct faasin_channel *ch, u64 head)
@@ -194,10 +210,12 @@ static __always_inline ssize_t channel_fill(struct faasin_channel *ch,
 {
 	size_t want = iov_iter_count(from), n, copied = 0;
 	struct faasin_block *next = NULL;
-	u64 head = ch->head;
 	u32 space;
+	u64 head;
 	int err;
 
+	faasin_lane_retire(ch);
+	head = ch->head;
 	err = writes_on(h);
 	if (err)
 		return err;
@@ -247,6 +265,167 @@ static __always_inline ssize_t channel_fill(struct faasin_channel *ch,
 }
 
 /*
+ * Blocks for @n bytes, into slots of the ring that are not queued yet: how many, or 0 if there is
+ * no room for all.
+ */
+static unsigned long record_blocks(struct faasin_channel *ch, u64 begin, size_t n)
+{
+	struct faasin_segment *seg;
+	unsigned long nr = 0;
+	size_t got = 0;
+	bool starved;
+
+	/* Without taking and putting back, where that is known to be in vain. */
+	while (n <= got + faasin_pool_room(&ch->pool)) {
+		seg = &ch->ring[(ch->queued + nr) & ch->ring_mask];
+		seg->block = block_take(ch, U32_MAX);
+		if (!seg->block)
+			break;
+		seg->begin = begin + got;
+		got += seg->block->size;
+		nr++;
+		if (got >= n)
+			return nr;
+		/* There may be thousands. */
+		cond_resched();
+		if (fatal_signal_pending(current))
+			break;
+	}
+	/* Who puts something back makes room, but this is what there was. */
+	starved = READ_ONCE(ch->pool.starved);
+	record_blocks_put(ch, nr);
+	WRITE_ONCE(ch->pool.starved, starved);
+	return 0;
+}
+
+/* All of a record: into the last block, and those of record_blocks(). Whether it could be read. */
+static bool record_copy_in(struct faasin_channel *ch, u64 head, u32 space, struct iov_iter *from)
+{
+	struct faasin_segment *seg;
+	unsigned long i;
+	size_t n;
+
+	n = min_t(size_t, iov_iter_count(from), space);
+	if (n && copy_in(ch->last->block, head - ch->last->begin, n, from) != n)
+		return false;
+	for (i = ch->queued; iov_iter_count(from); i++) {
+		seg = &ch->ring[i & ch->ring_mask];
+		n = min_t(size_t, iov_iter_count(from), seg->block->size);
+		if (copy_in(seg->block, 0, n, from) != n)
+			return false;
+		/* It may be a gigabyte. */
+		cond_resched();
+	}
+	return true;
+}
+
+/* publish() of a record, with @nr blocks of record_blocks(). */
+static int record_publish(struct faasin_channel *ch, const struct faasin_handle *h,
+			  unsigned long nr, u64 head)
+{
+	struct faasin_segment *seg;
+	int err;
+
+	spin_lock(&ch->lock);
+	err = writes_on(h);
+	if (!err) {
+		trace_faasin_publish(ch->generation, h->stream->number, head, head - ch->head);
+		while (nr--) {
+			seg = &ch->ring[ch->queued & ch->ring_mask];
+			ring_append(ch, seg->block, seg->begin);
+		}
+		faasin_record_note(ch, head);
+		head_set(ch, head);
+	}
+	spin_unlock(&ch->lock);
+	return err;
+}
+
+/* A record, all of it: its length; or as channel_fill(). */
+static ssize_t record_try(struct faasin_channel *ch, const struct faasin_handle *h,
+			  struct iov_iter *from)
+{
+	size_t want = iov_iter_count(from);
+	unsigned long nr = 0;
+	u64 head = ch->head;
+	u32 space;
+	int err;
+
+	ring_start_over(ch, head);
+	if (unlikely(ch->oversized))
+		ring_drop_oversized(ch);
+	space = faasin_ring_space(ch, head);
+	if (want > space) {
+		nr = record_blocks(ch, head + space, want - space);
+		if (!nr)
+			return 0;
+	}
+	err = record_copy_in(ch, head, space, from) ? record_publish(ch, h, nr, head + want) :
+						      -EFAULT;
+	if (!err) {
+		note_held(ch, head + want);
+		return want;
+	}
+	record_blocks_put(ch, nr);
+	iov_iter_revert(from, want - iov_iter_count(from));
+	return err;
+}
+
+/* There was nothing in the ring, and still no room for a record: no more comes by reading. */
+static int record_short(struct faasin_channel *ch)
+{
+	/* Nobody has anything that may come back, and nobody pays for more. */
+	if (ch->pool.gone && !atomic64_read(&ch->pool.held) && !faasin_pool_has_away(&ch->pool))
+		return -ENOMEM;
+	WRITE_ONCE(ch->short_of, true);
+	/* It tells the pollers when to look again; who sleeps does so by itself. */
+	faasin_channel_idle_later(ch);
+	return 0;
+}
+
+/*
+ * channel_fill() of a link with records: all of @from, or nothing; also -EMSGSIZE if it can never
+ * go in, -ENOMEM if there is no memory for it, nor will be, -ERESTARTSYS if the caller was killed,
+ * -EXDEV if it is another link's turn.
+ */
+static noinline ssize_t record_fill(struct faasin_channel *ch, struct faasin_handle *h,
+				    struct iov_iter *from)
+{
+	size_t want = iov_iter_count(from);
+	bool empty;
+	ssize_t n;
+
+	if (faasin_turn_moved(h))
+		return -EXDEV;
+	if (want > ch->pool.capacity) {
+		WRITE_ONCE(*faasin_handle_refused(h), 0);
+		return -EMSGSIZE;
+	}
+	n = writes_on(h);
+	if (n || faasin_channel_paused(ch))
+		return n;
+	/* Asked first: what was empty when it was tried, stays so. */
+	empty = ring_drained(ch, ch->head);
+	n = faasin_records_have_room(ch) ? record_try(ch, h, from) : 0;
+	/* Which may be why it got none, and there may be room enough to try it again, and again. */
+	if (!n && fatal_signal_pending(current))
+		return -ERESTARTSYS;
+	/* The last block, which may have to stay as it is, is all that is left in the ring. */
+	if (!n && empty && ring_take_back(ch))
+		n = record_try(ch, h, from);
+	if (!n && empty && !ch->reader_busy)
+		n = record_short(ch);
+	else if (n > 0 || (!n && !empty))
+		/* Reading makes room again. After an error nobody knows: pollers are told. */
+		WRITE_ONCE(ch->short_of, false);
+	if (n)
+		WRITE_ONCE(*faasin_handle_refused(h), 0);
+	if (n > 0 && unlikely(h->round))
+		faasin_turn_move(h);
+	return n;
+}
+
+/*
  * Bytes were published: wake whoever found none. Publishing was done under
  * ch->lock, and whoever sleeps or polls for bytes takes that lock between
  * queueing and looking: either it saw the bytes, or it is in the queue by now.
@@ -262,32 +441,36 @@ static void wake_after_write(struct faasin_channel *ch)
 		ch->wr.wakes++;
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
 		wake_up_interruptible_poll(&ch->readers.wait, EPOLLIN | EPOLLRDNORM);
-	} else {
+	} else if (likely(!ch->inbox) || !ch->inbox->merge) {
+		/* Whom an input that merges wakes is counted for no link, so neither is this. */
 		ch->wr.wakes_avoided++;
 	}
 	/* Whoever polls edge-triggered expects to hear of every write. See above. */
 	if (waitqueue_active(&ch->readers.poll))
-		wake_up_interruptible_poll(&ch->readers.poll, EPOLLIN | EPOLLRDNORM);
+		faasin_pollers_wake(&ch->readers.poll, EPOLLIN | EPOLLRDNORM);
+	if (unlikely(ch->inbox))
+		faasin_inbox_wake(ch);
 }
 
 /**
- * faasin_channel_has_room() - would a write of up to PIPE_BUF bytes go through
+ * faasin_channel_has_room() - would a write that goes in together go through
  * @ch: channel
+ * @need: of up to so many bytes: PIPE_BUF, or a record
  *
- * If not, the consumer tells the pollers when one would.
+ * If not, the consumer tells the pollers when one of PIPE_BUF would, or there is more room.
  *
  * Return: whether there is room.
  */
-bool faasin_channel_has_room(struct faasin_channel *ch)
+bool faasin_channel_has_room(struct faasin_channel *ch, size_t need)
 {
-	if (faasin_ring_has_room(ch, PIPE_BUF))
+	if (faasin_ring_has_room(ch, need))
 		return true;
 	WRITE_ONCE(ch->full, true);
 	/* Pairs with wq_has_sleeper() in wake_after_read(), and in trunk_drop_next(). */
 	smp_mb();
 	if (ch->trunk)
-		faasin_trunk_drop(ch);
-	return faasin_ring_has_room(ch, PIPE_BUF);
+		faasin_trunk_drop(ch, need);
+	return faasin_ring_has_room(ch, need);
 }
 
 struct room_wait {
@@ -299,7 +482,20 @@ static bool room_ready(struct faasin_channel *ch, void *arg)
 {
 	struct room_wait *w = arg;
 
-	return writes_on(w->handle) || faasin_ring_has_room(ch, w->need);
+	/* A record that became too long for the channel waits for nothing. */
+	return writes_on(w->handle) || faasin_turn_moved(w->handle) ||
+	       faasin_ring_has_room(ch, w->need) || w->need > READ_ONCE(ch->pool.capacity);
+}
+
+/* Once in the queue: pairs with trunk_drop_next(). */
+static bool room_comes(struct faasin_channel *ch, struct room_wait *w)
+{
+	if (room_ready(ch, w))
+		return true;
+	if (!ch->trunk)
+		return false;
+	faasin_trunk_drop(ch, w->need);
+	return room_ready(ch, w);
 }
 
 /**
@@ -314,15 +510,20 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 {
 	struct faasin_channel *ch = h->channel;
 	struct room_wait w = { .handle = h, .need = need };
+	wait_queue_head_t *writers = &faasin_channel_writers(ch)->wait;
 	bool reader_busy = ch->reader_busy;
 	struct task_struct *peer;
 	DEFINE_WAIT(wait);
 	int err = 0;
 	u64 since;
 
+	/* Since the caller looked it may have been without the mutex. */
+	faasin_lane_retire(ch);
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	ch->wr.blocks++;
 	ch->reader_busy = false;
+	/* As in faasin_ring_wait_for_data(). */
+	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	mutex_unlock(&ch->wr.mutex);
 	/*
 	 * An empty channel has room, and this one could not be had while a reader that found it
@@ -330,16 +531,12 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 	 */
 	if (unlikely(reader_busy))
 		usleep_range(20, 200);
-	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
 	if (faasin_side_spin(ch, peer, room_ready, &w))
 		goto done;
 
 	for (;;) {
-		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
-		/* Once in the queue: pairs with trunk_drop_next(). */
-		if (ch->trunk)
-			faasin_trunk_drop(ch);
-		if (room_ready(ch, &w))
+		prepare_to_wait(writers, &wait, TASK_INTERRUPTIBLE);
+		if (room_comes(ch, &w))
 			break;
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
@@ -349,7 +546,7 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 		if (!schedule_timeout(FAASIN_LOOK_JIFFIES) && READ_ONCE(ch->pool.starved))
 			break;
 	}
-	finish_wait(&ch->writers.wait, &wait);
+	finish_wait(writers, &wait);
 done:
 	faasin_side_wait_end(ch, &ch->wr, since);
 	return err ?: faasin_side_lock(&ch->wr, false);
@@ -363,7 +560,8 @@ done:
  * @nonblock: do not wait for room
  * @nowait: do not wait for other writers either
  *
- * Up to PIPE_BUF bytes go in together; without waiting, all or none.
+ * Up to PIPE_BUF bytes go in together; without waiting, all or none. A record goes in whole,
+ * however long.
  *
  * Return: bytes written, or
  * -EPIPE: the stream is over (with SIGPIPE), also sent after a partial count
@@ -372,13 +570,17 @@ done:
  * -EFAULT: none of the bytes could be read
  * -ERESTARTSYS: a signal came first
  * -EUSERS: FAASIN_WRITERS_MAX processes write already
- * -ENOMEM: no memory to register the process as a writer
+ * -ENOMEM: no memory to register the process as a writer; or for a record, and the cgroup that pays
+ *	is gone
+ * -EMSGSIZE: a record is longer than the capacity
+ * -EXDEV: records are dealt, and by now it is another link's turn
  */
 ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			     struct iov_iter *from, bool nonblock, bool nowait)
 {
-	bool whole = iov_iter_count(from) <= PIPE_BUF;
+	bool whole = iov_iter_count(from) <= PIPE_BUF || ch->records;
 	struct faasin_stream *s = h->stream;
+	size_t room = ch->records ? iov_iter_count(from) : PIPE_BUF;
 	bool again = false;
 	size_t done = 0;
 	ssize_t n;
@@ -395,7 +597,8 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 	faasin_side_user(ch, &ch->wr);
 
 	while (iov_iter_count(from)) {
-		n = channel_fill(ch, h, from, whole, U32_MAX);
+		n = unlikely(ch->records) ? record_fill(ch, h, from) :
+					    channel_fill(ch, h, from, whole, U32_MAX);
 		if (n > 0) {
 			done += n;
 			again = false;
@@ -404,10 +607,13 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 		}
 		if (!n && nonblock) {
 			/* Tried again so that the pollers' mark is set first. */
-			if (!again && faasin_channel_has_room(ch)) {
+			if (!again && faasin_channel_has_room(ch, room)) {
 				again = true;
 				continue;
 			}
+			/* It will be polled for that, if it is a record. */
+			if (unlikely(ch->records))
+				WRITE_ONCE(*faasin_handle_refused(h), room);
 			n = -EAGAIN;
 		}
 		if (n == -EPIPE) {
@@ -516,6 +722,8 @@ unsigned int faasin_ring_pages(struct faasin_channel *ch)
 static void publish_fixed(struct faasin_channel *ch, const struct faasin_handle *h, u64 head)
 {
 	trace_faasin_publish(ch->generation, h->stream->number, head, head - ch->head);
+	if (unlikely(ch->records))
+		faasin_record_note(ch, head);
 	ch->last = NULL;
 	WRITE_ONCE(ch->space, 0);
 	ch->wr.moved += head - ch->head;
@@ -586,6 +794,23 @@ int faasin_ring_move(const struct faasin_handle *h, struct faasin_block **b, uns
 	note_held(ch, ch->head);
 	wake_after_write(ch);
 	return 0;
+}
+
+/**
+ * faasin_ring_append_extent() - what was sent by a lane is queued
+ * @ch: channel, its lock held, whose lane is on, and is retired
+ * @e: extent without an owner
+ * @begin: position of its first byte
+ *
+ * Return: the position behind it.
+ */
+u64 faasin_ring_append_extent(struct faasin_channel *ch, struct faasin_extent *e, u64 begin)
+{
+	lockdep_assert_held(&ch->lock);
+	ring_append(ch, &e->block, begin);
+	ch->last = NULL;
+	WRITE_ONCE(ch->space, 0);
+	return begin + e->block.size;
 }
 
 /**

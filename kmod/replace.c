@@ -9,6 +9,9 @@
  * was not taken.
  */
 #include "channel.h"
+#include "deal.h"
+#include "inbox.h"
+#include "lane.h"
 #include "workflow.h"
 
 /* The stream goes on without a writer, and ends with those that join it from now on. */
@@ -36,7 +39,7 @@ static void detach_readers(struct faasin_channel *ch)
 	if (!ss)
 		return;
 	WRITE_ONCE(ss->result, FAASIN_RESULT_REPLACED);
-	ch->session = NULL;
+	faasin_session_gone(ch, ss);
 	/* The next one takes it with the first byte that it reads itself. */
 	if (ss->stream)
 		WRITE_ONCE(ss->stream->begun, false);
@@ -54,7 +57,7 @@ void faasin_channel_detach(struct faasin_channel *ch, enum faasin_direction dire
 {
 	LIST_HEAD(gone);
 
-	spin_lock(&ch->lock);
+	faasin_lane_lock(ch);
 	WRITE_ONCE(ch->replaced[direction], ch->replaced[direction] + 1);
 	if (direction == FAASIN_DIRECTION_OUT)
 		detach_writers(ch, &gone);
@@ -63,5 +66,8 @@ void faasin_channel_detach(struct faasin_channel *ch, enum faasin_direction dire
 	spin_unlock(&ch->lock);
 	faasin_writers_free(&gone);
 	/* Those who wait are told that it is not theirs any more. */
-	faasin_waiters_wake(direction == FAASIN_DIRECTION_OUT ? &ch->writers : &ch->readers);
+	if (direction == FAASIN_DIRECTION_OUT)
+		faasin_waiters_wake(faasin_channel_writers(ch));
+	else
+		faasin_readers_wake(ch);
 }

@@ -11,7 +11,9 @@
 #include "account.h"
 #include "cgroup.h"
 #include "channel.h"
+#include "deal.h"
 #include "event.h"
+#include "inbox.h"
 #include "netlink.h"
 #include "reply.h"
 #include "workflow.h"
@@ -64,7 +66,7 @@ static size_t faasin_reply_stage_size(void)
 static size_t faasin_reply_link_size(void)
 {
 	return 6 * faasin_reply_name_size() + 3 * faasin_reply_u64_size() +
-	       8 * faasin_reply_u32_size() + nla_total_size(TASK_COMM_LEN) +
+	       9 * faasin_reply_u32_size() + nla_total_size(TASK_COMM_LEN) +
 	       faasin_reply_stats_size();
 }
 
@@ -238,6 +240,7 @@ static int faasin_put_port(struct sk_buff *skb, const struct faasin_port *port)
 	struct nlattr *nest = nla_nest_start(skb, FAASIN_A_STAGE_PORT);
 	const struct faasin_channel *ch;
 	const struct faasin_port *peer;
+	unsigned int opens;
 
 	if (!nest ||
 	    nla_put_string(skb, FAASIN_A_PORT_NAME, port->node.name) ||
@@ -247,11 +250,13 @@ static int faasin_put_port(struct sk_buff *skb, const struct faasin_port *port)
 		peer = link->src == port ? link->dst : link->src;
 		ch = port->trunk ?: link->channel;
 		/* A count that changes as soon as it was read needs no lock. */
+		opens = port->direction == FAASIN_DIRECTION_IN ? faasin_channel_readers(ch) :
+			port->deal ? READ_ONCE(port->deal->opens) :
+				     READ_ONCE(ch->opens[FAASIN_DIRECTION_OUT]);
 		if (nla_put_string(skb, FAASIN_A_PORT_PEER_STAGE, peer->stage->node.name) ||
 		    nla_put_string(skb, FAASIN_A_PORT_PEER_PORT, peer->node.name) ||
-		    nla_put_u32(skb, FAASIN_A_PORT_OPENS,
-				READ_ONCE(ch->opens[port->direction])) ||
-		    nla_put_u32(skb, FAASIN_A_PORT_LINKS, port->trunk ? port->nr_links : 1))
+		    nla_put_u32(skb, FAASIN_A_PORT_OPENS, opens) ||
+		    nla_put_u32(skb, FAASIN_A_PORT_LINKS, port->nr_links))
 			return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);
@@ -351,7 +356,11 @@ int faasin_reply_link(struct faasin_reply *reply, struct faasin_link *link)
 	    nla_put_u32(skb, FAASIN_A_LINK_SLOW, ch->slow) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_STATE, faasin_channel_state(ch)) ||
 	    nla_put_u32(skb, FAASIN_A_LINK_FLAGS,
-			ch->window.trusted ? FAASIN_LINK_F_TRUSTED : 0) ||
+			(ch->window.trusted ? FAASIN_LINK_F_TRUSTED : 0) |
+			(ch->records ? FAASIN_LINK_F_RECORDS : 0) |
+			(ch->deal ? FAASIN_LINK_F_DEALT : 0)) ||
+	    nla_put_u32(skb, FAASIN_A_LINK_MERGE,
+			ch->inbox ? ch->inbox->merge : FAASIN_MERGE_STREAMS) ||
 	    faasin_put_link_stats(skb, ch) ||
 	    faasin_put_cause(skb, link)) {
 		genlmsg_cancel(skb, hdr);

@@ -14,7 +14,9 @@
 #include <linux/sched/signal.h>
 
 #include "cgroup.h"
+#include "deal.h"
 #include "limits.h"
+#include "record.h"
 #include "ring.h"
 #include "trunk.h"
 #include "workflow.h"
@@ -71,6 +73,42 @@ static void sides_unlock(struct faasin_channel *ch)
 	mutex_unlock(&ch->rd.mutex);
 }
 
+/**
+ * struct rings - what a channel of another capacity has of another size
+ * @segments: its ring; becomes the one that is to be freed, as does the other
+ * @slots: of that
+ * @ends: of a link with records: its log; else NULL
+ * @nr_ends: entries of that
+ */
+struct rings {
+	struct faasin_segment *segments;
+	unsigned long slots;
+	u32 *ends;
+	unsigned long nr_ends;
+};
+
+static int rings_alloc(struct faasin_channel *ch, u64 capacity, struct rings *r)
+{
+	*r = (struct rings){ .slots = roundup_pow_of_two(capacity / PAGE_SIZE) };
+	r->segments = faasin_memory_zalloc(ch->pool.css,
+					   array_size(r->slots, sizeof(*r->segments)));
+	if (!r->segments)
+		return -ENOMEM;
+	if (!ch->records)
+		return 0;
+	r->ends = faasin_records_alloc(ch->pool.css, capacity, &r->nr_ends);
+	if (r->ends)
+		return 0;
+	kvfree(r->segments);
+	return -ENOMEM;
+}
+
+static void rings_free(struct rings *r)
+{
+	kvfree(r->ends);
+	kvfree(r->segments);
+}
+
 /* Both mutexes held: the segments go on in a ring of another size; *@ring becomes the old one. */
 static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
 		      unsigned long slots)
@@ -98,8 +136,7 @@ static void ring_move(struct faasin_channel *ch, struct faasin_segment **ring,
  * given back.
  */
 static int resize(struct faasin_channel *link, struct faasin_channel *ch, u64 capacity,
-		  struct faasin_segment **ring, unsigned long slots, bool *cleared,
-		  struct netlink_ext_ack *extack)
+		  struct rings *r, bool *cleared, struct netlink_ext_ack *extack)
 {
 	if (READ_ONCE(link->unlinked)) {
 		NL_SET_ERR_MSG(extack, "the link was deleted meanwhile");
@@ -115,7 +152,12 @@ static int resize(struct faasin_channel *link, struct faasin_channel *ch, u64 ca
 			       "a process has a window of this link, whose size it knows, or what was sent by one waits; change the capacity when it is closed and read");
 		return -EBUSY;
 	}
-	ring_move(ch, ring, slots);
+	ring_move(ch, &r->segments, r->slots);
+	if (ch->records) {
+		faasin_records_move(ch, &r->ends, r->nr_ends);
+		/* Whoever found no room for a record is to try again. */
+		WRITE_ONCE(ch->short_of, false);
+	}
 	if (ch->trunk)
 		faasin_trunk_resized(ch);
 	ch->oversized = atomic64_read(&ch->pool.held) > capacity;
@@ -139,16 +181,13 @@ int faasin_channel_resize(struct faasin_channel *link, u64 capacity,
 			  struct netlink_ext_ack *extack)
 {
 	struct faasin_channel *ch = faasin_channel_store(link);
-	struct faasin_segment *ring;
 	bool cleared = false;
-	unsigned long slots;
+	struct rings rings;
 	int ret;
 
 	/* As of a new channel. */
 	capacity = round_up(capacity, PAGE_SIZE);
-	slots = roundup_pow_of_two(capacity / PAGE_SIZE);
-	ring = faasin_memory_zalloc(ch->pool.css, array_size(slots, sizeof(*ring)));
-	if (!ring) {
+	if (rings_alloc(ch, capacity, &rings)) {
 		NL_SET_ERR_MSG(extack,
 			       "no memory for that capacity, or the cgroup is at its memory.max");
 		return -ENOMEM;
@@ -156,19 +195,19 @@ int faasin_channel_resize(struct faasin_channel *link, u64 capacity,
 	ret = sides_lock(ch, ktime_get_ns() + FAASIN_RESIZE_NS, extack);
 	if (ret)
 		goto free;
-	ret = resize(link, ch, capacity, &ring, slots, &cleared, extack);
+	ret = resize(link, ch, capacity, &rings, &cleared, extack);
 	sides_unlock(ch);
 	/* A reader that was turned away by this may have had something to drop. */
 	faasin_channel_discard(ch);
 	if (ret > 0 || cleared)
 		faasin_window_turn(ch);
 	if (ret > 0) {
-		faasin_waiters_wake(&ch->writers);
+		faasin_waiters_wake(faasin_channel_writers(ch));
 		faasin_channel_idle_later(ch);
 		faasin_channel_event(ch, FAASIN_EVENT_LINK_RESIZE, 0, 0, NULL);
 		ret = 0;
 	}
 free:
-	kvfree(ring);
+	rings_free(&rings);
 	return ret;
 }

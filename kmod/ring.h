@@ -7,6 +7,7 @@
 #define _FAASIN_RING_H
 
 #include "channel.h"
+#include "record.h"
 
 /**
  * struct faasin_drain - bytes that are given to the consumer
@@ -30,12 +31,14 @@ struct faasin_drain {
 
 /* channel.c */
 bool faasin_ring_clear(struct faasin_channel *ch);
+void faasin_ring_pass_by(struct faasin_channel *ch, u64 in, u64 out);
 
 /* producer.c */
 ssize_t faasin_ring_fill(const struct faasin_handle *h, struct iov_iter *from, bool whole);
 bool faasin_ring_closes(struct faasin_channel *ch, size_t n);
 unsigned int faasin_ring_pages(struct faasin_channel *ch);
 int faasin_ring_move(const struct faasin_handle *h, struct faasin_block **b, unsigned int n);
+u64 faasin_ring_append_extent(struct faasin_channel *ch, struct faasin_extent *e, u64 begin);
 int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need);
 
 /* consumer.c */
@@ -45,6 +48,9 @@ size_t faasin_ring_copy_out(struct faasin_channel *ch, const struct faasin_drain
 			    struct iov_iter *to);
 void faasin_ring_drained(struct faasin_channel *ch, struct faasin_session *ss,
 			 const struct faasin_drain *d, size_t n, size_t moved);
+bool faasin_ring_data_ready(struct faasin_channel *ch, void *arg);
+ssize_t faasin_ring_read_record(struct faasin_channel *ch, struct faasin_session *ss,
+				struct iov_iter *to);
 int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *ss);
 void faasin_ring_unlock_reader(struct faasin_channel *ch);
 void faasin_ring_pass(struct faasin_channel *ch, unsigned long done, u64 tail, u64 drained);
@@ -103,13 +109,18 @@ static inline u32 faasin_ring_space(struct faasin_channel *ch, u64 head)
 	return size - (u32)(head - seg->begin);
 }
 
-/* Room for at least @need bytes, as far as someone beside the producer can tell. */
+/*
+ * Room for at least @need bytes, as far as someone beside the producer can tell. What is empty has
+ * it, unless a record was tried and found that memory is short, or with extents.
+ */
 static inline bool faasin_ring_has_room(struct faasin_channel *ch, size_t need)
 {
 	if (faasin_channel_paused(ch))
 		return false;
-	if (faasin_ring_tail(ch) == READ_ONCE(ch->head))
+	if (faasin_ring_tail(ch) == READ_ONCE(ch->head) && !READ_ONCE(ch->short_of))
 		return true;
+	if (unlikely(ch->records) && !faasin_records_have_room(ch))
+		return false;
 	if (READ_ONCE(ch->pool.starved))
 		return READ_ONCE(ch->space) >= need;
 	return READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= need;

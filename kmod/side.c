@@ -152,3 +152,17 @@ void faasin_waiters_wake(struct faasin_waiters *w)
 	wake_up_interruptible_all(&w->wait);
 	wake_up_interruptible_all(&w->poll);
 }
+
+/**
+ * faasin_pollers_wake() - there are bytes, or there is room
+ * @pollers: who polls
+ * @events: EPOLL* bits
+ *
+ * All of them, also those with EPOLLEXCLUSIVE: the queue has open files of earlier sessions and
+ * streams, too. One of these would take the wake-up, and say that there is something, though it
+ * is not for it.
+ */
+void faasin_pollers_wake(wait_queue_head_t *pollers, __poll_t events)
+{
+	__wake_up(pollers, TASK_INTERRUPTIBLE, 0, poll_to_key(events));
+}

@@ -22,8 +22,12 @@ struct netlink_ext_ack;
  * @blocks: times it had to wait; @mutex
  * @blocked_ns: the sum of the times at which waits ended, less that of those at
  *	which they began, waits that last among them; channel->lock
- * @waiting: how many last; channel->lock
+ * @waiting: how many last; channel->lock. Waits for bytes and for room are counted before
+ *	@mutex is let go, so who has that, too, knows that no other is about to begin
+ * @lane_blocks: as @blocks, of waits by a lane; channel->lock
+ * @lane_waiting: how many of @waiting do so; channel->lock
  * @wakes: wake-ups that this side sent; @mutex
+ * @lane_wakes: as @wakes, by a lane; channel->lock
  * @wakes_avoided: transfers by this side that needed none; @mutex
  * @moved: bytes that passed this side by reference; changes with the side's cursor, both
  *	under channel->lock
@@ -35,7 +39,10 @@ struct faasin_side {
 	u64 blocks;
 	u64 blocked_ns;
 	unsigned int waiting;
+	u64 lane_blocks;
+	unsigned int lane_waiting;
 	u64 wakes;
+	u64 lane_wakes;
 	u64 wakes_avoided;
 	u64 moved;
 };
@@ -76,5 +83,6 @@ static inline void faasin_side_user(struct faasin_channel *ch, struct faasin_sid
 }
 
 void faasin_waiters_wake(struct faasin_waiters *w);
+void faasin_pollers_wake(wait_queue_head_t *pollers, __poll_t events);
 
 #endif /* _FAASIN_SIDE_H */

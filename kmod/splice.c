@@ -13,7 +13,10 @@
 #include <linux/splice.h>
 #include <linux/uio.h>
 
+#include "inbox.h"
+#include "lane.h"
 #include "limits.h"
+#include "merge.h"
 #include "ring.h"
 #include "splice.h"
 #include "trace.h"
@@ -92,8 +95,6 @@ static void pipe_drop_empty(struct pipe_inode_info *pipe)
  */
 static int pipe_wait_for_bytes(struct pipe_inode_info *pipe, bool some, unsigned int flags)
 {
-	int err = 0;
-
 	for (;;) {
 		pipe_drop_empty(pipe);
 		/* Before the bytes: who always finds some can be killed, too. */
@@ -101,14 +102,13 @@ static int pipe_wait_for_bytes(struct pipe_inode_info *pipe, bool some, unsigned
 			return -ERESTARTSYS;
 		if (pipe_has_bytes(pipe))
 			return 1;
-		if (err)
-			return err;
 		if (some || !pipe->writers)
 			return 0;
 		if (flags & SPLICE_F_NONBLOCK)
 			return -EAGAIN;
 		pipe_unlock(pipe);
-		err = wait_event_interruptible(pipe->rd_wait, pipe_has_bytes(pipe) ||
+		/* What a signal leaves is seen above. */
+		(void)wait_event_interruptible(pipe->rd_wait, pipe_has_bytes(pipe) ||
 					       !READ_ONCE(pipe->writers));
 		pipe_lock(pipe);
 	}
@@ -310,6 +310,7 @@ static ssize_t batch_in(struct faasin_handle *h, const struct batch *batch, bool
 	ssize_t n;
 
 	faasin_side_user(ch, &ch->wr);
+	faasin_lane_retire(ch);
 	n = batch_pass(h, batch);
 	if (n > 0 && !some)
 		ch->wr.calls++;
@@ -412,7 +413,7 @@ static int splice_in(struct faasin_handle *h, struct batch *batch, size_t len,
 			return 0;
 		if (!n && nonblock) {
 			/* Tried again so that the pollers' mark is set first. */
-			if (again || !faasin_channel_has_room(ch))
+			if (again || !faasin_channel_has_room(ch, PIPE_BUF))
 				return -EAGAIN;
 			again = true;
 		} else if (!n) {
@@ -435,7 +436,7 @@ static int splice_in(struct faasin_handle *h, struct batch *batch, size_t len,
  * Up to PIPE_BUF bytes that the pipe has at a time go in together.
  *
  * Return: bytes, 0 if the pipe has none and no writer, or as faasin_channel_write();
- * -ENOMEM also if there is no memory for the call.
+ * -ENOMEM also if there is no memory for the call; -EINVAL if the link has records.
  */
 ssize_t faasin_splice_in(struct faasin_handle *h, struct pipe_inode_info *pipe, size_t len,
 			 unsigned int flags, bool nonblock)
@@ -447,6 +448,9 @@ ssize_t faasin_splice_in(struct faasin_handle *h, struct pipe_inode_info *pipe, 
 
 	if (faasin_handle_replaced(h))
 		return -ESTALE;
+	/* What a pipe has is no record, nor need all of it be there yet. */
+	if (h->channel->records)
+		return -EINVAL;
 	batch.bv = kvmalloc_array(batch.nr, sizeof(*batch.bv), GFP_KERNEL_ACCOUNT);
 	if (!batch.bv)
 		return -ENOMEM;
@@ -602,13 +606,10 @@ static ssize_t segment_give(struct faasin_channel *ch, struct faasin_session *ss
 	return done ?: n;
 }
 
-/*
- * In rd.mutex, of which it lets go: what there is, into a pipe, which is locked and has
- * room: bytes, or as faasin_ring_drain().
- */
-static ssize_t pipe_give(struct faasin_handle *h, struct pipe_inode_info *pipe, size_t len)
+/* In rd.mutex: what there is, into a pipe, which is locked and has room: as pipe_give(). */
+static ssize_t pipe_give_of(struct faasin_channel *ch, struct faasin_session *ss,
+			    struct pipe_inode_info *pipe, size_t len)
 {
-	struct faasin_channel *ch = h->channel;
 	struct giving g = {
 		.pipe = pipe,
 		.looks = min_t(unsigned int, READ_ONCE(pipe->max_usage), FAASIN_AWAY_TRIM),
@@ -618,17 +619,30 @@ static ssize_t pipe_give(struct faasin_handle *h, struct pipe_inode_info *pipe, 
 
 	faasin_side_user(ch, &ch->rd);
 	while (done < len && pipe_has_room(pipe)) {
-		n = segment_give(ch, h->session, &g, len - done);
+		n = segment_give(ch, ss, &g, len - done);
 		if (n <= 0)
 			break;
 		done += n;
+		if (faasin_record_over(ch))
+			break;
 	}
 	if (done) {
 		ch->rd.calls++;
-		trace_faasin_consume(ch->generation, h->session->stream->number, ch->tail, done);
+		trace_faasin_consume(ch->generation, ss->stream->number, ch->tail, done);
 	}
-	faasin_ring_unlock_reader(ch);
 	return done ?: n;
+}
+
+/*
+ * In rd.mutex, of which it lets go: what there is, into a pipe, which is locked and has
+ * room: bytes, or as faasin_ring_drain().
+ */
+static ssize_t pipe_give(struct faasin_handle *h, struct pipe_inode_info *pipe, size_t len)
+{
+	ssize_t n = pipe_give_of(h->channel, h->session, pipe, len);
+
+	faasin_ring_unlock_reader(h->channel);
+	return n;
 }
 
 /*
@@ -682,6 +696,121 @@ static ssize_t pipe_give_in_turn(struct faasin_handle *h, struct pipe_inode_info
 	return -EBUSY;
 }
 
+/* A pipe, which is locked, is let go of until a stream begins: as faasin_inbox_wait(). */
+static int pipe_wait_for_stream(struct faasin_handle *h, struct pipe_inode_info *pipe,
+				bool nonblock)
+{
+	int ret;
+
+	if (nonblock)
+		return faasin_inbox_wait(h, true);
+	pipe_unlock(pipe);
+	ret = faasin_inbox_wait(h, false);
+	pipe_lock(pipe);
+	return ret;
+}
+
+/*
+ * In inbox->reading, of which it lets go: as pipe_give(), of the part that faasin_merged_pick()
+ * found.
+ */
+static ssize_t merged_give(struct faasin_handle *h, struct faasin_merged_part *p,
+			   struct pipe_inode_info *pipe, size_t len)
+{
+	ssize_t n = pipe_give_of(p->channel, &p->session, pipe, len);
+
+	if (n > 0)
+		trace_faasin_read(p->channel->generation, p->session.stream->number, n);
+	faasin_merged_gave(h, p, n > 0);
+	mutex_unlock(&h->inbox->reading);
+	/* It was ended, or paused, in between: that is found out again. */
+	return n > 0 || n == -ENOMEM ? n : -EBUSY;
+}
+
+/* The same without waiting: 0 if there is nothing yet, -EBUSY if somebody else is at work. */
+static ssize_t merged_try(struct faasin_handle *h, struct pipe_inode_info *pipe, size_t len)
+{
+	struct faasin_merged_part *p;
+	int n;
+
+	if (faasin_merged_lock(h, true))
+		return -EBUSY;
+	n = faasin_merged_pick(h, &p, true);
+	if (n > 0)
+		return merged_give(h, p, pipe, len);
+	mutex_unlock(&h->inbox->reading);
+	return n == -EAGAIN ? -EBUSY : n;
+}
+
+/*
+ * Without the pipe: wait for other readers, and (@data) for a record or the end: 1, with
+ * inbox->reading and rd.mutex of @p's channel held; or as faasin_merged_pick().
+ */
+static int merged_wait_for_turn(struct faasin_handle *h, struct faasin_merged_part **p, bool data)
+{
+	int n;
+
+	do {
+		n = faasin_merged_lock(h, false);
+		if (n)
+			return n;
+		n = faasin_merged_pick(h, p, false);
+		if (n > 0)
+			return n;
+		mutex_unlock(&h->inbox->reading);
+		if (n || !data)
+			return n;
+		n = faasin_merged_wait(h);
+	} while (!n);
+	return n;
+}
+
+/* As pipe_give_in_turn(). */
+static ssize_t merged_give_in_turn(struct faasin_handle *h, struct pipe_inode_info *pipe,
+				   size_t len, bool data)
+{
+	struct faasin_merged_part *p;
+	int n;
+
+	pipe_unlock(pipe);
+	n = merged_wait_for_turn(h, &p, data);
+	if (n <= 0) {
+		pipe_lock(pipe);
+		return n;
+	}
+	if (pipe_trylock(pipe)) {
+		if (pipe->readers && pipe_has_room(pipe))
+			return merged_give(h, p, pipe, len);
+		pipe_unlock(pipe);
+	}
+	faasin_merged_gave(h, p, false);
+	mutex_unlock(&h->inbox->reading);
+	pipe_lock(pipe);
+	return -EBUSY;
+}
+
+/* faasin_splice_out() of an input that merges: a record, or as much of it as the pipe takes. */
+static ssize_t merged_splice_out(struct faasin_handle *h, struct pipe_inode_info *pipe,
+				 size_t len, unsigned int flags, bool nonblock)
+{
+	ssize_t n;
+
+	for (;;) {
+		n = pipe_wait_for_room(pipe, flags);
+		if (n)
+			return n;
+		n = merged_try(h, pipe, len);
+		if (!n && nonblock)
+			return -EAGAIN;
+		if (!n || n == -EBUSY)
+			n = merged_give_in_turn(h, pipe, len, !nonblock);
+		if (n && n != -EBUSY)
+			return n == -ENODATA ? 0 : n;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+	}
+}
+
 /**
  * faasin_splice_out() - bytes into a pipe
  * @h: an input's open file
@@ -698,10 +827,18 @@ ssize_t faasin_splice_out(struct faasin_handle *h, struct pipe_inode_info *pipe,
 {
 	ssize_t n;
 
+	if (faasin_handle_merges(h))
+		return merged_splice_out(h, pipe, len, flags, nonblock);
 	for (;;) {
 		n = pipe_wait_for_room(pipe, flags);
 		if (n)
 			return n;
+		if (unlikely(!faasin_handle_bound(h))) {
+			n = pipe_wait_for_stream(h, pipe, nonblock);
+			if (n)
+				return n;
+			continue;
+		}
 		n = -EBUSY;
 		if (mutex_trylock(&h->channel->rd.mutex))
 			n = pipe_give(h, pipe, len);

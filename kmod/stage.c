@@ -11,8 +11,10 @@
 
 #include "cgroup.h"
 #include "channel.h"
+#include "deal.h"
 #include "event.h"
 #include "fs.h"
+#include "inbox.h"
 #include "limits.h"
 #include "workflow.h"
 
@@ -402,26 +404,42 @@ put:
 }
 
 /**
- * struct ends - ends of trusted links whose windows are to be revoked
+ * struct ends - ends of links that were detached, and whose windows are to be revoked
  * @nr: how many
  * @channel: each one's, held
  * @direction: of its port
  */
 struct ends {
 	unsigned int nr;
-	struct faasin_channel *channel[FAASIN_PORTS_MAX];
-	enum faasin_direction direction[FAASIN_PORTS_MAX];
+	struct faasin_channel *channel[FAASIN_PORTS_MAX * FAASIN_FAN_MAX];
+	u8 direction[FAASIN_PORTS_MAX * FAASIN_FAN_MAX];
 };
 
-static void end_detach(struct faasin_channel *ch, enum faasin_direction direction,
-		       struct ends *ends)
+static void port_detach(struct faasin_port *port, struct ends *ends)
 {
-	faasin_channel_detach(ch, direction);
-	if (!ch->window.trusted)
+	struct faasin_channel **found = &ends->channel[ends->nr];
+	unsigned int n = 1;
+
+	if (port->deal) {
+		/* All at once, or some would go on with streams that others left. */
+		for (n = faasin_deal_detach(port->deal, found); n; n--)
+			ends->direction[ends->nr++] = port->direction;
 		return;
-	faasin_channel_get(ch);
-	ends->channel[ends->nr] = ch;
-	ends->direction[ends->nr++] = direction;
+	}
+	if (port->inbox) {
+		/* Who ends a merged session is done with all links, or with none. */
+		mutex_lock(&port->inbox->mutex);
+		n = faasin_inbox_detach(port->inbox, found);
+	} else {
+		found[0] = port->trunk ?: port->link->channel;
+		faasin_channel_get(found[0]);
+	}
+	for (; n; n--) {
+		faasin_channel_detach(ends->channel[ends->nr], port->direction);
+		ends->direction[ends->nr++] = port->direction;
+	}
+	if (port->inbox)
+		mutex_unlock(&port->inbox->mutex);
 }
 
 static void ends_revoke(struct ends *ends)
@@ -433,13 +451,58 @@ static void ends_revoke(struct ends *ends)
 	}
 }
 
+static void ports_detach(struct faasin_stage *st, enum faasin_direction direction,
+			 struct ends *ends)
+{
+	struct faasin_port *port;
+
+	list_for_each_entry(port, &st->ports, entry) {
+		if (port->direction != direction)
+			continue;
+		if (port->link)
+			port_detach(port, ends);
+		/* Who waits for a link may not any more. */
+		wake_up_all(&port->linked);
+	}
+}
+
+/*
+ * Who hears of it at one port does something to another. So outputs come first: who hears of it at
+ * an input neither writes nor ends what its successor is to write. And who hears of it at an output
+ * leaves no stream of an input before that is detached, too: faasin_stage_replaced().
+ */
+static void stage_detach(struct faasin_stage *st, struct ends *ends)
+{
+	WRITE_ONCE(st->replacing, true);
+	/* Pairs with faasin_stage_replaced(): seen by who was told. */
+	smp_wmb();
+	ports_detach(st, FAASIN_DIRECTION_OUT, ends);
+	ports_detach(st, FAASIN_DIRECTION_IN, ends);
+	WRITE_ONCE(st->replacing, false);
+}
+
+/**
+ * faasin_stage_replaced() - if a stage is being replaced, wait until it was
+ * @st: stage; faasin_tree_sem not held
+ *
+ * For who is about to end, or to leave, what a successor is to read.
+ */
+void faasin_stage_replaced(struct faasin_stage *st)
+{
+	/* What the caller was told came first. Pairs with stage_detach(). */
+	smp_rmb();
+	if (likely(!READ_ONCE(st->replacing)))
+		return;
+	down_read(&faasin_tree_sem);
+	up_read(&faasin_tree_sem);
+}
+
 /* Under the lock, held for writing; @ends is for when it is not any more. */
 static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cgrp,
 			 struct ends *ends, struct netlink_ext_ack *extack)
 {
 	struct faasin_workflow *wf = faasin_workflow_get(spec->workflow, extack);
 	struct faasin_stage *st = wf ? faasin_stage_find(wf, spec->name) : NULL;
-	struct faasin_port *port;
 	int err;
 
 	if (!st) {
@@ -458,12 +521,7 @@ static int stage_replace(const struct faasin_stage_spec *spec, struct cgroup *cg
 		cgroup_get(cgrp);
 		stage_bind_cgroup(st, cgrp);
 	}
-	list_for_each_entry(port, &st->ports, entry) {
-		if (port->link)
-			end_detach(port->trunk ?: port->link->channel, port->direction, ends);
-		/* Who waits for a link may not any more. */
-		wake_up_all(&port->linked);
-	}
+	stage_detach(st, ends);
 	faasin_tree_changed();
 	stage_event(st, FAASIN_EVENT_STAGE_REPLACE);
 	return 0;
@@ -487,7 +545,7 @@ int faasin_stage_replace(const struct faasin_stage_spec *spec, struct netlink_ex
 		if (IS_ERR(cgrp))
 			return PTR_ERR(cgrp);
 	}
-	ends = kzalloc(sizeof(*ends), GFP_KERNEL);
+	ends = kvzalloc(sizeof(*ends), GFP_KERNEL);
 	if (!ends) {
 		NL_SET_ERR_MSG(extack, "no memory for the request");
 		err = -ENOMEM;
@@ -500,7 +558,7 @@ int faasin_stage_replace(const struct faasin_stage_spec *spec, struct netlink_ex
 	}
 	/* Nobody else waits for that; and when the answer comes, it is done. */
 	ends_revoke(ends);
-	kfree(ends);
+	kvfree(ends);
 put:
 	faasin_cgroup_put(cgrp);
 	return err;

@@ -4,6 +4,7 @@
  */
 #include "account.h"
 #include "channel.h"
+#include "lane.h"
 #include "trunk.h"
 
 /**
@@ -20,6 +21,7 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	u64 head, tail, *v = st->v;
 
 	memset(st, 0, sizeof(*st));
+	faasin_lane_settle(ch);
 	spin_lock(&ch->lock);
 	/* Pairs with tail_set(): no more than was published. */
 	tail = smp_load_acquire(&ch->tail);
@@ -41,6 +43,10 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_READER_BLOCKED_NS] = faasin_side_blocked_ns(ch, &ch->rd);
 	v[FAASIN_A_STATS_LINKED_NS] = (ch->unlinked ? ch->unlinked_at : ktime_get_ns()) -
 				      ch->linked_at;
+	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes) + ch->wr.lane_wakes;
+	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes) + ch->rd.lane_wakes;
+	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks) + ch->wr.lane_blocks;
+	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks) + ch->rd.lane_blocks;
 	spin_unlock(&ch->lock);
 
 	v[FAASIN_A_STATS_BYTES_HELD_MAX] = READ_ONCE(ch->held_max);
@@ -49,12 +55,8 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 				 &v[FAASIN_A_STATS_POOL_KIB_MS]);
 	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
 	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
-	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes);
-	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes);
 	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
 					  READ_ONCE(ch->rd.wakes_avoided);
-	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks);
-	v[FAASIN_A_STATS_READER_BLOCKS] = READ_ONCE(ch->rd.blocks);
 	if (ch->branch)
 		faasin_branch_stats(ch, st);
 }

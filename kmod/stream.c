@@ -7,7 +7,11 @@
 #include <linux/slab.h>
 
 #include "channel.h"
+#include "deal.h"
 #include "event.h"
+#include "inbox.h"
+#include "lane.h"
+#include "record.h"
 #include "trace.h"
 #include "trunk.h"
 #include "workflow.h"
@@ -159,8 +163,8 @@ void faasin_stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 		faasin_parts_said(ch, s, ci);
 		return;
 	}
-	faasin_waiters_wake(&ch->readers);
-	faasin_waiters_wake(&ch->writers);
+	faasin_readers_wake(ch);
+	faasin_waiters_wake(faasin_channel_writers(ch));
 	if (ci) {
 		trace_faasin_stream_abort(ch->generation, s->number, bytes, ci->cause,
 					  ci->code, ci->pid);
@@ -173,12 +177,66 @@ void faasin_stream_said(struct faasin_channel *ch, struct faasin_stream *s,
 
 /* -------------------------------------------------------------- producers */
 
-/* May a stream begin? */
-static bool stream_may_begin(struct faasin_channel *ch)
+/**
+ * faasin_stream_may_begin() - may another stream begin, as far as those before it go
+ * @ch: channel, its lock held
+ *
+ * Return: false if the link drains, or has FAASIN_STREAMS_MAX streams queued.
+ */
+bool faasin_stream_may_begin(struct faasin_channel *ch)
+	__must_hold(&ch->lock)
 {
+	lockdep_assert_held(&ch->lock);
 	if (ch->trunk)
 		return faasin_parts_may_begin(ch);
 	return ch->nr_queued < FAASIN_STREAMS_MAX && ch->state != FAASIN_LINK_STATE_DRAINING;
+}
+
+/**
+ * faasin_stream_new() - memory for a stream
+ *
+ * Return: a stream that did not begin, for kfree(), or NULL.
+ */
+struct faasin_stream *faasin_stream_new(void)
+{
+	struct faasin_stream *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+
+	if (s)
+		INIT_LIST_HEAD(&s->parts);
+	return s;
+}
+
+/* An open file writes the live stream. */
+static void stream_add(struct faasin_handle *h, struct faasin_stream *s)
+	__must_hold(&h->channel->lock)
+{
+	s->writers++;
+	refcount_inc(&s->ref);
+	h->stream = s;
+	h->channel->opens[FAASIN_DIRECTION_OUT]++;
+}
+
+/* A stream is the live one, and the caller's. */
+static void stream_begin(struct faasin_handle *h, struct faasin_stream *s)
+	__must_hold(&h->channel->lock)
+{
+	struct faasin_channel *ch = h->channel;
+
+	refcount_set(&s->ref, 1);	/* the list's */
+	INIT_LIST_HEAD(&s->processes);
+	s->number = ++ch->stream_seq;
+	s->start = ch->head;
+	s->replaced = h->replaced;
+	list_add_tail(&s->entry, &ch->streams);
+	ch->producing = s;
+	stream_add(h, s);
+	/* Here, so that nothing is told of the stream before. */
+	if (ch->inbox)
+		faasin_inbox_began(ch, s);
+	if (ch->trunk)
+		faasin_parts_begin(ch, s);
+	else
+		trace_faasin_stream_begin(ch->generation, s->number, 0);
 }
 
 /*
@@ -188,44 +246,66 @@ static bool stream_may_begin(struct faasin_channel *ch)
 static int stream_join(struct faasin_handle *h, struct faasin_stream *fresh)
 {
 	struct faasin_channel *ch = h->channel;
-	struct faasin_stream *s;
 	int ret = 0;
 
 	spin_lock(&ch->lock);
-	s = ch->producing;
 	if (ch->unlinked || faasin_handle_replaced(h)) {
 		ret = -ENXIO;
-	} else if (s) {
-		s->writers++;
-		refcount_inc(&s->ref);
-		h->stream = s;
-		ch->opens[FAASIN_DIRECTION_OUT]++;
+	} else if (ch->producing) {
+		stream_add(h, ch->producing);
 	} else if (ch->trunk && fresh->nr_parts < ch->trunk->nr) {
 		ret = -ENOBUFS;
-	} else if (!stream_may_begin(ch)) {
+	} else if (!faasin_stream_may_begin(ch)) {
 		/* Asked last: for one that may, slow links lose something. */
 		ret = -EAGAIN;
 	} else {
-		s = fresh;
-		refcount_set(&s->ref, 2);	/* the list's and ours */
-		INIT_LIST_HEAD(&s->processes);
-		s->number = ++ch->stream_seq;
-		s->start = ch->head;
-		s->writers = 1;
-		s->replaced = h->replaced;
-		list_add_tail(&s->entry, &ch->streams);
-		ch->producing = s;
-		h->stream = s;
-		ch->opens[FAASIN_DIRECTION_OUT]++;
-		/* Here, so that nothing is told of the stream before. */
-		if (ch->trunk)
-			faasin_parts_begin(ch, s);
-		else
-			trace_faasin_stream_begin(ch->generation, s->number, 0);
+		stream_begin(h, fresh);
 		ret = 1;
 	}
 	spin_unlock(&ch->lock);
 	return ret;
+}
+
+/**
+ * faasin_stream_begin() - begin a stream, however many are queued, and write it
+ * @h: a hand
+ * @fresh: of faasin_stream_new()
+ *
+ * Return: 0, or -ENXIO if the link is gone.
+ */
+int faasin_stream_begin(struct faasin_handle *h, struct faasin_stream *fresh)
+{
+	struct faasin_channel *ch = h->channel;
+	int err = 0;
+
+	spin_lock(&ch->lock);
+	if (ch->unlinked || WARN_ON_ONCE(ch->producing))
+		err = -ENXIO;
+	else
+		stream_begin(h, fresh);
+	spin_unlock(&ch->lock);
+	return err;
+}
+
+/**
+ * faasin_stream_join() - write a stream that lives
+ * @h: a hand
+ * @s: stream, held
+ *
+ * Return: 0, or -EAGAIN if it lives no more.
+ */
+int faasin_stream_join(struct faasin_handle *h, struct faasin_stream *s)
+{
+	struct faasin_channel *ch = h->channel;
+	int err = 0;
+
+	spin_lock(&ch->lock);
+	if (ch->producing != s)
+		err = -EAGAIN;
+	else
+		stream_add(h, s);
+	spin_unlock(&ch->lock);
+	return err;
 }
 
 /**
@@ -243,10 +323,11 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 	DEFINE_WAIT(wait);
 	int ret;
 
-	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (h->deal)
+		return faasin_deal_open(h, nonblock);
+	fresh = faasin_stream_new();
 	if (!fresh)
 		return -ENOMEM;
-	INIT_LIST_HEAD(&fresh->parts);
 	for (;;) {
 		prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
 		ret = stream_join(h, fresh);
@@ -274,7 +355,7 @@ int faasin_stream_open(struct faasin_handle *h, bool nonblock)
 		faasin_parts_began(fresh);
 		return 0;
 	}
-	faasin_waiters_wake(&ch->readers);
+	faasin_readers_wake(ch);
 	faasin_channel_event(ch, FAASIN_EVENT_STREAM_BEGIN, fresh->number, 0, NULL);
 	return 0;
 }
@@ -341,7 +422,7 @@ static int stream_over(struct faasin_handle *h, enum faasin_stream_state state,
 	struct faasin_channel *ch = h->channel;
 	bool replaced, first;
 
-	spin_lock(&ch->lock);
+	faasin_lane_lock(ch);
 	replaced = faasin_handle_replaced(h);
 	first = !replaced && faasin_stream_finish(ch, h->stream, state, ci);
 	spin_unlock(&ch->lock);
@@ -379,7 +460,11 @@ int faasin_stream_abort(struct faasin_handle *h, enum faasin_cause cause, u32 co
 	return stream_over(h, FAASIN_STREAM_ABORTED, &ci);
 }
 
-static void output_release(struct faasin_handle *h)
+/**
+ * faasin_output_release() - an output's open file, or hand, is gone
+ * @h: it
+ */
+void faasin_output_release(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
 	struct faasin_stream *s = h->stream;
@@ -387,7 +472,7 @@ static void output_release(struct faasin_handle *h)
 	struct faasin_cause_info ci;
 	LIST_HEAD(gone);
 
-	spin_lock(&ch->lock);
+	faasin_lane_lock(ch);
 	idle = !--ch->opens[FAASIN_DIRECTION_OUT];
 	faasin_writers_leave(s, h);
 	/* If it was detached from the stream, it is not among them. */
@@ -415,9 +500,14 @@ static void output_release(struct faasin_handle *h)
  */
 void faasin_handle_release(struct faasin_handle *h)
 {
+	if (h->deal) {
+		faasin_deal_release(h);
+		return;
+	}
+	faasin_lane_leave(h);
 	faasin_window_leave(h);
 	if (h->direction == FAASIN_DIRECTION_OUT)
-		output_release(h);
+		faasin_output_release(h);
 	else
 		faasin_session_release(h);
 }
@@ -435,7 +525,7 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 	struct faasin_cause_info ci;
 	struct faasin_stream *s;
 
-	spin_lock(&ch->lock);
+	faasin_lane_lock(ch);
 	WRITE_ONCE(ch->unlinked, true);
 	/* What is left can be read. */
 	WRITE_ONCE(ch->state, FAASIN_LINK_STATE_RUNNING);
@@ -453,11 +543,13 @@ void faasin_streams_unlink(struct faasin_channel *ch)
 			faasin_part_over(ch, s, &ci);
 		faasin_stream_put(s);
 	} else {
-		faasin_waiters_wake(&ch->readers);
-		faasin_waiters_wake(&ch->writers);
+		faasin_readers_wake(ch);
+		faasin_waiters_wake(faasin_channel_writers(ch));
 	}
 	if (ch->branch)
 		faasin_branch_unlink(ch);
+	if (ch->deal)
+		faasin_deal_settle(ch->deal);
 }
 
 /**
@@ -481,7 +573,7 @@ static u64 stream_unread(struct faasin_channel *ch, struct faasin_stream *s)
 {
 	u64 end = s->state == FAASIN_STREAM_LIVE ? ch->head : s->end;
 	/* What is to be dropped is not read any more, though somebody may have to do it yet. */
-	u64 from = max3(s->start, READ_ONCE(ch->tail), ch->discard);
+	u64 from = max(s->start, faasin_channel_position(ch));
 
 	lockdep_assert_held(&ch->lock);
 	if (s->state == FAASIN_STREAM_CLOSED || (list_empty(&s->entry) && !ch->trunk))
@@ -514,6 +606,7 @@ u64 faasin_stream_unread(struct faasin_handle *h)
 	struct faasin_stream *s;
 	u64 unread;
 
+	faasin_lane_settle(ch);
 	spin_lock(&ch->lock);
 	s = h->session ? faasin_session_bind(ch, h->session) : h->stream;
 	unread = s && !faasin_handle_replaced(h) ? stream_unread(ch, s) : 0;
@@ -578,6 +671,16 @@ int faasin_stream_get_context(struct faasin_handle *h, struct faasin_context *c)
 	return err;
 }
 
+/* Bytes of the record that is read next, of @unread ones of the stream; 0: there is none. */
+static u64 stream_record(struct faasin_channel *ch, const struct faasin_handle *h, u64 unread)
+	__must_hold(&ch->lock)
+{
+	lockdep_assert_held(&ch->lock);
+	if (!ch->records || !h->session || !unread)
+		return 0;
+	return min(faasin_record_left(ch), unread);
+}
+
 /**
  * faasin_stream_info() - FAASIN_IOC_INFO
  * @h: open file
@@ -591,11 +694,17 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 	memset(info, 0, sizeof(*info));
 	info->abi = FAASIN_ABI_VERSION;
 	info->capacity = READ_ONCE(ch->pool.capacity);
+	if (ch->records)
+		info->flags |= FAASIN_INFO_RECORDS;
 	/* Of several links, none. */
 	info->link_generation = ch->trunk ? 0 : ch->generation;
 	if (h->direction == FAASIN_DIRECTION_OUT)
 		info->flags |= FAASIN_INFO_OUTPUT;
 
+	faasin_lane_settle(ch);
+	/* Of what is to be dropped first, records are none that can be read. */
+	if (ch->records && h->session)
+		faasin_channel_discard(ch);
 	spin_lock(&ch->lock);
 	if (ch->unlinked)
 		info->flags |= FAASIN_INFO_UNLINKED;
@@ -607,6 +716,7 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 		if (!faasin_handle_replaced(h)) {
 			info->unread = stream_unread(ch, s);
 			info->position = stream_position(ch, s, h->direction);
+			info->record = stream_record(ch, h, info->unread);
 		}
 		info->cause = s->cause;
 		info->code = s->code;
@@ -622,27 +732,86 @@ void faasin_stream_info(struct faasin_handle *h, struct faasin_port_info *info)
 	spin_unlock(&ch->lock);
 }
 
+/**
+ * faasin_session_ahead() - what comes next of what a session reads
+ * @ch: channel, its lock held
+ * @ss: session
+ *
+ * Return: enum faasin_ahead.
+ */
+enum faasin_ahead faasin_session_ahead(struct faasin_channel *ch, struct faasin_session *ss)
+	__must_hold(&ch->lock)
+{
+	struct faasin_stream *s = faasin_session_bind(ch, ss);
+
+	lockdep_assert_held(&ch->lock);
+	if (ss->result == FAASIN_RESULT_END)
+		return FAASIN_AHEAD_END;
+	if (ss->result)
+		return FAASIN_AHEAD_ABORTED;
+	if (!s)
+		return FAASIN_AHEAD_NOTHING;
+	if (stream_unread(ch, s))
+		return faasin_channel_paused(ch) ? FAASIN_AHEAD_NOTHING : FAASIN_AHEAD_BYTES;
+	if (s->state == FAASIN_STREAM_ABORTED)
+		return FAASIN_AHEAD_ABORTED;
+	return s->state == FAASIN_STREAM_LIVE ? FAASIN_AHEAD_NOTHING : FAASIN_AHEAD_END;
+}
+
+/**
+ * faasin_ahead_poll() - what poll says of it
+ * @ahead: what comes next
+ *
+ * Return: EPOLL* bits.
+ */
+__poll_t faasin_ahead_poll(enum faasin_ahead ahead)
+{
+	switch (ahead) {
+	case FAASIN_AHEAD_BYTES:
+		return EPOLLIN | EPOLLRDNORM;
+	case FAASIN_AHEAD_END:
+		return EPOLLHUP;
+	case FAASIN_AHEAD_ABORTED:
+		return EPOLLHUP | EPOLLERR;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * faasin_session_unread() - FIONREAD of one link
+ * @ch: channel, its lock held
+ * @ss: session
+ *
+ * Return: bytes of its stream that are written and not read, if it is not over.
+ */
+u64 faasin_session_unread(struct faasin_channel *ch, struct faasin_session *ss)
+	__must_hold(&ch->lock)
+{
+	struct faasin_stream *s = faasin_session_bind(ch, ss);
+
+	return s && !ss->result ? stream_unread(ch, s) : 0;
+}
+
 static __poll_t input_poll(struct faasin_handle *h)
 {
 	struct faasin_channel *ch = h->channel;
-	struct faasin_session *ss = h->session;
-	struct faasin_stream *s;
-	__poll_t mask = 0;
+	enum faasin_ahead ahead;
 
 	spin_lock(&ch->lock);
-	s = faasin_session_bind(ch, ss);
-	if (ss->result == FAASIN_RESULT_END)
-		mask = EPOLLHUP;
-	else if (ss->result)
-		mask = EPOLLHUP | EPOLLERR;
-	else if (s && stream_unread(ch, s))
-		mask = faasin_channel_paused(ch) ? 0 : EPOLLIN | EPOLLRDNORM;
-	else if (s && s->state == FAASIN_STREAM_ABORTED)
-		mask = EPOLLHUP | EPOLLERR;
-	else if (s && s->state != FAASIN_STREAM_LIVE)
-		mask = EPOLLHUP;
+	ahead = faasin_session_ahead(ch, h->session);
 	spin_unlock(&ch->lock);
-	return mask;
+	return faasin_ahead_poll(ahead);
+}
+
+/* Who was refused a record is not told of less room. */
+static bool record_has_room(struct faasin_handle *h)
+{
+	struct faasin_channel *ch = h->channel;
+	u64 refused = READ_ONCE(*faasin_handle_refused(h));
+	u64 need = min_t(u64, refused, READ_ONCE(ch->pool.capacity));
+
+	return faasin_channel_has_room(ch, max_t(u64, need, PIPE_BUF));
 }
 
 static __poll_t output_poll(struct faasin_handle *h)
@@ -655,9 +824,10 @@ static __poll_t output_poll(struct faasin_handle *h)
 		return 0;
 	/* Who was refused an extent needs another kind of room than write() does. */
 	if (READ_ONCE(h->alloc_turn))
-		return faasin_window_waits(h) ? 0 : EPOLLOUT | EPOLLWRNORM;
-	/* What is swallowed needs no room. */
-	if (READ_ONCE(h->stream->state) != FAASIN_STREAM_LIVE || faasin_channel_has_room(ch))
+		return faasin_window_waits(h) && !faasin_lane_came_back(ch) ? 0 :
+			EPOLLOUT | EPOLLWRNORM;
+	/* What is swallowed needs no room. What a lane keeps leaves write() the reserved page. */
+	if (READ_ONCE(h->stream->state) != FAASIN_STREAM_LIVE || record_has_room(h))
 		return EPOLLOUT | EPOLLWRNORM;
 	return 0;
 }
@@ -670,5 +840,6 @@ static __poll_t output_poll(struct faasin_handle *h)
  */
 __poll_t faasin_stream_poll(struct faasin_handle *h)
 {
+	faasin_lane_poll(h);
 	return h->direction == FAASIN_DIRECTION_OUT ? output_poll(h) : input_poll(h);
 }

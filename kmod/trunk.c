@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "account.h"
+#include "inbox.h"
 #include "limits.h"
 #include "ring.h"
 #include "trace.h"
@@ -173,11 +174,16 @@ void faasin_trunk_join(struct faasin_channel *ch)
 	ch->tail = trunk->head;
 	ch->drained = trunk->head;
 	ch->discard = trunk->head;
+	ch->records = trunk->records;
+	ch->ends = trunk->ends;
+	ch->ends_mask = trunk->ends_mask;
+	ch->ends_out = trunk->ends_in;
 	ch->stream_seq = trunk->stream_seq;
 	b->passed = ch->done;
 	b->start = trunk->head;
 	b->first = trunk->stream_seq;
 	counts_get(trunk, &b->since);
+	b->trunk->meets |= !!ch->inbox;
 	list_add_tail(&b->entry, &b->trunk->branches);
 	WRITE_ONCE(b->trunk->nr, b->trunk->nr + 1);
 	if (!b->trunk->payer)
@@ -211,13 +217,14 @@ static void trunk_pass(struct faasin_trunk *t)
 {
 	struct faasin_channel *ch = t->channel;
 	struct faasin_branch *b, *next;
-	unsigned long done, passed;
+	unsigned long done, passed, ends;
 	u64 tail, drained;
 
 	mutex_lock(&ch->rd.mutex);
 	spin_lock(&ch->lock);
 	/* The producer may be filling the last one. */
 	done = ch->queued - (ch->last ? 1 : 0);
+	ends = ch->ends_in;
 	tail = ch->head;
 	drained = ch->head;
 	list_for_each_entry_safe(b, next, &t->branches, entry) {
@@ -232,8 +239,14 @@ static void trunk_pass(struct faasin_trunk *t)
 		tail = min(tail, faasin_ring_tail(b->channel));
 		/* Pairs with tail_set(), for the producer. */
 		drained = min(drained, smp_load_acquire(&b->channel->drained));
+		/* After what it says of: pairs with faasin_records_pass(). */
+		passed = smp_load_acquire(&b->channel->ends_out);
+		if ((long)(passed - ends) < 0)
+			ends = passed;
 	}
 	spin_unlock(&ch->lock);
+	/* As in faasin_records_pass(): before extents are freed. */
+	smp_store_release(&ch->ends_out, ends);
 	faasin_ring_pass(ch, done, tail, drained);
 	mutex_unlock(&ch->rd.mutex);
 }
@@ -255,12 +268,6 @@ static bool branches_give_up(struct faasin_trunk *t)
 		if (b->over && READ_ONCE(b->channel->tail) == tail)
 			any |= faasin_parts_give_up(b->channel);
 	return any;
-}
-
-/* Where a branch is when it has dropped what it is to drop. */
-static u64 branch_position(const struct faasin_branch *b)
-{
-	return max(READ_ONCE(b->channel->tail), READ_ONCE(b->channel->discard));
 }
 
 static bool branch_takes_part(const struct faasin_channel *ch)
@@ -297,10 +304,10 @@ static void pace_add(struct pace *p, const struct faasin_branch *b, u64 head)
 	spin_lock(&ch->lock);
 	if (branch_takes_part(ch)) {
 		if (ch->slow == FAASIN_SLOW_THROTTLE)
-			p->throttling = min(p->throttling, branch_position(b));
+			p->throttling = min(p->throttling, faasin_channel_position(ch));
 		else if (branch_has_read(ch))
-			p->first = max(p->first, branch_position(b));
-		else if (ch->opens[FAASIN_DIRECTION_IN] && branch_position(b) == head)
+			p->first = max(p->first, faasin_channel_position(ch));
+		else if (faasin_channel_readers(ch) && faasin_channel_position(ch) == head)
 			p->waits = true;
 	}
 	spin_unlock(&ch->lock);
@@ -312,17 +319,34 @@ static bool branch_is_left(struct faasin_channel *ch)
 	bool left;
 
 	spin_lock(&ch->lock);
-	left = !ch->opens[FAASIN_DIRECTION_IN];
+	left = !faasin_channel_readers(ch);
 	spin_unlock(&ch->lock);
 	return left;
 }
 
+/* For all who wait: up to PIPE_BUF bytes, or a record. */
+static bool trunk_has_room(struct faasin_channel *ch)
+{
+	u64 want = min_t(u64, READ_ONCE(ch->want), READ_ONCE(ch->pool.capacity));
+
+	want = max_t(u64, want, PIPE_BUF);
+	return READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= want &&
+	       (!ch->records || faasin_records_have_room(ch));
+}
+
+/* Nobody waits for more than there is. */
+static bool trunk_has_enough(struct faasin_channel *ch)
+{
+	return !READ_ONCE(ch->window.wanted) && !READ_ONCE(ch->pool.starved) &&
+	       trunk_has_room(ch);
+}
+
 /*
  * Under the trunk's lock: who is slowest, and has twice as much left to read as those who are to be
- * waited for, loses a stream if that is its policy; if it is not about to drop something, of
- * which somebody will be told. Who has read nothing where it stands sets no pace, or one that was
- * moved ahead would have others dropped in turn; it only is not to wait for those that have no
- * reader.
+ * waited for, loses a stream if that is its policy. Not if somebody is about to drop something, or
+ * has and made no room of it yet: who does that comes here next. Who has read nothing where it
+ * stands sets no pace, or one that was moved ahead would have others dropped in turn; it only is
+ * not to wait for those that have no reader.
  */
 static void branches_cut(struct faasin_trunk *t)
 {
@@ -334,8 +358,15 @@ static void branches_cut(struct faasin_trunk *t)
 	lockdep_assert_held(&t->channel->lock);
 	list_for_each_entry(b, &t->branches, entry) {
 		pace_add(&p, b, head);
-		last = min(last, READ_ONCE(b->channel->tail));
+		/* Pairs with drop_discarded(). */
+		last = min(last, smp_load_acquire(&b->channel->tail));
+		/* Pairs with faasin_branch_passed(). */
+		if (smp_load_acquire(&b->dropping))
+			return;
 	}
+	/* That may have been in between. */
+	if (trunk_has_enough(t->channel))
+		return;
 	pace = p.throttling == ~0ULL ? p.first : p.throttling;
 	behind = last < pace && 2 * (head - pace) <= head - last;
 	p.waits &= p.throttling == ~0ULL && last < head;
@@ -343,7 +374,8 @@ static void branches_cut(struct faasin_trunk *t)
 		return;
 	list_for_each_entry(b, &t->branches, entry)
 		if (!b->over && b->channel->slow == FAASIN_SLOW_DROP &&
-		    branch_position(b) == last && (behind || branch_is_left(b->channel)))
+		    faasin_channel_position(b->channel) == last &&
+		    (behind || branch_is_left(b->channel)))
 			faasin_parts_cut(b->channel, last);
 }
 
@@ -351,12 +383,17 @@ static void branches_cut(struct faasin_trunk *t)
  * faasin_trunk_drop() - there is no room: whoever holds it for nothing, or for too long, is to
  * give it up
  * @ch: the trunk
+ * @need: the caller waits for so much, and is in a queue of those who are told; or 0
  */
-void faasin_trunk_drop(struct faasin_channel *ch)
+void faasin_trunk_drop(struct faasin_channel *ch, size_t need)
 {
+	u32 want = READ_ONCE(ch->want);
+
+	/* Those who are told say so again if they still wait: wake_after_read(). */
+	while (want < need && !try_cmpxchg(&ch->want, &want, need))
+		;
 	/* Who waits may do so for something else: a link that is paused, or drains. */
-	if (!READ_ONCE(ch->window.wanted) && !READ_ONCE(ch->pool.starved) &&
-	    READ_ONCE(ch->space) + faasin_pool_room(&ch->pool) >= PIPE_BUF)
+	if (trunk_has_enough(ch))
 		return;
 	spin_lock(&ch->lock);
 	/* What is paused is not slow, nor the others beside it. */
@@ -370,7 +407,7 @@ static void trunk_drop_next(struct faasin_channel *ch)
 {
 	/* Pairs with faasin_channel_has_room() and prepare_to_wait(). */
 	if (wq_has_sleeper(&ch->writers.wait) || READ_ONCE(ch->full))
-		faasin_trunk_drop(ch);
+		faasin_trunk_drop(ch, 0);
 }
 
 /*
@@ -423,8 +460,11 @@ void faasin_branch_passed(struct faasin_channel *ch, bool dropped)
 	/* Pairs with trunk_pass(). */
 	smp_store_release(&b->passed, ch->done);
 	trunk_pass(b->trunk);
-	if (dropped)
+	if (dropped) {
+		/* Pairs with branches_cut(): what room there is by that can be seen. */
+		smp_store_release(&b->dropping, false);
 		trunk_wake_writers(b->trunk->channel);
+	}
 	trunk_drop_next(b->trunk->channel);
 }
 
@@ -559,7 +599,9 @@ void faasin_trunk_wake(struct faasin_channel *ch)
 		}
 		/* No barrier: see above. */
 		if (waitqueue_active(&to->readers.poll))
-			wake_up_interruptible_poll(&to->readers.poll, EPOLLIN | EPOLLRDNORM);
+			faasin_pollers_wake(&to->readers.poll, EPOLLIN | EPOLLRDNORM);
+		if (to->inbox)
+			faasin_inbox_wake(to);
 	}
 	n = branches_to_discard(ch->trunk, found);
 	spin_unlock(&ch->lock);
@@ -683,6 +725,10 @@ void faasin_trunk_resized(struct faasin_channel *ch)
 		WRITE_ONCE(b->channel->pool.block_size, ch->pool.block_size);
 		b->channel->ring = ch->ring;
 		b->channel->ring_mask = ch->ring_mask;
+		spin_lock(&b->channel->lock);
+		b->channel->ends = ch->ends;
+		b->channel->ends_mask = ch->ends_mask;
+		spin_unlock(&b->channel->lock);
 	}
 	spin_unlock(&ch->lock);
 }

@@ -52,6 +52,7 @@ struct faasin_stats;
  * @nr: how many; channel->lock
  * @payer: whose statistics show the pool's memory: the oldest link's or, when none is left, one's
  *	that was deleted and is not freed; NULL: neither; channel->lock
+ * @meets: an input of its links may have several, or had; channel->lock
  * @moved: channel->wr.moved when branches were last told; channel->lock
  * @locked: whose rd.mutex is held by who changes the capacity, held; channel->wr.mutex
  * @nr_locked: how many; likewise
@@ -61,6 +62,7 @@ struct faasin_trunk {
 	struct list_head branches;
 	unsigned int nr;
 	struct faasin_branch *payer;
+	bool meets;
 	u64 moved;
 	struct faasin_channel *locked[FAASIN_FAN_MAX];
 	unsigned int nr_locked;
@@ -86,6 +88,8 @@ struct faasin_counts {
  * @channel: the link's; constant
  * @entry: in the trunk's list
  * @passed: the channel's @done, as others may know it; stored with release
+ * @dropping: its cursor is beyond what it dropped, and the trunk's may not be yet; set by who has
+ *	rd.mutex, before that is stored, and cleared with release
  * @start: position at which it joined; constant then
  * @first: number of the last stream before that; constant then
  * @since: what the trunk had counted then; constant then
@@ -99,6 +103,7 @@ struct faasin_branch {
 	struct faasin_channel *channel;
 	struct list_head entry;
 	unsigned long passed;
+	bool dropping;
 	u64 start;
 	u64 first;
 	struct faasin_counts since;
@@ -128,7 +133,7 @@ void faasin_trunk_wake(struct faasin_channel *ch);
 void faasin_branch_opened(struct faasin_channel *ch);
 void faasin_branch_read(struct faasin_channel *ch);
 void faasin_branch_passed(struct faasin_channel *ch, bool dropped);
-void faasin_trunk_drop(struct faasin_channel *ch);
+void faasin_trunk_drop(struct faasin_channel *ch, size_t need);
 void faasin_trunk_state(struct faasin_channel *ch);
 int faasin_trunk_lock(struct faasin_channel *ch, u64 until, struct netlink_ext_ack *extack);
 void faasin_trunk_unlock(struct faasin_channel *ch);

@@ -12,6 +12,9 @@
 
 #include "cgroup.h"
 #include "channel.h"
+#include "deal.h"
+#include "inbox.h"
+#include "lane.h"
 #include "limits.h"
 #include "trace.h"
 #include "trunk.h"
@@ -26,17 +29,24 @@ static u64 window_size(const struct faasin_window *win)
 	return (u64)READ_ONCE(win->nr_pages) << PAGE_SHIFT;
 }
 
-static long window_info(struct faasin_handle *h, struct faasin_window_info __user *arg)
+static long window_info(struct faasin_handle *h, bool nonblock,
+			struct faasin_window_info __user *arg)
 {
-	struct faasin_channel *ch = h->channel;
-	struct faasin_window_info info = {
-		.size = window_size(&ch->window),
-		.landing = h->direction == FAASIN_DIRECTION_IN ?
-			READ_ONCE(ch->pool.block_size) : 0,
-		.granule = PAGE_SIZE << READ_ONCE(ch->window.chunk_shift),
-		.flags = ch->window.trusted ? FAASIN_WINDOW_TRUSTED : 0,
-	};
+	struct faasin_window_info info = { };
+	struct faasin_channel *ch;
+	int err;
 
+	/* Each link of several has its own. */
+	err = faasin_handle_bind(h, nonblock);
+	if (err)
+		return err;
+	ch = h->channel;
+	info.size = window_size(&ch->window);
+	if (h->direction == FAASIN_DIRECTION_IN)
+		info.landing = READ_ONCE(ch->pool.block_size);
+	info.granule = PAGE_SIZE << READ_ONCE(ch->window.chunk_shift);
+	info.flags = (ch->window.trusted ? FAASIN_WINDOW_TRUSTED : 0) |
+		     (faasin_lane_has_end(h) ? FAASIN_WINDOW_LANE : 0);
 	if (ch->branch)
 		return -EOPNOTSUPP;
 	if (!info.size)
@@ -63,20 +73,21 @@ void faasin_window_turn(struct faasin_channel *ch)
 		WRITE_ONCE(win->turn, win->turn + 1);
 	mutex_unlock(&win->lock);
 	if (wanted)
-		faasin_waiters_wake(&ch->writers);
+		faasin_waiters_wake(faasin_channel_writers(ch));
 }
 
 /* Extents were given back. */
 static void window_returned(struct faasin_channel *ch)
 {
+	struct faasin_waiters *w = faasin_channel_writers(ch);
 	bool sleeps;
 
 	faasin_window_turn(ch);
 	/* A barrier, too: pairs with faasin_channel_has_room(). */
-	sleeps = wq_has_sleeper(&ch->writers.wait);
+	sleeps = wq_has_sleeper(&w->wait);
 	if (sleeps || READ_ONCE(ch->full)) {
 		WRITE_ONCE(ch->full, false);
-		faasin_waiters_wake(&ch->writers);
+		faasin_waiters_wake(w);
 	}
 	faasin_channel_idle_later(ch);
 }
@@ -118,6 +129,18 @@ static struct faasin_extent *alloc_once(struct faasin_handle *h, u32 nr, u64 *tu
 	return e;
 }
 
+/* Likewise; a lane of others' may have what nobody uses. */
+static struct faasin_extent *alloc_without_lane(struct faasin_handle *h, u32 nr, u64 *turn,
+						bool first)
+{
+	struct faasin_extent *e = alloc_once(h, nr, turn, first);
+
+	if (!alloc_may_wait(h->channel, e) || !faasin_lane_on(h->channel))
+		return e;
+	faasin_lane_retire(h->channel);
+	return alloc_once(h, nr, turn, false);
+}
+
 /* Until it is another turn, the stream is over, or it is time to look anyway. */
 static int wait_for_turn(struct faasin_handle *h, u64 turn)
 {
@@ -128,7 +151,7 @@ static int wait_for_turn(struct faasin_handle *h, u64 turn)
 	prepare_to_wait(&ch->writers.wait, &wait, TASK_INTERRUPTIBLE);
 	/* Once in the queue: pairs with trunk_drop_next(). */
 	if (ch->trunk)
-		faasin_trunk_drop(ch);
+		faasin_trunk_drop(ch, 0);
 	if (READ_ONCE(ch->window.turn) == turn && !faasin_handle_writes(h)) {
 		if (signal_pending(current))
 			err = -ERESTARTSYS;
@@ -140,8 +163,9 @@ static int wait_for_turn(struct faasin_handle *h, u64 turn)
 	return err;
 }
 
-/* An extent of at least @nr pages, waiting for room. */
-static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool nonblock)
+/* An extent of at least @nr pages, waiting for room; not here if by a @lane. */
+static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool nonblock,
+					  bool lane)
 {
 	struct faasin_channel *ch = h->channel;
 	struct faasin_extent *e;
@@ -149,13 +173,14 @@ static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool 
 	u64 turn, since;
 	int err = 0;
 
-	e = alloc_once(h, nr, &turn, !nonblock);
+	e = lane ? alloc_once(h, nr, &turn, false) :
+		   alloc_without_lane(h, nr, &turn, !nonblock);
 	if (ch->trunk && alloc_may_wait(ch, e))
-		faasin_trunk_drop(ch);
-	if (nonblock && alloc_may_wait(ch, e)) {
+		faasin_trunk_drop(ch, 0);
+	if ((nonblock || lane) && alloc_may_wait(ch, e)) {
 		/* Pairs with faasin_window_waits(). */
 		WRITE_ONCE(h->alloc_turn, turn + 1);
-		return e;
+		return nonblock ? e : ERR_PTR(-EAGAIN);
 	}
 	if (alloc_may_wait(ch, e)) {
 		trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
@@ -165,7 +190,7 @@ static struct faasin_extent *alloc_extent(struct faasin_handle *h, u32 nr, bool 
 		while (!err && alloc_may_wait(ch, e)) {
 			err = wait_for_turn(h, turn);
 			if (!err)
-				e = alloc_once(h, nr, &turn, false);
+				e = alloc_without_lane(h, nr, &turn, false);
 		}
 		faasin_side_wait_end(ch, &ch->wr, since);
 	}
@@ -184,11 +209,12 @@ static long window_alloc(struct faasin_handle *h, bool nonblock,
 		return -EBADF;
 	if (copy_from_user(&r, arg, sizeof(r)))
 		return -EFAULT;
-	if (!r.length || r.offset)
+	if (!r.length || (r.offset && r.offset != FAASIN_ALLOC_LANE))
 		return -EINVAL;
 	if (r.length > window_size(&ch->window))
 		return -EMSGSIZE;
-	e = alloc_extent(h, PFN_UP(r.length), nonblock);
+	faasin_lane_try(ch);
+	e = alloc_extent(h, PFN_UP(r.length), nonblock, r.offset && faasin_lane_has_end(h));
 	if (IS_ERR(e))
 		return PTR_ERR(e);
 	r.offset = faasin_extent_offset(e);
@@ -388,6 +414,7 @@ static long window_send(struct file *file, const struct faasin_ranges __user *ar
 	if (!err)
 		err = faasin_channel_wait_paused(h, file->f_flags & O_NONBLOCK);
 	if (!err) {
+		faasin_lane_retire(ch);
 		err = call_send(file, call);
 		mutex_unlock(&ch->wr.mutex);
 	}
@@ -408,10 +435,13 @@ static long window_return(struct file *file, const struct faasin_ranges __user *
 	call = call_get(arg);
 	if (IS_ERR(call))
 		return PTR_ERR(call);
+	/* Who took it, and who has it back. */
+	faasin_lane_settle(h->channel);
 	err = call_seize(h, call, false);
 	if (!err) {
 		call_unmap(file, call);
 		call_free(h->channel, call);
+		faasin_lane_try(h->channel);
 	}
 	kfree(call);
 	return err;
@@ -494,6 +524,9 @@ static long window_take(struct file *file, const struct faasin_ranges __user *ar
 	err = ranges_head(arg, &head);
 	if (err)
 		return err;
+	err = faasin_handle_bind(h, file->f_flags & O_NONBLOCK);
+	if (err)
+		return err;
 	if (!window_size(&faasin_channel_store(h->channel)->window))
 		return -EINVAL;
 	return faasin_channel_take(h->channel, h, u64_to_user_ptr(head.ranges), head.count,
@@ -537,7 +570,7 @@ long faasin_window_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 
 	switch (cmd) {
 	case FAASIN_IOC_WINDOW:
-		return window_info(h, arg);
+		return window_info(h, file->f_flags & O_NONBLOCK, arg);
 	case FAASIN_IOC_ALLOC:
 		return window_alloc(h, file->f_flags & O_NONBLOCK, arg);
 	case FAASIN_IOC_SEND:
@@ -546,6 +579,12 @@ long faasin_window_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 		return window_take(file, arg);
 	case FAASIN_IOC_RETURN:
 		return window_return(file, arg);
+	case FAASIN_IOC_LANE:
+		return faasin_lane_open(h);
+	case FAASIN_IOC_LANE_WAIT:
+		return faasin_lane_wait(h, file->f_flags & O_NONBLOCK);
+	case FAASIN_IOC_LANE_KICK:
+		return faasin_lane_kick(h);
 	default:
 		return -ENOTTY;
 	}

@@ -77,6 +77,7 @@ struct faasin_chunk {
  *	show it; NULL: the ring, or it is being passed on; window->lock
  * @entry: in its owner's list; window->lock
  * @last: of its record; constant once it is queued
+ * @lane: number of the lane that it was last sent by, or 0; window->lock
  */
 struct faasin_extent {
 	struct faasin_block block;
@@ -86,6 +87,7 @@ struct faasin_extent {
 	struct faasin_handle *owner;
 	struct list_head entry;
 	bool last;
+	u32 lane;
 };
 
 /**

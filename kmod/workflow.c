@@ -270,6 +270,7 @@ static struct faasin_workflow *workflow_create(const char *name, struct cgroup *
 	faasin_node_init(&wf->node, FAASIN_KIND_WORKFLOW, name);
 	xa_init(&wf->stages);
 	xa_init(&wf->links);
+	spin_lock_init(&wf->order);
 	mutex_init(&wf->accounts_mutex);
 	faasin_ledger_init(&wf->accounts);
 	err = xa_err(xa_store(&workflows, wf->node.generation, wf, GFP_KERNEL));

@@ -8,7 +8,8 @@
  *			whoever changes the tree, for reading by look-ups,
  *			listings and opens
  *       workflow->accounts_mutex	(account.h)
- *         channel->lock	(channel.h)
+ *         deal->mutex	(deal.h)
+ *           channel->lock	(channel.h), workflow->order, inbox->lock (inbox.h)
  * Nothing waits for a user while it holds one of these, nor for memory on the bill
  * of anybody but who asked for the change (see inode.h). No window is unmapped meanwhile: that
  * takes as long as a stage has mappings.
@@ -25,6 +26,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
@@ -38,6 +40,8 @@ struct cgroup;
 struct mem_cgroup;
 struct netlink_ext_ack;
 struct faasin_channel;
+struct faasin_deal;
+struct faasin_inbox;
 
 /**
  * enum faasin_kind - what an inode stands for
@@ -81,6 +85,7 @@ struct faasin_node {
  * @memcg_css: its memory controller's state, held; NULL if @uncharged; constant
  * @uncharged: nobody pays; constant
  * @events: how many events of it may be sent
+ * @order: who begins a stream on several links at once; see inbox.h
  * @accounts_mutex: see account.h
  * @accounts: what went between its stages; @accounts_mutex
  * @gone: what stages sent that were deleted; @accounts_mutex
@@ -96,6 +101,7 @@ struct faasin_workflow {
 	struct cgroup_subsys_state *memcg_css;
 	bool uncharged;
 	struct faasin_event_rate events;
+	spinlock_t order;		/* see inbox.h */
 	struct mutex accounts_mutex;	/* see account.h */
 	struct faasin_ledger accounts;
 	struct faasin_stats gone;
@@ -115,6 +121,7 @@ struct faasin_workflow {
  * @doomed: among the stages whose removal is under way; its remover's
  * @doomed_ports: its ports, once it is dead; its remover's
  * @visited: mark of the search for loops; faasin_tree_sem held for writing
+ * @replacing: its ports are being detached; changes under faasin_tree_sem, held for writing
  * @sent: what went out of its outputs; workflow->accounts_mutex
  * @received: what went into its inputs; workflow->accounts_mutex
  */
@@ -131,6 +138,7 @@ struct faasin_stage {
 	struct list_head doomed;
 	struct list_head doomed_ports;
 	u64 visited;
+	bool replacing;
 	struct faasin_ledger sent;
 	struct faasin_ledger received;
 };
@@ -141,12 +149,15 @@ struct faasin_stage {
  * @stage: whose port; held; constant
  * @entry: in the stage's list
  * @direction: constant
- * @link: what joins it to its peer, or NULL; of an output with several, the oldest;
- *	faasin_tree_sem
- * @links: of an output: all there are, oldest first; faasin_tree_sem
+ * @link: what joins it to its peer, or NULL; of several, the oldest; faasin_tree_sem
+ * @links: all there are, oldest first, by @of_source or @of_destination; faasin_tree_sem
  * @nr_links: how many; faasin_tree_sem
  * @trunk: of an output that may have several links: the channel that it has then, held; else
  *	NULL; faasin_tree_sem
+ * @deal: of an output whose records are dealt: what it has for that, held; else NULL;
+ *	faasin_tree_sem
+ * @inbox: of an input that may have several links: what it has then, held; else NULL;
+ *	faasin_tree_sem
  * @linked: opens of an unlinked port wait here
  */
 struct faasin_port {
@@ -158,6 +169,8 @@ struct faasin_port {
 	struct list_head links;
 	unsigned int nr_links;
 	struct faasin_channel *trunk;
+	struct faasin_deal *deal;
+	struct faasin_inbox *inbox;
 	wait_queue_head_t linked;
 };
 
@@ -167,6 +180,7 @@ struct faasin_port {
  * @src: the output port; the channel holds it
  * @of_source: in its list
  * @dst: the input port; the channel holds it
+ * @of_destination: in its list
  * @generation: its number
  * @channel: what carries the bytes; one reference is the link's
  *
@@ -178,6 +192,7 @@ struct faasin_link {
 	struct faasin_port *src;
 	struct list_head of_source;
 	struct faasin_port *dst;
+	struct list_head of_destination;
 	u64 generation;
 	struct faasin_channel *channel;
 };
@@ -224,7 +239,9 @@ struct faasin_link_spec {
 	const char *src_port;		/* NULL: the default port */
 	const char *dst_stage;		/* get, del, set: may be NULL */
 	const char *dst_port;		/* NULL: the default port; get, del, set: any */
-	const struct faasin_end_spec *dsts;	/* new: instead of these, of a fan-out */
+	const struct faasin_end_spec *srcs;	/* new: instead of the source, of a fan-in */
+	unsigned int nr_srcs;		/* 0: no fan-in */
+	const struct faasin_end_spec *dsts;	/* new: instead of the destination, of a fan-out */
 	unsigned int nr_dsts;		/* 0: no fan-out */
 	bool has_capacity;
 	u64 capacity;
@@ -235,6 +252,7 @@ struct faasin_link_spec {
 	u32 flags;			/* FAASIN_LINK_F_* */
 	bool has_slow;
 	u32 slow;
+	u32 merge;			/* enum faasin_merge */
 	bool has_state;
 	u32 state;
 	bool exclusive;
@@ -259,6 +277,8 @@ struct faasin_stage *faasin_stage_find(struct faasin_workflow *wf, const char *n
 struct faasin_port *faasin_port_find(struct faasin_stage *st, const char *name);
 struct faasin_link *faasin_link_find(const struct faasin_link_spec *spec,
 				     struct netlink_ext_ack *extack);
+struct faasin_link *faasin_link_between(const struct faasin_port *src,
+					const struct faasin_port *dst);
 struct faasin_stage *faasin_stage_of_current(void);
 
 struct faasin_workflow *faasin_workflow_next(u64 after);
@@ -274,6 +294,7 @@ int faasin_stage_new(const struct faasin_stage_spec *spec,
 		     struct netlink_ext_ack *extack);
 int faasin_stage_replace(const struct faasin_stage_spec *spec,
 			 struct netlink_ext_ack *extack);
+void faasin_stage_replaced(struct faasin_stage *st);
 int faasin_stage_del(const char *workflow, const char *name, u64 generation,
 		     struct netlink_ext_ack *extack);
 int faasin_link_new(const struct faasin_link_spec *spec,

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "channel.h"
+#include "lane.h"
 
 /**
  * faasin_writers_free() - free records of writers
@@ -25,16 +26,27 @@ void faasin_writers_free(struct list_head *gone)
 	}
 }
 
-/* @h: through this open file; NULL for any. */
+/* The record of a process that writes through an open file, or may; or NULL. */
 static struct faasin_writer *writer_find(struct faasin_stream *s, struct pid *pid,
 					 const struct faasin_handle *h)
 {
 	struct faasin_writer *w;
 
 	list_for_each_entry(w, &s->processes, entry)
-		if (w->pid == pid && (!h || w->handle == h))
+		if (w->pid == pid && w->handle == h)
 			return w;
 	return NULL;
+}
+
+/* Did a process write, through whatever open file? */
+static bool writer_wrote(struct faasin_stream *s, struct pid *pid)
+{
+	struct faasin_writer *w;
+
+	list_for_each_entry(w, &s->processes, entry)
+		if (w->pid == pid && w->wrote)
+			return true;
+	return false;
 }
 
 /* Nothing more can come of a process that is gone and whose end was seen. */
@@ -52,14 +64,8 @@ static void writers_prune(struct faasin_stream *s, struct list_head *gone)
 	rcu_read_unlock();
 }
 
-/**
- * faasin_stream_note_writer() - remember that the calling process writes
- * @h: an output's open file
- *
- * Return: 0; -EUSERS if FAASIN_WRITERS_MAX living processes do; -ESTALE if the stage was
- * replaced; or -ENOMEM.
- */
-int faasin_stream_note_writer(struct faasin_handle *h)
+/* @writes: it is about to; else it may, and who writes then is known by its record. */
+static int writer_note(struct faasin_handle *h, bool writes)
 {
 	struct pid *pid = task_tgid(current), *old = NULL;
 	struct faasin_channel *ch = h->channel;
@@ -89,18 +95,65 @@ int faasin_stream_note_writer(struct faasin_handle *h)
 		fresh = NULL;
 		w->pid = get_pid(pid);
 		w->handle = h;
+		w->wrote = false;
+		w->seen = true;
 		list_add(&w->entry, &s->processes);
 		s->nr_processes++;
 	}
-	w->seen = false;
-	old = h->wrote;
-	WRITE_ONCE(h->wrote, get_pid(pid));
+	if (writes) {
+		w->wrote = true;
+		w->seen = false;
+		old = h->wrote;
+		WRITE_ONCE(h->wrote, get_pid(pid));
+	}
 unlock:
 	spin_unlock(&ch->lock);
 	put_pid(old);
 	kfree(fresh);
 	faasin_writers_free(&gone);
 	return err;
+}
+
+/**
+ * faasin_stream_note_writer() - remember that the calling process writes
+ * @h: an output's open file
+ *
+ * Return: 0; -EUSERS if FAASIN_WRITERS_MAX living processes do, or may without a call; -ESTALE
+ * if the stage was replaced; or -ENOMEM.
+ */
+int faasin_stream_note_writer(struct faasin_handle *h)
+{
+	return writer_note(h, true);
+}
+
+/**
+ * faasin_stream_expect_writer() - the calling process may write without a call
+ * @h: an output's open file
+ *
+ * It did not yet: faasin_writers_wrote() is to tell if it does.
+ *
+ * Return: as faasin_stream_note_writer().
+ */
+int faasin_stream_expect_writer(struct faasin_handle *h)
+{
+	return writer_note(h, false);
+}
+
+/**
+ * faasin_writers_wrote() - one that may write without a call did
+ * @s: its stream, the channel's lock held
+ * @h: open file
+ * @pid: the process
+ */
+void faasin_writers_wrote(struct faasin_stream *s, const struct faasin_handle *h, struct pid *pid)
+{
+	struct faasin_writer *w = writer_find(s, pid, h);
+
+	/* It is not there if the process is gone, and left the open file to others. */
+	if (w) {
+		w->wrote = true;
+		w->seen = false;
+	}
 }
 
 /* ------------------------------------------------------------ their deaths */
@@ -196,8 +249,10 @@ void faasin_handle_flush(struct faasin_handle *h)
 
 	if (h->direction != FAASIN_DIRECTION_OUT || current->flags & PF_KTHREAD)
 		return;
+	/* What it wrote by a lane it wrote before this. */
+	faasin_lane_settle(ch);
 	spin_lock(&ch->lock);
-	wrote = writer_find(s, pid, NULL);
+	wrote = writer_wrote(s, pid);
 	w = writer_find(s, pid, h);
 	if (w)
 		w->seen = true;

@@ -22,7 +22,8 @@ enum kind {
  * @kind: what it is
  * @levels: of a cgroup: which directories
  * @generation: of the others: its generation; 0: it is not known to have been made
- * @name: the stage, or the end that a link starts at; "" for the workflow
+ * @name: the stage; "" for the workflow
+ * @src: of a link: the end that it starts at
  * @dst: of a link: the end that it leads to
  */
 struct made {
@@ -30,7 +31,8 @@ struct made {
 	enum kind kind;
 	unsigned int levels;
 	uint64_t generation;
-	char name[2 * (FAASIN_NAME_MAX + 1)];
+	char name[FAASIN_NAME_MAX + 1];
+	struct faasctl__end src;
 	struct faasctl__end dst;
 };
 
@@ -82,11 +84,19 @@ static int stage_generation(const struct faasctl_stage *stage, void *arg)
 	return 0;
 }
 
-/* Does a link lead to an end whose port may be the default one? */
-static bool leads_to(const struct faasctl_link *link, const struct faasctl__end *dst)
+static bool is_end(const char *stage, const char *port, const struct faasctl__end *end,
+		   const char *by_default)
 {
-	return !strcmp(link->dst_stage, dst->stage) &&
-	       !strcmp(link->dst_port, dst->port[0] ? dst->port : FAASIN_PORT_IN);
+	return !strcmp(stage, end->stage) &&
+	       !strcmp(port, end->port[0] ? end->port : by_default);
+}
+
+/* Does a link join two ends whose ports may be the default ones? */
+static bool joins(const struct faasctl_link *link, const struct faasctl__end *src,
+		  const struct faasctl__end *dst)
+{
+	return is_end(link->src_stage, link->src_port, src, FAASIN_PORT_OUT) &&
+	       is_end(link->dst_stage, link->dst_port, dst, FAASIN_PORT_IN);
 }
 
 /* A default cgroup; for a stage of an uncharged workflow only if there can be. */
@@ -175,7 +185,7 @@ static int make_stage(struct faasctl_chain *chain, const char *name,
 }
 
 /**
- * struct before - the links that an output had
+ * struct before - the links that outputs had
  * @chain: gets what there is besides
  * @noted: how many of its newest notes are for that
  * @generations: of those
@@ -184,7 +194,7 @@ static int make_stage(struct faasctl_chain *chain, const char *name,
 struct before {
 	struct faasctl_chain *chain;
 	size_t noted;
-	uint64_t generations[FAASIN_FAN_MAX];
+	uint64_t generations[FAASIN_FAN_MAX * FAASIN_FAN_MAX];
 	size_t n;
 };
 
@@ -197,7 +207,7 @@ static int note_before(const struct faasctl_link *link, void *arg)
 	return 0;
 }
 
-/* A link of the output: if it was made just now, and is noted, it has a generation. */
+/* A link of an output: if it was made just now, and is noted, it has a generation. */
 static int note_generation(const struct faasctl_link *link, void *arg)
 {
 	const struct before *before = arg;
@@ -208,36 +218,73 @@ static int note_generation(const struct faasctl_link *link, void *arg)
 		if (before->generations[i] == link->generation)
 			return 0;
 	for (i = 0, made = before->chain->made; i < before->noted; i++, made = made->next)
-		if (leads_to(link, &made->dst))
+		if (joins(link, &made->src, &made->dst))
 			made->generation = link->generation;
 	return 0;
 }
 
-/* Links from @src to all of the list, which are noted first: memory may be out later. */
-static int make_links(struct faasctl_chain *chain, const char *src, const char *list,
-		      const struct faasctl_link_options *options,
+static void end_print(char *to, size_t size, const struct faasctl__end *end)
+{
+	snprintf(to, size, "%s%s%s", end->stage, end->port[0] ? ":" : "", end->port);
+}
+
+/* All links that the outputs of a list have. */
+static int each_of(struct faasctl_chain *chain, const char *list, faasctl_link_fn fn, void *arg,
+		   struct faasctl_error *err)
+{
+	char name[2 * (FAASIN_NAME_MAX + 1)];
+	struct faasctl__end src;
+	int ret;
+
+	while (!(ret = faasctl__end_next(&list, &src, err))) {
+		end_print(name, sizeof(name), &src);
+		ret = faasctl_link_each(chain->ctl, chain->workflow, name, fn, arg, err);
+		if (ret && ret != -ENOENT)
+			return ret;
+	}
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* A link from @src to each of a list is going to be made. */
+static int note_links(struct before *before, const struct faasctl__end *src, const char *list,
 		      struct faasctl_error *err)
 {
-	struct before before = { .chain = chain };
-	const char *left = list;
 	struct faasctl__end dst;
 	struct made *made;
 	int ret;
 
-	ret = faasctl_link_each(chain->ctl, chain->workflow, src, note_before, &before, err);
-	if (ret && ret != -ENOENT)
-		return ret;
-	while (!(ret = faasctl__end_next(&left, &dst, err))) {
-		made = note(chain, MADE_LINK, src);
+	while (!(ret = faasctl__end_next(&list, &dst, err))) {
+		made = note(before->chain, MADE_LINK, NULL);
 		if (!made)
 			return faasctl__fail(err, ENOMEM, "out of memory");
+		made->src = *src;
 		made->dst = dst;
-		before.noted++;
+		before->noted++;
+	}
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* Links from all of one list to all of the other, noted first: memory may be out later. */
+static int make_links(struct faasctl_chain *chain, const char *srcs, const char *dsts,
+		      const struct faasctl_link_options *options,
+		      struct faasctl_error *err)
+{
+	struct before before = { .chain = chain };
+	const char *left = srcs;
+	struct faasctl__end src;
+	int ret;
+
+	ret = each_of(chain, srcs, note_before, &before, err);
+	if (ret)
+		return ret;
+	while (!(ret = faasctl__end_next(&left, &src, err))) {
+		ret = note_links(&before, &src, dsts, err);
+		if (ret)
+			return ret;
 	}
 	if (ret == -ENOENT)
-		ret = faasctl_link_add(chain->ctl, chain->workflow, src, list, options, err);
-	return ret ? ret : faasctl_link_each(chain->ctl, chain->workflow, src,
-					     note_generation, &before, err);
+		ret = faasctl_link_add(chain->ctl, chain->workflow, srcs, dsts, options, err);
+	return ret ? ret : each_of(chain, srcs, note_generation, &before, err);
 }
 
 static int make_all(struct faasctl_chain *chain, const char *const *ends,
@@ -261,7 +308,7 @@ static int make_all(struct faasctl_chain *chain, const char *const *ends,
 	}
 	for (i = 0; !ret && i + 1 < n; i++) {
 		/* In between, the port named is the input. */
-		ret = faasctl__end_parse(ends[i], &end, err);
+		ret = i ? faasctl__end_parse(ends[i], &end, err) : 0;
 		if (!ret)
 			ret = make_links(chain, i ? end.stage : ends[i], ends[i + 1],
 					 options, err);
@@ -316,13 +363,16 @@ static int check(const char *workflow, const char *const *ends, size_t n,
 			"link options of another version of libfaasctl");
 	ret = faasctl_name_check("workflow", workflow, err);
 	for (i = 0; !ret && i < n; i++) {
-		if (i + 1 < n && strchr(ends[i], ','))
+		if (i && i + 1 < n && strchr(ends[i], ','))
 			ret = faasctl__fail(err, EINVAL,
-					    "\"%s\": only the last of a row can be several stages",
+					    "\"%s\": only the first and the last of a row can be several stages",
 					    ends[i]);
 		else
 			ret = check_place(ends, i, err);
 	}
+	if (!ret && options->merge != FAASCTL_UNSET && options->merge && n > 2)
+		ret = faasctl__fail(err, EINVAL,
+				    "records are merged at one input: name what writes and what reads, and link other stages by another call");
 	if (ret || options->capacity == FAASCTL_UNSET64)
 		return ret;
 	if (options->capacity < FAASIN_CAPACITY_MIN ||
@@ -380,7 +430,7 @@ static int count_stages(const struct faasctl_workflow *workflow, void *arg)
 static int undo_one(struct faasctl_chain *chain, const struct made *made,
 		    struct faasctl_error *err)
 {
-	char dst[2 * (FAASIN_NAME_MAX + 1)];
+	char src[2 * (FAASIN_NAME_MAX + 1)], dst[2 * (FAASIN_NAME_MAX + 1)];
 	uint32_t stages = 0;
 	int ret = 0;
 
@@ -401,11 +451,11 @@ static int undo_one(struct faasctl_chain *chain, const struct made *made,
 					made->generation, err);
 		break;
 	case MADE_LINK:
-		snprintf(dst, sizeof(dst), "%s%s%s", made->dst.stage,
-			 made->dst.port[0] ? ":" : "", made->dst.port);
+		end_print(src, sizeof(src), &made->src);
+		end_print(dst, sizeof(dst), &made->dst);
 		if (made->generation)
-			ret = faasctl_link_del(chain->ctl, chain->workflow, made->name,
-					       dst, made->generation, err);
+			ret = faasctl_link_del(chain->ctl, chain->workflow, src, dst,
+					       made->generation, err);
 		break;
 	}
 	/* Gone already, or the name is somebody else's by now. */

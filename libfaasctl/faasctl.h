@@ -126,7 +126,8 @@ int faasctl_info_get(struct faasctl *ctl, struct faasctl_info *info,
  * @writer_wakes: wake-ups sent to writers
  * @wakes_avoided: transfers that needed none
  * @writer_blocked_ns: time that writers waited for room, up to now
- * @reader_blocked_ns: time that readers waited for bytes, up to now
+ * @reader_blocked_ns: time that readers waited for bytes, up to now; not for a stream to begin, at
+ *	an input that may have several links
  * @writer_blocks: times they did
  * @reader_blocks: times they did
  * @streams_begun: streams
@@ -179,6 +180,8 @@ struct faasctl_stats {
 #define FAASCTL_EXCLUSIVE	(1u << 0)	/* fail if it exists: -EEXIST */
 #define FAASCTL_UNCHARGED	(1u << 1)	/* workflows: no cgroup pays */
 #define FAASCTL_TRUSTED		(1u << 2)	/* links: windows stay mapped; see there */
+#define FAASCTL_RECORDS		(1u << 3)	/* links: what one call writes is a record */
+#define FAASCTL_DEAL		(1u << 4)	/* links: records go to an output's links in turn */
 
 /**
  * struct faasctl_workflow - a workflow as it was when it was asked for
@@ -478,6 +481,7 @@ struct faasctl_cause {
  * @abort_on: enum faasin_abort_on
  * @early_close: enum faasin_early_close
  * @slow: enum faasin_slow
+ * @merge: enum faasin_merge, of the input
  * @state: enum faasin_link_state
  * @flags: FAASIN_LINK_F_*
  * @stats: what went through it and through those that were between the same ports
@@ -495,6 +499,7 @@ struct faasctl_link {
 	uint32_t abort_on;
 	uint32_t early_close;
 	uint32_t slow;
+	uint32_t merge;
 	uint32_t state;
 	uint32_t flags;
 	struct faasctl_stats stats;
@@ -515,8 +520,12 @@ typedef int (*faasctl_link_fn)(const struct faasctl_link *link, void *arg);
  * @abort_on: enum faasin_abort_on, or FAASCTL_UNSET
  * @early_close: enum faasin_early_close, or FAASCTL_UNSET
  * @slow: enum faasin_slow, or FAASCTL_UNSET
+ * @merge: enum faasin_merge, of the input, or FAASCTL_UNSET; other than FAASIN_MERGE_STREAMS only
+ *	with FAASCTL_RECORDS
  * @flags: FAASCTL_EXCLUSIVE; FAASCTL_TRUSTED (windows stay mapped, for stages that trust each
- *	other); for faasctl_chain_add() also FAASCTL_UNCHARGED
+ *	other); FAASCTL_RECORDS (what one call writes goes in whole, and what one call reads ends
+ *	with it); FAASCTL_DEAL (those of one output go to its links in turn, one each; takes
+ *	FAASCTL_RECORDS); for faasctl_chain_add() also FAASCTL_UNCHARGED
  */
 struct faasctl_link_options {
 	size_t size;
@@ -524,6 +533,7 @@ struct faasctl_link_options {
 	uint32_t abort_on;
 	uint32_t early_close;
 	uint32_t slow;
+	uint32_t merge;
 	unsigned int flags;
 };
 
@@ -533,7 +543,8 @@ struct faasctl_link_options {
 #define FAASCTL_LINK_OPTIONS_INIT {					\
 	.size = sizeof(struct faasctl_link_options),			\
 	.capacity = FAASCTL_UNSET64, .abort_on = FAASCTL_UNSET,		\
-	.early_close = FAASCTL_UNSET, .slow = FAASCTL_UNSET }
+	.early_close = FAASCTL_UNSET, .slow = FAASCTL_UNSET,		\
+	.merge = FAASCTL_UNSET }
 
 /**
  * faasctl_link_each - enumerate links
@@ -574,28 +585,35 @@ int faasctl_stage_homeless(struct faasctl *ctl, const char *workflow,
  * faasctl_link_add - link an output port to an input port
  * @ctl: the handle
  * @workflow: the workflow of both stages
- * @src: the end that writes, "STAGE" or "STAGE:PORT"
- * @dst: the end that reads; or several, separated by commas: what is written goes to each
+ * @src: the end that writes, "STAGE" or "STAGE:PORT"; or several, separated by commas: their
+ *	streams are read one after the other
+ * @dst: the end that reads; or several, separated by commas: what is written goes to each, or
+ *	with FAASCTL_DEAL each record to one
  * @options: what it is to be like, or NULL
  * @err: why it failed, or NULL
  *
  * A link that exists with these options is success, unless FAASCTL_EXCLUSIVE.
  * The stages must exist: faasctl_chain_add() creates what is missing.
  *
- * Several are made all or not at all. To an output that was linked to several, more can be
- * added, with the same options, one or several at a time.
+ * Several are made all or not at all, and each of @src is linked to each of @dst. To an output
+ * that was linked to several, more can be added, with the same options (if it deals, with that
+ * one), one or several at a time; to an input that several were linked to likewise, with any
+ * options.
  *
  * Return: 0, or
  *   -EINVAL    not a name; @src is not an output or @dst not an input; one of several is
- *              named twice; the capacity is not a multiple of 4096; @options of an unknown size
+ *              named twice; the capacity is not a multiple of 4096; @options of an unknown size;
+ *              FAASCTL_DEAL without FAASCTL_RECORDS
+ *   -EOPNOTSUPP  FAASCTL_TRUSTED, and @src has several links, or is to have; FAASCTL_DEAL with
+ *              that, FAASIN_SLOW_DROP or FAASIN_EARLY_CLOSE_DRAIN
  *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   -ENOENT    no such workflow, stage or port
  *   -EEXIST    it exists (exclusive), with other options, or as the only one of its output
- *              (several)
+ *              or input (several)
  *   -EBUSY     one of the ports is linked to something else; @src has several links, and
  *              those have other options
- *   -ENOSPC    @src would have more than FAASIN_FAN_MAX links, deleted ones that are still
- *              being read included
+ *   -ENOSPC    @src or @dst would have more than FAASIN_FAN_MAX links, deleted ones that are
+ *              still being read included
  *   -ELOOP     both ends are of one stage, or the link would close a loop
  *   -ENODEV    the workflow's cgroup has been removed
  *   and the common errors.
@@ -639,7 +657,7 @@ int faasctl_link_del(struct faasctl *ctl, const char *workflow,
  *   -ERANGE    the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   -ENOENT    no such workflow, stage, port or link
  *   -ENOTUNIQ  @src has several links, and @dst does not say which; any does, since the
- *              capacity is that of all
+ *              capacity is that of all, unless records are dealt to them
  *   -ESTALE    another incarnation
  *   -EBUSY     a process has a window of the link, or stands still in the middle
  *              of a read or write
@@ -682,7 +700,7 @@ struct faasctl_chain;
  * @workflow: the workflow; created, with its default cgroup, if missing
  * @ends: the ends, first to last: "STAGE", or "STAGE:PORT" where the port is the
  *	output of the first, the input of the last, and of one between the input
- *	(it is left by faasout). The last can be several, separated by commas
+ *	(it is left by faasout). The first and the last can be several, separated by commas
  * @n_ends: how many; 1 creates the stage only
  * @options: for each link, or NULL. FAASCTL_EXCLUSIVE concerns links only;
  *	FAASCTL_UNCHARGED makes a missing workflow one that nobody pays for
@@ -814,8 +832,14 @@ void faasctl_events_close(struct faasctl_events *events);
  * Each of these calls waits as long as it takes, or, if the descriptor has O_NONBLOCK,
  * is -EAGAIN: then poll() it, for POLLOUT or POLLIN. A signal that comes first is -EINTR.
  *
- * On a trusted link (FAASCTL_TRUSTED) what is said of SIGBUS does not hold: everybody with a window
- * of the link sees all of its memory. A consumer copies what it checks before it uses it.
+ * On a trusted link (FAASCTL_TRUSTED) what is said of SIGBUS does not hold: everybody with a
+ * window of the link sees all of its memory. A consumer copies what it checks before it uses it.
+ * Where both sides use these calls, they pass memory on without the kernel while both are
+ * running. What either does by other calls on its descriptor (read(), write(), ioctls) comes in
+ * its turn all the same. Memory that was released waits for the next faasctl_window_alloc()
+ * then, for some seconds; a child that a process forks has no part in that, as it has no window.
+ * Each side believes the other: one that lies aborts the stream, but what it says is received may
+ * not be there (SIGBUS), and what it says was released may still be looked at.
  */
 
 struct iovec;
@@ -834,6 +858,10 @@ struct faasctl_window;
  *   -EACCES    an output that is not open for reading, too
  *   -ENOSPC    FAASIN_WINDOWS_MAX descriptors of this end of the link have a window
  *   -ENOMEM    no memory
+ *   -EAGAIN, -EINTR  an input that may have several links: each has a window of its own, so this
+ *              waits for a stream to begin, as reading does
+ *   -ECONNABORTED, -ESTALE  of such an input: all its links were deleted before, or the stage
+ *              was replaced
  *   and the errors of mmap(2).
  */
 int faasctl_window_open(struct faasctl_window **win, int fd,
@@ -909,7 +937,8 @@ int faasctl_window_send(struct faasctl_window *win, const struct iovec *parts,
  *
  * Return: number of parts; 0 at the end of the stream; or
  *   -EINVAL    no room, or for more than FAASIN_RANGES_MAX
- *   -EMSGSIZE  the record has more parts; it stays where it is
+ *   -EMSGSIZE  the record has more parts; or was written, and is longer than there is room to land
+ *              for: read() takes it. It stays where it is
  *   -EBUSY     what was written and received before has to be released first
  *   -ECONNABORTED  the stream was aborted, and all of it received
  *   -ENOMEM    no memory
@@ -1079,7 +1108,7 @@ const char *faasctl_event_name(uint32_t type);
  * @cause: enum faasin_cause
  *
  * Return: "none", "signal", "status", "lost", "request", "unlink",
- * "early-close", "slow"; "unknown" for any other.
+ * "early-close", "slow", "lane", "deal"; "unknown" for any other.
  */
 const char *faasctl_cause_name(uint32_t cause);
 
@@ -1106,6 +1135,14 @@ const char *faasctl_early_close_name(uint32_t rule);
  * Return: "throttle", "drop"; "unknown" for any other.
  */
 const char *faasctl_slow_name(uint32_t rule);
+
+/**
+ * faasctl_merge_name - word for a rule
+ * @rule: enum faasin_merge
+ *
+ * Return: "streams", "records", "turn"; "unknown" for any other.
+ */
+const char *faasctl_merge_name(uint32_t rule);
 
 /**
  * faasctl_link_state_name - word for a link's state

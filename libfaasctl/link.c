@@ -22,6 +22,7 @@ static const struct nla_policy link_policy[FAASIN_A_LINK_MAX + 1] = {
 	[FAASIN_A_LINK_STATE] = { .type = NLA_U32 },
 	[FAASIN_A_LINK_FLAGS] = { .type = NLA_U32 },
 	[FAASIN_A_LINK_SLOW] = { .type = NLA_U32 },
+	[FAASIN_A_LINK_MERGE] = { .type = NLA_U32 },
 };
 
 static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
@@ -55,6 +56,7 @@ static int decode(const struct nlmsghdr *hdr, struct faasctl_link *link,
 		.abort_on = faasctl__u32(tb[FAASIN_A_LINK_ABORT_ON]),
 		.early_close = faasctl__u32(tb[FAASIN_A_LINK_EARLY_CLOSE]),
 		.slow = faasctl__u32(tb[FAASIN_A_LINK_SLOW]),
+		.merge = faasctl__u32(tb[FAASIN_A_LINK_MERGE]),
 		.state = faasctl__u32(tb[FAASIN_A_LINK_STATE]),
 		.flags = faasctl__u32(tb[FAASIN_A_LINK_FLAGS]),
 		.last = {
@@ -162,26 +164,40 @@ FAASCTL_API int faasctl_link_each(struct faasctl *ctl, const char *workflow,
 	return ret;
 }
 
+static bool merges(const struct faasctl_link_options *options)
+{
+	return options->merge != FAASCTL_UNSET && options->merge != FAASIN_MERGE_STREAMS;
+}
+
 static int put_options(struct nl_msg *msg,
 		       const struct faasctl_link_options *options)
 {
+	uint32_t flags = 0;
+
+	if (options->flags & FAASCTL_TRUSTED)
+		flags |= FAASIN_LINK_F_TRUSTED;
+	if (options->flags & FAASCTL_RECORDS)
+		flags |= FAASIN_LINK_F_RECORDS;
+	if (options->flags & FAASCTL_DEAL)
+		flags |= FAASIN_LINK_F_DEALT;
 	if ((options->capacity != FAASCTL_UNSET64 &&
 	     nla_put_u64(msg, FAASIN_A_LINK_CAPACITY, options->capacity)) ||
 	    (options->abort_on != FAASCTL_UNSET &&
 	     nla_put_u32(msg, FAASIN_A_LINK_ABORT_ON, options->abort_on)) ||
 	    (options->early_close != FAASCTL_UNSET &&
 	     nla_put_u32(msg, FAASIN_A_LINK_EARLY_CLOSE, options->early_close)) ||
-	    (options->flags & FAASCTL_TRUSTED &&
-	     nla_put_u32(msg, FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_TRUSTED)) ||
+	    (flags && nla_put_u32(msg, FAASIN_A_LINK_FLAGS, flags)) ||
 	    (options->slow != FAASCTL_UNSET &&
-	     nla_put_u32(msg, FAASIN_A_LINK_SLOW, options->slow)))
+	     nla_put_u32(msg, FAASIN_A_LINK_SLOW, options->slow)) ||
+	    (merges(options) &&
+	     nla_put_u32(msg, FAASIN_A_LINK_MERGE, options->merge)))
 		return -EMSGSIZE;
 	return 0;
 }
 
-static int put_nest(struct nl_msg *msg, const struct faasctl__end *end)
+static int put_nest(struct nl_msg *msg, int attr, const struct faasctl__end *end)
 {
-	struct nlattr *nest = nla_nest_start(msg, FAASIN_A_LINK_DST | NLA_F_NESTED);
+	struct nlattr *nest = nla_nest_start(msg, attr | NLA_F_NESTED);
 
 	if (!nest || put_end(msg, FAASIN_A_END_STAGE, FAASIN_A_END_PORT, end))
 		return -EMSGSIZE;
@@ -189,18 +205,16 @@ static int put_nest(struct nl_msg *msg, const struct faasctl__end *end)
 	return 0;
 }
 
-/* One end as the only one, a list of them as several. */
-static int put_destinations(struct nl_msg *msg, const char *list,
-			    struct faasctl_error *err)
+/* One end as the only one, a list of them, or (@several) one of these, as several. */
+static int put_ends(struct nl_msg *msg, const char *list, bool several, int several_attr,
+		    int stage_attr, int port_attr, struct faasctl_error *err)
 {
-	bool several = strchr(list, ',');
 	struct faasctl__end end;
 	int ret;
 
 	while (!(ret = faasctl__end_next(&list, &end, err)))
-		if (several ? put_nest(msg, &end) :
-			      put_end(msg, FAASIN_A_LINK_DST_STAGE,
-				      FAASIN_A_LINK_DST_PORT, &end))
+		if (several ? put_nest(msg, several_attr, &end) :
+			      put_end(msg, stage_attr, port_attr, &end))
 			return faasctl__too_big(err);
 	return ret == -ENOENT ? 0 : ret;
 }
@@ -213,7 +227,6 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	static const struct faasctl_link_options defaults =
 		FAASCTL_LINK_OPTIONS_INIT;
 	_cleanup_(faasctl__msg_freep) struct nl_msg *msg = NULL;
-	struct faasctl__end from;
 	int ret;
 
 	if (!options)
@@ -222,8 +235,6 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 		return faasctl__fail(err, EINVAL,
 			"link options of another version of libfaasctl");
 	ret = faasctl_name_check("workflow", workflow, err);
-	if (!ret)
-		ret = faasctl__end_parse(src, &from, err);
 	if (ret)
 		return ret;
 	msg = faasctl__request(ctl, FAASIN_CMD_LINK_NEW, NLM_F_CREATE |
@@ -232,11 +243,13 @@ FAASCTL_API int faasctl_link_add(struct faasctl *ctl, const char *workflow,
 	if (!msg)
 		return faasctl__fail(err, ENOMEM, "out of memory");
 	if (nla_put_string(msg, FAASIN_A_LINK_WORKFLOW, workflow) ||
-	    put_end(msg, FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT,
-		    &from) ||
 	    put_options(msg, options))
 		return faasctl__too_big(err);
-	ret = put_destinations(msg, dst, err);
+	ret = put_ends(msg, src, strchr(src, ',') || merges(options), FAASIN_A_LINK_SRC,
+		       FAASIN_A_LINK_SRC_STAGE, FAASIN_A_LINK_SRC_PORT, err);
+	if (!ret)
+		ret = put_ends(msg, dst, strchr(dst, ','), FAASIN_A_LINK_DST,
+			       FAASIN_A_LINK_DST_STAGE, FAASIN_A_LINK_DST_PORT, err);
 	return ret ? ret : faasctl__call(ctl, msg, NULL, err);
 }
 

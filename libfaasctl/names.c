@@ -46,6 +46,8 @@ FAASCTL_API const char *faasctl_cause_name(uint32_t cause)
 		[FAASIN_CAUSE_UNLINK] = "unlink",
 		[FAASIN_CAUSE_EARLY_CLOSE] = "early-close",
 		[FAASIN_CAUSE_SLOW] = "slow",
+		[FAASIN_CAUSE_LANE] = "lane",
+		[FAASIN_CAUSE_DEAL] = "deal",
 	};
 
 	return word(words, ARRAY_SIZE(words), cause);
@@ -77,6 +79,17 @@ FAASCTL_API const char *faasctl_slow_name(uint32_t rule)
 	static const char *const words[] = {
 		[FAASIN_SLOW_THROTTLE] = "throttle",
 		[FAASIN_SLOW_DROP] = "drop",
+	};
+
+	return word(words, ARRAY_SIZE(words), rule);
+}
+
+FAASCTL_API const char *faasctl_merge_name(uint32_t rule)
+{
+	static const char *const words[] = {
+		[FAASIN_MERGE_STREAMS] = "streams",
+		[FAASIN_MERGE_RECORDS] = "records",
+		[FAASIN_MERGE_TURN] = "turn",
 	};
 
 	return word(words, ARRAY_SIZE(words), rule);

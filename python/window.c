@@ -20,7 +20,10 @@ struct faasctl_window *window_get(struct port *port, struct handle *handle)
 
 	if (handle->win && handle->forks == forks)
 		return handle->win;
-	UNLOCKED(ret = faasctl_window_open(&win, handle->fd, &err));
+	/* Of an input with several links, this waits for a stream: each has a window of its own. */
+	WAITING(ret, ret == -EINTR, faasctl_window_open(&win, handle->fd, &err));
+	if (PyErr_Occurred())
+		return NULL;
 	if (ret) {
 		port_error(port, -ret, err.message);
 		return NULL;

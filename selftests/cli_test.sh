@@ -312,12 +312,13 @@ check 'some of them, or all, can be meant' chosen
 dropped()
 {
 	faasctl link --slow drop "$wf-fan" a e && faasctl show "$wf-fan" | grep -q 'on early close epipe, drop if slow$' &&
-		[ "$(faasctl dump "$wf-fan" | grep -c '^link.*throttle$')" = 4 ] &&
+		[ "$(faasctl dump "$wf-fan" | grep -c '^link.*throttle[[:space:]]bytes[[:space:]]streams[[:space:]]all$')" = 4 ] &&
 		member '[l["slow"] for l in d["workflows"][0]["links"]].count("drop")' 1 faasctl show -j "$wf-fan" &&
 		faasctl unlink "$wf-fan" a e
 }
 check 'one of them is to be dropped if it is slow' dropped
-refused 'several in the middle of a chain' 2 'faasctl: "b,c": only the last of a row can be several stages' \
+refused 'several in the middle of a chain' 2 \
+	'faasctl: "b,c": only the first and the last of a row can be several stages' \
 	faasctl link "$wf-fan" x b,c y
 refused 'one of several that is not there' 2 \
 	"faasctl: \"a\" is not linked to \"x\" but to \"c:faasin\"; $see" faasctl unlink "$wf-fan" a b,x
@@ -330,6 +331,86 @@ unlinked()
 		[ "$(links)" = 1 ] && faasctl workflow del "$wf-fan"
 }
 check 'several are unlinked' unlinked
+
+# ---------------------------------------------------------------- records that are dealt
+
+dealt()
+{
+	faasctl link --deal "$wf-fan" a b,c,d && faasctl show "$wf-fan" | grep -q 'on early close epipe, records, dealt$' &&
+		[ "$(faasctl dump "$wf-fan" | grep -c '^link.*throttle[[:space:]]records[[:space:]]streams[[:space:]]dealt$')" = 3 ] &&
+		[ "$(faasctl graph "$wf-fan" | grep -c ', dealt')" = 3 ] &&
+		faasctl graph -f dot "$wf-fan" | grep -q 'dealt' &&
+		member '[l["dealt"] for l in d["workflows"][0]["links"]]' '[True, True, True]' faasctl show -j "$wf-fan"
+}
+check 'the records of one output are dealt' dealt
+refused 'an output that deals, linked otherwise' 2 \
+	'faasctl: the source port has links that records are dealt to: so is another one' faasctl link -r "$wf-fan" a e
+refused 'records that are dealt, and dropped' 2 \
+	'faasctl: a record that was dealt has one reader: it is neither dropped nor drained' \
+	faasctl link -d -s drop "$wf-fan" e f,g
+refused 'records that are dealt, and trusted' 2 \
+	'faasctl: links that records are dealt to cannot be trusted: their output has no window' \
+	faasctl link -d -T "$wf-fan" e f,g
+shares()
+{
+	local record
+	for record in 1 2 3 4 5 6 7; do
+		printf '%s\n' "$record"
+	done >"$point/$wf-fan/a/faasout"
+	[ "$(cat "$point/$wf-fan"/[b-d]/faasin | tr '\n' ' ')" = '1 4 7 2 5 3 6 ' ]
+}
+check 'each reader has its share' shares
+left()
+{
+	exec 8>"$point/$wf-fan/a/faasout"
+	printf 1 >&8
+	printf 2 >&8
+	head -c 1 <"$point/$wf-fan/c/faasin" 8>&- && ! (trap '' PIPE && printf 3 >&8) 2>/dev/null
+	exec 8>&-
+	[ "$(faasctl show "$wf-fan" | grep -c 'stage a: another of its links was over before$')" = 2 ] &&
+		faasctl show "$wf-fan" | grep -q 'stage c: head\[[0-9]*\] closed before the end$' &&
+		[ "$(faasctl dump "$wf-fan" | awk -F'\t' '$1 == "link" { printf "%s ", $31 }')" = 'deal early-close deal ' ] &&
+		faasctl workflow del "$wf-fan"
+}
+check 'what is said of one that leaves' left
+
+# ----------------------------------------------------------- several links of an input
+
+gathered()
+{
+	faasctl link "$wf-fan" a,b:faasout,c d s && faasctl link "$wf-fan" e d && [ "$(links)" = 5 ] &&
+		member '[p["links"] for p in d["stages"][3]["ports"]]' '[4, 1]' faasctl stage show -j "$wf-fan" &&
+		faasctl show "$wf-fan" | grep -q 'in  from a:faasout and 3 more, open 0$'
+}
+check 'one input is linked to several outputs' gathered
+paused()
+{
+	[ "$(faasctl dump "$wf-fan" | grep -c '^link.*paused')" = "$1" ]
+}
+some()
+{
+	faasctl pause "$wf-fan" a,b d && paused 2 && faasctl pause "$wf-fan" a,c,e d s && paused 5 &&
+		faasctl resume "$wf-fan" e,a && paused 3 && faasctl resume "$wf-fan" && paused 0 &&
+		faasctl set -c 64K "$wf-fan" c,e d && [ "$(faasctl dump "$wf-fan" | grep -c '^link.*65536')" = 2 ]
+}
+check 'some of them, or all, can be meant' some
+refused 'one source that is not there' 2 \
+	"faasctl: the source port is not linked; $see" faasctl unlink "$wf-fan" a,s d
+refused 'one source twice' 2 'faasctl: a source is named twice' faasctl link "$wf-fan" x,x d
+refused 'one source twice, unlinked' 2 'faasctl: a source is named twice' faasctl unlink "$wf-fan" a,b,a:faasout d
+check 'nothing was deleted then' test "$(links)" = 5
+refused 'a list with nothing in it' 2 'faasctl: a stage name is empty: give it 1 to 63 characters' faasctl unlink "$wf-fan" a, d
+crossed()
+{
+	faasctl link "$wf-fan" v,w x,y && [ "$(links)" = 9 ] && faasctl unlink "$wf-fan" v,w y,x && [ "$(links)" = 5 ] &&
+		faasctl unlink "$wf-fan" a,b,c,e d && [ "$(links)" = 1 ] && faasctl workflow del "$wf-fan"
+}
+check 'several to several' crossed
+undone()
+{
+	! faasctl link "$wf-fan" a,b:nothing d 2>/dev/null && ! faasctl show "$wf-fan" 2>/dev/null
+}
+check 'of several that cannot all be made nothing is left' undone
 
 # -------------------------------------------------------------------------- mounts
 
@@ -462,7 +543,7 @@ port $wf a more in - - 0 0
 stage $wf b ~ ~ /faasin/$wf/b - 0 0 0666
 port $wf b faasin in a errors 0 1
 port $wf b faasout out - - 0 0
-link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running sealed throttle
+link $wf a errors b faasin ~ 65536 nonzero drain 8 5 0 3 5 ~ 2 1 ~ ~ ~ ~ ~ ~ ~ 2 1 1 0 1 signal 9 a ~ bash 2 ~ ~ 0 8 0 5 running sealed throttle bytes streams all
 END
 as_many_columns()
 {

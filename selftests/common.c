@@ -196,6 +196,8 @@ int flow_link(struct flow *f)
 		options.early_close = f->options.early_close;
 	if (f->options.trusted)
 		options.flags |= FAASCTL_TRUSTED;
+	if (f->options.records)
+		options.flags |= FAASCTL_RECORDS;
 	return done(ctl, ctl ? faasctl_link_add(ctl, f->name, "a", "b", &options, NULL) : 0);
 }
 
@@ -346,6 +348,15 @@ pid_t child(void)
 	return 0;
 }
 
+pid_t child_for(unsigned int seconds)
+{
+	pid_t pid = child();
+
+	if (!pid)
+		alarm(seconds * slower());
+	return pid;
+}
+
 /* @seconds: of this kernel, however slow it is */
 static int end_of(pid_t pid, int seconds)
 {
@@ -464,6 +475,14 @@ void stay_on(int nr)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
+}
+
+void comes_first(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		_exit(100);
 }
 
 int drop_slabs(void)

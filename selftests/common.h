@@ -97,6 +97,7 @@ struct flow_options {
 	enum faasin_abort_on abort_on;
 	enum faasin_early_close early_close;
 	bool trusted;
+	bool records;
 };
 
 struct flow {
@@ -152,6 +153,9 @@ int unread(int fd);
  */
 pid_t child(void);
 
+/* Likewise, of one that may take longer than what a test waits for: @seconds, on a quick kernel. */
+pid_t child_for(unsigned int seconds);
+
 #define HUNG	(-1000)
 
 /*
@@ -174,6 +178,7 @@ bool is_running(pid_t pid);
 
 /* Signals between relatives, made before the fork. */
 void stay_on(int nr);			/* the caller, on the nr-th of its CPUs */
+void comes_first(void);		/* a child, of those that are on its CPU; or it ends with 100 */
 int drop_slabs(void);		/* as if the machine were short of memory; or an errno */
 
 int bell(void);

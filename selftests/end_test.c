@@ -575,7 +575,7 @@ TEST_F(ended, info_of_a_live_stream)
 	EXPECT_EQ(4, w.unread);
 	EXPECT_EQ(FAASIN_CAUSE_NONE, w.cause);
 	EXPECT_EQ(0, w.code);
-	EXPECT_EQ(0, w.reserved);
+	EXPECT_EQ(0, w.record);
 
 	EXPECT_READ(self->r, "a");
 	w = port_info(self->w);

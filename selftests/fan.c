@@ -2,28 +2,15 @@
 /* What tests of fan-out share: fan.h. */
 #include "fan.h"
 
-/* A connection a request: children have copies of what is open. */
-#define REQUEST(f, call)						\
-({									\
-	struct faasctl_error err = { 0 };				\
-	struct faasctl *ctl = NULL;					\
-	int request_error = faasctl_open(&ctl, &err);			\
-									\
-	if (!request_error)						\
-		request_error = call;					\
-	faasctl_close(ctl);						\
-	snprintf((f)->refusal, sizeof((f)->refusal), "%s", err.message);	\
-	request_error;							\
-})
-
-const char *fan_list(unsigned int from, unsigned int to)
+const char *fan_list(char of, unsigned int from, unsigned int to)
 {
 	static char list[512];
 	size_t len = 0;
 
 	list[0] = 0;
 	for (; from <= to; from++)
-		len += snprintf(list + len, sizeof(list) - len, "%sr%u", len ? "," : "", from);
+		len += snprintf(list + len, sizeof(list) - len, "%s%c%u", len ? "," : "", of,
+				from);
 	return list;
 }
 
@@ -38,33 +25,38 @@ struct faasctl_link_options fan_slow_options(uint64_t capacity, uint32_t slow)
 
 int fan_stage(struct fan *f, const char *name)
 {
-	return REQUEST(f, faasctl_stage_add(ctl, f->name, name, NULL, &err));
+	return FAN_REQUEST(f, faasctl_stage_add(ctl, f->name, name, NULL, &err));
 }
 
 int fan_link(struct fan *f, const char *src, const char *dst,
 	     const struct faasctl_link_options *options)
 {
-	return REQUEST(f, faasctl_link_add(ctl, f->name, src, dst, options, &err));
+	return FAN_REQUEST(f, faasctl_link_add(ctl, f->name, src, dst, options, &err));
 }
 
 int fan_unlink(struct fan *f, const char *src, const char *dst)
 {
-	return REQUEST(f, faasctl_link_del(ctl, f->name, src, dst, 0, &err));
+	return FAN_REQUEST(f, faasctl_link_del(ctl, f->name, src, dst, 0, &err));
 }
 
 int fan_resize(struct fan *f, const char *dst, uint64_t capacity)
 {
-	return REQUEST(f, faasctl_link_resize(ctl, f->name, "a", dst, 0, capacity, &err));
+	return FAN_REQUEST(f, faasctl_link_resize(ctl, f->name, "a", dst, 0, capacity, &err));
+}
+
+int fan_link_set_state(struct fan *f, const char *src, const char *dst, uint32_t state)
+{
+	return FAN_REQUEST(f, faasctl_link_set_state(ctl, f->name, src, dst, 0, state, &err));
 }
 
 int fan_set_state(struct fan *f, const char *dst, uint32_t state)
 {
-	return REQUEST(f, faasctl_link_set_state(ctl, f->name, "a", dst, 0, state, &err));
+	return fan_link_set_state(f, "a", dst, state);
 }
 
 int fan_replace(struct fan *f, const char *stage)
 {
-	return REQUEST(f, faasctl_stage_replace(ctl, f->name, stage, 0, -1, &err));
+	return FAN_REQUEST(f, faasctl_stage_replace(ctl, f->name, stage, 0, -1, &err));
 }
 
 int fan_new(struct fan *f, unsigned int n, const struct faasctl_link_options *options)
@@ -86,7 +78,7 @@ int fan_new(struct fan *f, unsigned int n, const struct faasctl_link_options *op
 	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup < 0)
 		return -errno;
-	error = REQUEST(f, faasctl_workflow_add(ctl, f->name, cgroup, FAASCTL_EXCLUSIVE, &err));
+	error = FAN_REQUEST(f, faasctl_workflow_add(ctl, f->name, cgroup, FAASCTL_EXCLUSIVE, &err));
 	close(cgroup);
 	if (!error)
 		error = fan_stage(f, "a");
@@ -95,7 +87,7 @@ int fan_new(struct fan *f, unsigned int n, const struct faasctl_link_options *op
 		error = fan_stage(f, name);
 	}
 	if (!error && n > 1)
-		error = fan_link(f, "a", fan_list(0, n - 1), options);
+		error = fan_link(f, "a", fan_list('r', 0, n - 1), options);
 	else if (!error && n)
 		error = fan_link(f, "a", "r0", options);
 	if (error)
@@ -105,7 +97,7 @@ int fan_new(struct fan *f, unsigned int n, const struct faasctl_link_options *op
 
 void fan_del(struct fan *f)
 {
-	(void)REQUEST(f, faasctl_workflow_del(ctl, f->name, 0, &err));
+	(void)FAN_REQUEST(f, faasctl_workflow_del(ctl, f->name, 0, &err));
 	cgroup_remove(f->name);
 }
 
@@ -119,12 +111,12 @@ unsigned int fan_links(struct fan *f)
 {
 	unsigned int n = 0;
 
-	(void)REQUEST(f, faasctl_link_each(ctl, f->name, "a", count_link, &n, &err));
+	(void)FAN_REQUEST(f, faasctl_link_each(ctl, f->name, NULL, count_link, &n, &err));
 	return n;
 }
 
 struct wanted {
-	char stage[16];
+	const char *stage;
 	struct link_state state;
 };
 
@@ -141,13 +133,20 @@ static int keep_link(const struct faasctl_link *link, void *arg)
 	return 0;
 }
 
+struct link_state fan_link_state(struct fan *f, const char *src, const char *dst)
+{
+	struct wanted wanted = { .stage = dst };
+
+	(void)FAN_REQUEST(f, faasctl_link_each(ctl, f->name, src, keep_link, &wanted, &err));
+	return wanted.state;
+}
+
 struct link_state fan_state(struct fan *f, unsigned int i)
 {
-	struct wanted wanted = { 0 };
+	char name[16];
 
-	snprintf(wanted.stage, sizeof(wanted.stage), "r%u", i);
-	(void)REQUEST(f, faasctl_link_each(ctl, f->name, "a", keep_link, &wanted, &err));
-	return wanted.state;
+	snprintf(name, sizeof(name), "r%u", i);
+	return fan_link_state(f, "a", name);
 }
 
 static int keep_sums(const struct faasctl_workflow *workflow, void *arg)
@@ -160,24 +159,29 @@ struct faasctl_stats fan_sums(struct fan *f)
 {
 	struct faasctl_stats stats = { 0 };
 
-	(void)REQUEST(f, faasctl_workflow_each(ctl, f->name, keep_sums, &stats, &err));
+	(void)FAN_REQUEST(f, faasctl_workflow_each(ctl, f->name, keep_sums, &stats, &err));
 	return stats;
+}
+
+int fan_open(struct fan *f, const char *stage, const char *port, int flags)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MOUNT_POINT "/%s/%s/%s", f->name, stage, port);
+	return sys(open(path, flags | O_CLOEXEC));
 }
 
 int fan_writer(struct fan *f, int flags)
 {
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), MOUNT_POINT "/%s/a/" FAASIN_PORT_OUT, f->name);
-	return sys(open(path, (flags & O_ACCMODE ? 0 : O_WRONLY) | O_CLOEXEC | flags));
+	return fan_open(f, "a", FAASIN_PORT_OUT, (flags & O_ACCMODE ? 0 : O_WRONLY) | flags);
 }
 
 int fan_reader(struct fan *f, unsigned int i, int flags)
 {
-	char path[PATH_MAX];
+	char name[16];
 
-	snprintf(path, sizeof(path), MOUNT_POINT "/%s/r%u/" FAASIN_PORT_IN, f->name, i);
-	return sys(open(path, O_RDONLY | O_CLOEXEC | flags));
+	snprintf(name, sizeof(name), "r%u", i);
+	return fan_open(f, name, FAASIN_PORT_IN, O_RDONLY | flags);
 }
 
 void nonblocking(int fd)

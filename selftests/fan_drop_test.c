@@ -22,26 +22,14 @@ FIXTURE(drop)
 
 FIXTURE_SETUP(drop)
 {
-	unsigned int i;
-
 	self->options = fan_slow_options(CAPACITY, FAASIN_SLOW_DROP);
 	FAN_SETUP(&self->fan, 2, &self->options);
-	for (i = 0; i < READERS_MAX; i++)
-		self->r[i] = -1;
-	self->w = fan_writer(&self->fan, O_RDWR | O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	self->r[0] = fan_reader(&self->fan, 0, 0);
-	ASSERT_LE(0, self->r[0]);
+	FAN_ENDS_SETUP(self);
 }
 
 FIXTURE_TEARDOWN(drop)
 {
-	unsigned int i;
-
-	close(self->w);
-	for (i = 0; i < READERS_MAX; i++)
-		close(self->r[i]);
-	FAN_TEARDOWN(&self->fan);
+	FAN_ENDS_TEARDOWN(self);
 }
 
 /* Ends the writer's stream, and begins another. */

@@ -6,38 +6,11 @@
 #include "actor.h"
 #include "fan.h"
 #include "harness.h"
-#include "nl.h"
+#include "hostile.h"
 
 #define STAGES		4
 
-FIXTURE(links)
-{
-	struct fan fan;
-	struct nl nl;
-};
-
-FIXTURE_SETUP(links)
-{
-	FAN_SETUP(&self->fan, STAGES, NULL);
-	ASSERT_EQ(0, nl_open(&self->nl));
-}
-
-FIXTURE_TEARDOWN(links)
-{
-	nl_shut(&self->nl);
-	FAN_TEARDOWN(&self->fan);
-}
-
-/* @call is refused with @error and a text, and no link is made or lost. */
-#define EXPECT_REFUSED(error, call)						\
-do {										\
-	unsigned int refused_links = fan_links(&self->fan);			\
-										\
-	EXPECT_EQ(error, call)							\
-		TH_LOG("'%s'", self->fan.refusal);				\
-	EXPECT_NE(0, (int)strlen(self->fan.refusal));				\
-	EXPECT_EQ(refused_links, fan_links(&self->fan));			\
-} while (0)
+FAN_LINKS_FIXTURE(FAN_SETUP)
 
 /* A request about the links of @src, whatever else it says, ends with @error. */
 #define EXPECT_LINK(cmd, error, src, ...)					\
@@ -54,7 +27,7 @@ TEST_F(links, what_exists_is_as_good)
 	struct faasctl_link_options exclusive = defaults;
 
 	EXPECT_EQ(STAGES, fan_links(&self->fan));
-	EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list(0, STAGES - 1), NULL));
+	EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list('r', 0, STAGES - 1), NULL));
 	EXPECT_EQ(0, fan_link(&self->fan, "a", "r2", NULL));
 	EXPECT_EQ(0, fan_link(&self->fan, "a", "r1,r0", NULL));
 	EXPECT_EQ(STAGES, fan_links(&self->fan));
@@ -106,7 +79,7 @@ TEST_F(links, several_are_not_trusted)
 	EXPECT_NE(NULL, strstr(self->fan.refusal, "cannot be trusted"));
 	EXPECT_EQ(-EEXIST, fan_link(&self->fan, "r0", "x", NULL));
 	EXPECT_EQ(0, fan_link(&self->fan, "r0", "x", &trusted));
-	EXPECT_EQ(STAGES, fan_links(&self->fan));
+	EXPECT_EQ(STAGES + 1, fan_links(&self->fan));
 }
 
 TEST_F(links, all_or_none)
@@ -157,11 +130,11 @@ TEST_F(links, there_are_at_most_32)
 		snprintf(name, sizeof(name), "r%u", i);
 		ASSERT_EQ(0, fan_stage(&self->fan, name));
 	}
-	EXPECT_REFUSED(-ENOSPC, fan_link(&self->fan, "a", fan_list(STAGES, FAASIN_FAN_MAX), NULL));
-	EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list(STAGES, FAASIN_FAN_MAX - 1), NULL));
+	EXPECT_REFUSED(-ENOSPC, fan_link(&self->fan, "a", fan_list('r', STAGES, FAASIN_FAN_MAX), NULL));
+	EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list('r', STAGES, FAASIN_FAN_MAX - 1), NULL));
 	EXPECT_EQ(FAASIN_FAN_MAX, fan_links(&self->fan));
 	EXPECT_REFUSED(-ENOSPC, fan_link(&self->fan, "a", "r32", NULL));
-	EXPECT_REFUSED(-ENOSPC, fan_link(&self->fan, "r0", fan_list(1, FAASIN_FAN_MAX + 1), NULL));
+	EXPECT_REFUSED(-ENOSPC, fan_link(&self->fan, "r0", fan_list('r', 1, FAASIN_FAN_MAX + 1), NULL));
 	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r3"));
 	EXPECT_EQ(0, fan_link(&self->fan, "a", "r32", NULL));
 }
@@ -289,6 +262,28 @@ TEST_F(links, the_capacity_is_that_of_all)
 	close(w);
 	for (i = 0; i < STAGES; i++)
 		close(r[i]);
+}
+
+/* Whoever stands still at one link, or at the output, holds a new capacity up for all. */
+TEST_F(links, no_new_capacity_while_somebody_stands_still)
+{
+	int w = fan_writer(&self->fan, 0), r = fan_reader(&self->fan, 1, 0), i;
+	uint64_t capacity = fan_state(&self->fan, 0).link.capacity;
+	pid_t pid;
+
+	EXPECT_WRITE(w, "bytes");
+	for (i = 0; i < 2; i++) {
+		pid = stand_still(i ? w : r, i, i ? r : w);
+		ASSERT_TRUE(blocks_in(pid, i ? SYS_write : SYS_read));
+		EXPECT_REFUSED(-EBUSY, fan_resize(&self->fan, "r0", 2 * capacity));
+		EXPECT_EQ(capacity, fan_state(&self->fan, 0).link.capacity);
+		child_kill(pid, SIGKILL);
+		EXPECT_EQ(0, fan_resize(&self->fan, "r0", 2 * capacity));
+		EXPECT_EQ(2 * capacity, fan_state(&self->fan, STAGES - 1).link.capacity);
+		EXPECT_EQ(0, fan_resize(&self->fan, "r0", capacity));
+	}
+	close(w);
+	close(r);
 }
 
 TEST_F(links, pausing_one_pauses_the_writer)
@@ -602,7 +597,7 @@ TEST_F_TIMEOUT(links, links_come_and_go_under_load, 120)
 			fan_link(&self->fan, "a", name, NULL);
 		}
 		if (!fan_links(&self->fan))
-			EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list(0, STAGES - 1), NULL));
+			EXPECT_EQ(0, fan_link(&self->fan, "a", fan_list('r', 0, STAGES - 1), NULL));
 		usleep(random_next(&seed) % 10000);
 	}
 	for (i = 0; i <= STAGES; i++)

@@ -185,7 +185,7 @@ TEST_F(fan, pollers_hear_of_room)
 	close(ep);
 }
 
-/* With EPOLLEXCLUSIVE, one a queue is woken: readers of different links have one each. */
+/* Readers of different links have a queue each, and all in it are woken. */
 TEST_F(fan, each_exclusive_poller_hears_of_bytes)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
@@ -640,6 +640,30 @@ TEST_F(fan, what_is_dropped_of_an_unlinked_one_is_no_end_of_file)
 }
 
 /* It is not the slowest when the wait begins, but when that one has read all. */
+/* Nor is anything cut off of a stream that was read to its end. */
+TEST_F(fan, what_was_read_of_an_unlinked_one_has_its_end)
+{
+	unsigned int i;
+	long bytes;
+
+	EXPECT_EQ(0, pattern_write(self->w, PAGE, PAGE, 1, 0));
+	close(self->w);
+	EXPECT_TRUE(reads(self->r[0], PAGE, 1, 0));
+	self->w = fan_writer(&self->fan, O_NONBLOCK);
+	bytes = fill(self->w, 2);
+	EXPECT_LT(0, bytes);
+	EXPECT_EQ(0, fan_unlink(&self->fan, "a", "r0"));
+	for (i = 1; i < variant->readers; i++) {
+		EXPECT_TRUE(reads(self->r[i], PAGE, 1, 0));
+		EXPECT_OVER(self->r[i], 0);
+		close(self->r[i]);
+		self->r[i] = fan_reader(&self->fan, i, 0);
+		EXPECT_TRUE(reads(self->r[i], bytes, 2, 0));
+	}
+	EXPECT_TRUE(fan_gets_room(self->w));
+	EXPECT_OVER(self->r[0], 0);
+}
+
 TEST_F(fan, a_wait_for_a_window_ends_behind_an_unlinked_reader)
 {
 	struct faasin_window_info info = window_info(self->w);

@@ -34,29 +34,18 @@ FIXTURE_SETUP(slow)
 {
 	struct faasctl_link_options drop = fan_slow_options(CAPACITY, FAASIN_SLOW_DROP);
 	struct faasctl_link_options throttle = fan_slow_options(CAPACITY, FAASIN_SLOW_THROTTLE);
-	unsigned int i;
 
 	FAN_SETUP(&self->fan, variant->readers, &drop);
 	if (!variant->all) {
 		ASSERT_EQ(0, fan_unlink(&self->fan, "a", "r0"));
 		ASSERT_EQ(0, fan_link(&self->fan, "a", "r0", &throttle));
 	}
-	self->w = fan_writer(&self->fan, O_RDWR | O_NONBLOCK);
-	ASSERT_LE(0, self->w);
-	for (i = 0; i < READERS_MAX; i++)
-		self->r[i] = -1;
-	self->r[0] = fan_reader(&self->fan, 0, 0);
-	ASSERT_LE(0, self->r[0]);
+	FAN_ENDS_SETUP(self);
 }
 
 FIXTURE_TEARDOWN(slow)
 {
-	unsigned int i;
-
-	close(self->w);
-	for (i = 0; i < READERS_MAX; i++)
-		close(self->r[i]);
-	FAN_TEARDOWN(&self->fan);
+	FAN_ENDS_TEARDOWN(self);
 }
 
 /* The stream of the link to r@i was cut off, the first @read bytes having been read, of @all. */

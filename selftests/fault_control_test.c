@@ -203,6 +203,100 @@ static long link_shared(struct try *t)
 				NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "b"))));
 }
 
+/* Likewise, of an input. */
+static long link_gathered(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				NL_NEST(FAASIN_A_LINK_SRC, NL_STR(FAASIN_A_END_STAGE, "a")),
+				NL_STR(FAASIN_A_LINK_DST_STAGE, "b")));
+}
+
+/* No port is one for several links any more: each takes one, and no other. */
+static bool nothing_is_left(struct world *w)
+{
+	return !world_link(w, "a", "b") && world_link(w, "a", "c") == EBUSY &&
+	       world_link(w, "x", "b") == EBUSY && !world_unlink(w, "a") &&
+	       !world_link(w, "x", "c") && world_link(w, "x", "b") == EBUSY &&
+	       world_link(w, "a", "c") == EBUSY && !world_unlink(w, "x");
+}
+
+static bool four_stages(struct try *t)
+{
+	return !world_stage(&t->w, "c", NULL) && !world_stage(&t->w, "x", NULL);
+}
+
+/* Two to two: what was made before one of the links cannot be is undone, all of it. */
+static long link_crossed(struct try *t)
+{
+	long result;
+
+	result = -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			  NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				  NL_NEST(FAASIN_A_LINK_SRC, NL_STR(FAASIN_A_END_STAGE, "a")),
+				  NL_NEST(FAASIN_A_LINK_SRC, NL_STR(FAASIN_A_END_STAGE, "x")),
+				  NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "b")),
+				  NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "c"))));
+	/* What was to fail has, so nothing else does. */
+	if (result == -ENOMEM && !nothing_is_left(&t->w))
+		return -EUCLEAN;
+	return result;
+}
+
+static bool four_links(struct try *t, long result)
+{
+	return link_dump(t) == 4;
+}
+
+/* An input that merges its links; and those have a log of records. */
+static long link_merged(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				NL_NEST(FAASIN_A_LINK_SRC, NL_STR(FAASIN_A_END_STAGE, "a")),
+				NL_STR(FAASIN_A_LINK_DST_STAGE, "b"),
+				NL_U32(FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_RECORDS),
+				NL_U32(FAASIN_A_LINK_MERGE, FAASIN_MERGE_RECORDS)));
+}
+
+static bool is_merged(struct try *t)
+{
+	return !link_merged(t);
+}
+
+/* Likewise, of an output whose records are dealt. */
+static long link_dealt(struct try *t)
+{
+	long result;
+
+	result = -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			  NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				  NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
+				  NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "b")),
+				  NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "c")),
+				  NL_NEST(FAASIN_A_LINK_DST, NL_STR(FAASIN_A_END_STAGE, "x")),
+				  NL_U32(FAASIN_A_LINK_FLAGS,
+					 FAASIN_LINK_F_RECORDS | FAASIN_LINK_F_DEALT)));
+	if (result == -ENOMEM && !nothing_is_left(&t->w))
+		return -EUCLEAN;
+	return result;
+}
+
+static bool three_links(struct try *t, long result)
+{
+	return link_dump(t) == 3;
+}
+
+static bool is_dealt(struct try *t)
+{
+	return four_stages(t) && !link_dealt(t);
+}
+
+static bool is_gathered(struct try *t)
+{
+	return !link_gathered(t);
+}
+
 static bool is_shared(struct try *t)
 {
 	return !link_shared(t);
@@ -223,6 +317,43 @@ static bool link_is_new(struct try *t, long result)
 static long link_new_large(struct try *t)
 {
 	return -world_link_of(&t->w, "a", "b", FAASIN_CAPACITY_MAX / 4);
+}
+
+/* Not as far as others: of each page of a log, it is tried what comes of its lack. */
+static long resize_merged(struct try *t)
+{
+	return -world_resize(&t->w, "a", 8 * FAASIN_CAPACITY_DEFAULT);
+}
+
+static bool merged_is_resized(struct try *t, long result)
+{
+	return world_link_capacity(&t->w, "a") == 8 * FAASIN_CAPACITY_DEFAULT;
+}
+
+/* Its ring and its log are less than a page each: more than that is had in another way instead. */
+static long link_small(struct try *t)
+{
+	return -nl_call(&t->w.nl, FAASIN_CMD_LINK_NEW, 0,
+			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, t->w.wf),
+				NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),
+				NL_STR(FAASIN_A_LINK_DST_STAGE, "b"),
+				NL_U64(FAASIN_A_LINK_CAPACITY, PAGE),
+				NL_U32(FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_RECORDS)));
+}
+
+static bool is_small(struct try *t)
+{
+	return !link_small(t);
+}
+
+static long resize_small(struct try *t)
+{
+	return -world_resize(&t->w, "a", 2 * PAGE);
+}
+
+static bool small_is_resized(struct try *t, long result)
+{
+	return world_link_capacity(&t->w, "a") == 2 * PAGE;
 }
 
 static long link_resize(struct try *t)
@@ -447,9 +578,16 @@ OPERATION(link_get, fault_filled, link_get, answered, REQUEST);
 OPERATION(link_dump, fault_filled, link_dump, fault_one, REQUEST);
 OPERATION(link_new, as_it_is, link_new, link_is_new, REQUEST);
 OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
+OPERATION(link_new_small, as_it_is, link_small, link_is_new, REQUEST);
 OPERATION(link_shared, as_it_is, link_shared, link_is_new, REQUEST);
+OPERATION(link_gathered, as_it_is, link_gathered, link_is_new, REQUEST);
+OPERATION(link_dealt, four_stages, link_dealt, three_links, REQUEST);
+OPERATION(link_crossed, four_stages, link_crossed, four_links, REQUEST);
+OPERATION(link_merged, as_it_is, link_merged, link_is_new, REQUEST);
 OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
 OPERATION(link_resize, fault_filled, link_resize, link_is_resized, REQUEST);
+OPERATION(link_resize_merged, is_merged, resize_merged, merged_is_resized, REQUEST);
+OPERATION(link_resize_small, is_small, resize_small, small_is_resized, REQUEST);
 OPERATION(stage_replace, has_writer_and_cgroup, stage_replace, stage_is_replaced, REQUEST);
 OPERATION(link_pause, fault_filled, link_pause, link_is_paused, REQUEST);
 OPERATION(link_drain, fault_filled, link_drain, link_drains, REQUEST);
@@ -463,7 +601,10 @@ OPERATION(self_follow, has_self, self_follow, found, NOMEM | FAULT);
 OPERATION(directory, opens_directory, directory_read, five, NOMEM | FAULT);
 OPERATION(open_out, fault_linked, open_out, out_is_open, NOMEM | FAULT);
 OPERATION(open_shared, is_shared, open_out, out_is_open, NOMEM | FAULT);
+OPERATION(open_dealt, is_dealt, open_out, out_is_open, NOMEM | FAULT);
 OPERATION(open_in, fault_linked, open_in, in_is_open, NOMEM | FAULT);
+OPERATION(open_in_gathered, is_gathered, open_in, in_is_open, NOMEM | FAULT);
+OPERATION(open_in_merged, is_merged, open_in, in_is_open, NOMEM | FAULT);
 
 /* ------------------------------------------------------------------- tables */
 

@@ -308,6 +308,34 @@ static bool record_returned(struct try *t, long result)
 	return window_return(t->in, range.offset) == -EACCES && !allocate(t) && !range.offset;
 }
 
+/* An end of a lane. */
+static bool has_trusted(struct try *t)
+{
+	struct faasctl_link_options options = FAASCTL_LINK_OPTIONS_INIT;
+	struct faasctl *ctl;
+	int error = faasctl_open(&ctl, NULL);
+
+	if (error)
+		return false;
+	options.flags = FAASCTL_TRUSTED;
+	error = faasctl_link_add(ctl, t->w.wf, "a", "b", &options, NULL);
+	faasctl_close(ctl);
+	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_RDWR);
+	return !error && t->out >= 0;
+}
+
+static long have_lane(struct try *t)
+{
+	t->file = sys(ioctl(t->out, FAASIN_IOC_LANE));
+	return t->file;
+}
+
+static bool lane_is_had(struct try *t, long result)
+{
+	return result >= 0 && ioctl(t->out, FAASIN_IOC_LANE) < 0 && errno == EBUSY &&
+	       !window_try_map(t->file, PAGE, PROT_READ, MAP_SHARED, 0);
+}
+
 static struct faasin_window_info window_told;
 
 static long ask_window(struct try *t)
@@ -471,6 +499,7 @@ OPERATION(window_send, has_filled, hand_off, handed_off, NOMEM | FAULT);
 OPERATION(window_take, has_sent, take_record, record_taken, NOMEM | FAULT);
 OPERATION(window_take_written, fault_filled, take_record, record_taken, NOMEM | FAULT);
 OPERATION(window_return, has_taken, return_record, record_returned, NOMEM | FAULT);
+OPERATION(lane, has_trusted, have_lane, lane_is_had, NOMEM);
 OPERATION(end_stream, fault_filled, end_stream, stream_ended, 0);
 OPERATION(end_session, fault_filled, end_session, session_ended, 0);
 OPERATION(abort, fault_filled, abort_stream, stream_aborted, FAULT);

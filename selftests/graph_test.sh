@@ -288,7 +288,8 @@ for i in range(100):
     stages = [b"s%d" % k for k in range(101)]
     for stage in stages:
         assert not lib.faasctl_stage_add(ctl, name, stage, None, None)
-    link_options = (ctypes.c_uint64 * 4)(32, 4096, 0xffffffff | 0xffffffff << 32, 0)
+    unset = 0xffffffffffffffff
+    link_options = (ctypes.c_uint64 * 5)(40, 4096, unset, unset, 0)
     for k in range(100):
         assert not lib.faasctl_link_add(ctl, name, stages[k], stages[k + 1], link_options, None), (i, k)
         links += 1

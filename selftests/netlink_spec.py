@@ -3,10 +3,11 @@
 """Holds the five descriptions of the netlink family against each other.
 
 kmod/faasin.yaml (for programs), kmod/uapi/faasin.h (for people and C), the
-policies of kmod/policy.c with the operations of kmod/netlink.c (what the kernel
+policies of kmod/policy.c with the operations of kmod/netlink*.c (what the kernel
 takes), the attributes that kmod/reply.c and kmod/event.c send, and what
-docs/syzkaller/faasin.txt tells a fuzzer. TAP on standard output. Needs no kernel; the schema comes from the kernel's source
-(vm-test/kernels --source gets it, FAASIN_LINUX_SOURCE names another).
+docs/syzkaller/faasin.txt tells a fuzzer. TAP on standard output. Needs no kernel; the
+schema comes from the kernel's source (vm-test/kernels --source gets it,
+FAASIN_LINUX_SOURCE names another).
 """
 import glob
 import os
@@ -489,10 +490,12 @@ def check_operations(tap, spec, policies, netlink):
     whole = {}
     for _, (fields, _) in zip(expected, ops):
         doit = fields.get("doit", "")
-        whole[doit] = body = bodies.get(doit, "")
-        for helper in ("faasin_nl_link_source", "faasin_nl_link_destination", "faasin_nl_link_capacity",
-                       "faasin_nl_ports", "faasin_nl_link_ends"):
-            if helper + "(" in body:
+        whole[doit] = bodies.get(doit, "")
+        # Those that call others come first.
+        for helper in ("faasin_nl_link_new_ends", "faasin_nl_link_options", "faasin_nl_link_source",
+                       "faasin_nl_link_destination", "faasin_nl_link_capacity", "faasin_nl_ports",
+                       "faasin_nl_link_ends"):
+            if helper + "(" in whole[doit]:
                 whole[doit] += bodies[helper]
 
     problems = []
@@ -641,7 +644,7 @@ def main():
         return 0
     spec = Spec(yaml.safe_load(read("kmod/faasin.yaml")))
     header = Header(read("kmod/uapi/faasin.h"))
-    netlink = without_comments(read("kmod/netlink.c"))
+    netlink = without_comments(read("kmod/netlink.c") + read("kmod/netlink_link.c"))
 
     check_schema(tap, spec)
     check_references(tap, spec)

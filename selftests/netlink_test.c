@@ -12,7 +12,7 @@
 
 enum kind { STRING, U32, U64, FD, NEST };
 
-#define ATTRS	12
+#define ATTRS	14
 
 FIXTURE(attr) {
 	struct world w;
@@ -68,8 +68,9 @@ ATTR(LINK_NEW, LINK, DST_PORT, STRING, false, "no-such", ENOENT);
 ATTR(LINK_NEW, LINK, CAPACITY, U64, false, "4097", EINVAL);
 ATTR(LINK_NEW, LINK, ABORT_ON, U32, false, "0", 0);
 ATTR(LINK_NEW, LINK, EARLY_CLOSE, U32, false, "0", 0);
-ATTR(LINK_NEW, LINK, FLAGS, U32, false, "2", EINVAL);
+ATTR(LINK_NEW, LINK, FLAGS, U32, false, "2147483648", EINVAL);
 ATTR(LINK_NEW, LINK, SLOW, U32, false, "0", 0);
+ATTR(LINK_NEW, LINK, MERGE, U32, false, "1", EINVAL);
 ATTR(LINK_DEL, LINK, WORKFLOW, STRING, true, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, SRC_STAGE, STRING, true, "no-such", ENOENT);
 ATTR(LINK_DEL, LINK, SRC_PORT, STRING, false, "no-such", ENOENT);
@@ -97,7 +98,7 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 	static const uint32_t uid = 1000, mode = 0600, flags = FAASIN_WORKFLOW_F_UNCHARGED,
 		nonzero = FAASIN_ABORT_ON_NONZERO, drain = FAASIN_EARLY_CLOSE_DRAIN,
 		paused = FAASIN_LINK_STATE_PAUSED, trusted = FAASIN_LINK_F_TRUSTED,
-		drop = FAASIN_SLOW_DROP;
+		drop = FAASIN_SLOW_DROP, streams = FAASIN_MERGE_STREAMS;
 	static const uint64_t capacity = 8192;
 	const bool pays = variant->attr == FAASIN_A_WORKFLOW_CGROUP_FD;
 	const char *wf = self->w.wf;
@@ -152,7 +153,8 @@ static void fill(FIXTURE_DATA(attr) *self, const FIXTURE_VARIANT(attr) *variant)
 		     NL_RAW(FAASIN_A_LINK_ABORT_ON, &nonzero, 4),
 		     NL_RAW(FAASIN_A_LINK_EARLY_CLOSE, &drain, 4),
 		     NL_RAW(FAASIN_A_LINK_FLAGS, &trusted, 4),
-		     NL_RAW(FAASIN_A_LINK_SLOW, &drop, 4));
+		     NL_RAW(FAASIN_A_LINK_SLOW, &drop, 4),
+		     NL_RAW(FAASIN_A_LINK_MERGE, &streams, 4));
 		break;
 	case FAASIN_CMD_LINK_SET:
 		nl_set(self->list, NL_STR(FAASIN_A_LINK_WORKFLOW, wf), NL_STR(FAASIN_A_LINK_SRC_STAGE, "a"),

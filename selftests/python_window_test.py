@@ -59,6 +59,30 @@ def parts(flow):
 
 
 @test
+def gathered(flow):
+    """records: of an input with several links, stream by stream, each with its link's window"""
+    flow.link("x,y", "z")
+    with flow.inp("z", blocking=False) as inp, raises(BlockingIOError):
+        inp.receive()
+    y = flow.out("y")
+    flow.out("x").close()
+    y.send(b"of y")
+    with flow.inp("z") as inp:
+        equal(b"of y", bytes(inp.receive()))
+        y.close()
+        equal(None, inp.receive())
+    with flow.inp("z") as inp:
+        equal(None, inp.receive())
+    inp = flow.inp("z")
+    receiver = Thread(lambda: bytes(inp.receive()))
+    until(lambda: blocked(receiver.native_id))
+    with flow.out("x") as x:
+        x.send(b"later")
+    equal(b"later", receiver.end())
+    equal(None, inp.receive())
+
+
+@test
 def mixed(flow):
     """records: what was written is received, what was sent can be read"""
     out, inp = flow.out(), flow.inp()

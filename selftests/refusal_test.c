@@ -406,6 +406,18 @@ TEST_F(refusal, link_with_other_options)
 			  NL_U32(FAASIN_A_LINK_SLOW, FAASIN_SLOW_THROTTLE)));
 }
 
+TEST_F(refusal, link_that_merges_alone)
+{
+	EXPECT_REFUSAL(&self->w, EINVAL, CALL(LINK_NEW, L("c", "d"),
+				    NL_U32(FAASIN_A_LINK_FLAGS, FAASIN_LINK_F_RECORDS),
+				    NL_U32(FAASIN_A_LINK_MERGE, FAASIN_MERGE_RECORDS)));
+}
+
+TEST_F(refusal, link_set_to_nothing)
+{
+	EXPECT_REFUSAL(&self->w, EINVAL, CALL(LINK_SET, L("a", "b")));
+}
+
 TEST_F(refusal, link_against_the_direction)
 {
 	EXPECT_REFUSAL(&self->w, EINVAL, CALL(LINK_NEW, L("c", "d"),

@@ -75,9 +75,9 @@ int window_peek(const volatile uint8_t *at);
 int window_poke(volatile uint8_t *at, uint8_t value);
 
 /* As ENDS_SETUP(), with both ends mapped: for fixtures with the members out, in and info, too. */
-#define WINDOWS_SETUP(self, options)						\
+/* Of the open ends. */
+#define WINDOWS_MAP(self)							\
 do {										\
-	ENDS_SETUP(self, options, O_RDWR, O_NONBLOCK);				\
 	(self)->info = window_info((self)->r);					\
 	(self)->out = window_map((self)->w, PROT_READ | PROT_WRITE);		\
 	(self)->in = window_map((self)->r, PROT_READ);				\
@@ -85,10 +85,21 @@ do {										\
 	ASSERT_NE(MAP_FAILED, (void *)(self)->in);				\
 } while (0)
 
-#define WINDOWS_TEARDOWN(self)							\
+#define WINDOWS_UNMAP(self)							\
 do {										\
 	munmap((self)->out, (self)->info.size);					\
 	munmap((void *)(self)->in, (self)->info.size + (self)->info.landing);	\
+} while (0)
+
+#define WINDOWS_SETUP(self, options)						\
+do {										\
+	ENDS_SETUP(self, options, O_RDWR, O_NONBLOCK);				\
+	WINDOWS_MAP(self);							\
+} while (0)
+
+#define WINDOWS_TEARDOWN(self)							\
+do {										\
+	WINDOWS_UNMAP(self);							\
 	ENDS_TEARDOWN(self);							\
 } while (0)
 

@@ -89,13 +89,14 @@ TEST_F(atomic, records_of_several_writers_stay_whole)
 /* One more process than may write to a stream at a time. */
 TEST(writers_are_bounded_and_those_that_are_gone_do_not_count)
 {
+	const struct flow_options options = { .trusted = true };
 	enum { N = FAASIN_WRITERS_MAX };
 	static pid_t pids[N];
 	struct flow flow;
 	int w, r, gate[2], said[2], i;
 	char byte;
 
-	FLOW_SETUP(&flow, NULL);
+	FLOW_SETUP(&flow, &options);
 	w = flow_writer(&flow, 0);
 	r = flow_reader(&flow, 0);
 	ASSERT_LE(0, w);
@@ -118,6 +119,8 @@ TEST(writers_are_bounded_and_those_that_are_gone_do_not_count)
 		ASSERT_EQ(1, byte);
 	}
 	EXPECT_EQ(-EUSERS, sys(write(w, "b", 1)));
+	/* Nor may one that would write without a call. */
+	EXPECT_EQ(-EUSERS, sys(ioctl(w, FAASIN_IOC_LANE)));
 	EXPECT_EQ(N, unread(r));
 	close(gate[1]);
 	for (i = 0; i < N; i++)

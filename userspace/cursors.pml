@@ -615,7 +615,7 @@ inline wait_for_data(s)
 		spin_lock(R);
 		spin_unlock(R);
 #endif
-		/* data_ready() */
+		/* faasin_ring_data_ready() */
 		stream_limit(s);
 		if
 		:: limit > r_tail || state != LIVE -> break

@@ -4,6 +4,8 @@
  * refuse it memory, interrupt calls and add up its statistics. Each byte is compared with what was
  * written, each end with how the stream ended. Results are TAP.
  */
+#include "deals.h"
+#include "turns.h"
 #include "world.h"
 #include "ring.h"
 
@@ -13,6 +15,9 @@
 #define STREAMS		12		/* of a round */
 #define PATTERN		65521		/* prime: a shift by whole blocks shows */
 #define RECORD_WRITERS	3
+#define RECORD_READERS	2
+#define RECORD_MAX	(16 * 1024)
+#define RECORDS		2048		/* of a stream, at most */
 #define WORD_READERS	3
 
 #ifdef SHIM_WEAKEN
@@ -115,6 +120,7 @@ enum ending {
  * @unlink: the link goes in the middle
  * @change: its capacity and its state change
  * @pages: some go by reference, in and out
+ * @records: what one call writes is a record
  */
 struct plan {
 	const char *name;
@@ -130,12 +136,14 @@ struct plan {
 	bool unlink;
 	bool change;
 	bool pages;
+	bool records;
 };
 
 /**
  * struct round - one link, while it is used
  * @length: of each stream, once its producer knows
  * @ending: likewise; all relaxed, so that they order nothing themselves
+ * @ends: where records of a stream end, of a link with such; set before one is written
  * @task: whom to interrupt; @tasks
  */
 struct round {
@@ -146,6 +154,7 @@ struct round {
 	u64 seed;
 	u64 length[STREAMS];
 	int ending[STREAMS];
+	u64 (*ends)[RECORDS];
 	bool over;
 	pthread_mutex_t tasks;
 	struct task_struct *task[2];
@@ -226,9 +235,9 @@ static void window_bytes(struct faasin_channel *ch, u64 offset, size_t n, unsign
 	}
 }
 
-/* A record of up to @max bytes: how many, or an error. */
+/* A record of up to @max bytes: how many, or an error. @end, if not NULL: where it will end. */
 static ssize_t send_record(struct round *r, struct file *file, unsigned int stream, u64 pos,
-			   size_t max)
+			   size_t max, u64 *end)
 {
 	struct faasin_channel *ch = r->channel;
 	struct faasin_range ranges[3];
@@ -250,6 +259,8 @@ static ssize_t send_record(struct round *r, struct file *file, unsigned int stre
 	}
 	if (!i)
 		return err;
+	if (end)
+		*end = pos + done;
 	arg.count = i;
 	while ((err = faasin_window_ioctl(file, FAASIN_IOC_SEND, &arg)) == -ERESTARTSYS)
 		WRITE_ONCE(current->pending, false);
@@ -311,17 +322,22 @@ static void end_stream(struct file *file, enum ending ending)
 static bool write_stream(struct round *r, struct file *file, unsigned int stream,
 			 unsigned char *buffer, size_t largest)
 {
-	u64 length = one_in(8) ? 0 : rnd_size(8 * largest), pos = 0;
+	u64 length = one_in(8) ? 0 : rnd_size(8 * largest), pos = 0, *end = NULL;
+	unsigned int records = 0;
 	size_t size, want;
 	ssize_t n;
 
-	while (pos < length) {
+	while (pos < length && (!r->ends || records < RECORDS)) {
 		size = min((u64)rnd_size(largest), length - pos);
+		if (r->ends) {
+			end = &r->ends[stream][records];
+			*end = pos + size;
+		}
 		n = r->plan->pages && one_in(2) ? move_pages(file, stream, pos, size) : 0;
 		if (n) {
 			/* By reference, or not at all. */
 		} else if (r->plan->windows && r->channel->window.nr_pages && one_in(2)) {
-			n = send_record(r, file, stream, pos, size);
+			n = send_record(r, file, stream, pos, size, end);
 		} else {
 			fill(buffer, size, stream, pos);
 			want = r->plan->faults && one_in(4) ? rnd() % (size + 1) : SIZE_MAX;
@@ -336,14 +352,20 @@ static bool write_stream(struct round *r, struct file *file, unsigned int stream
 			BUG_ON(!r->plan->memory);
 			continue;
 		}
+		if (n == -EMSGSIZE) {
+			/* There may be more capacity the next time. */
+			BUG_ON(!r->plan->records || !r->plan->change);
+			continue;
+		}
 		if (n == -EPIPE)
 			return false;
 		if (n < 0) {
 			BUG_ON(!again(file, n));
 			continue;
 		}
-		BUG_ON(!n || (size_t)n > size);
+		BUG_ON(!n || (size_t)n > size || (end && pos + n != *end));
 		pos += n;
+		records++;
 		WRITE_ONCE(r->length[stream], pos);
 	}
 	return true;
@@ -352,7 +374,7 @@ static bool write_stream(struct round *r, struct file *file, unsigned int stream
 static void *producer(void *arg)
 {
 	struct round *r = arg;
-	size_t largest = 3 * r->capacity;
+	size_t largest = r->ends ? r->capacity : 3 * r->capacity;
 	unsigned char *buffer = malloc(largest);
 	enum ending ending;
 	struct file *file;
@@ -462,14 +484,54 @@ static size_t lend_page(struct file *file, unsigned int stream, u64 pos, struct 
 	return n;
 }
 
+/*
+ * A call that had room for @size bytes gave @n of a stream, from @pos on: no more than the rest
+ * of a record; @whole: no less either, where there is room. Returns whether that was all of it.
+ */
+static bool check_record(const u64 *end, u64 pos, size_t n, size_t size, bool whole)
+{
+	BUG_ON(pos + n > *end);
+	BUG_ON(whole && n != min((u64)size, *end - pos));
+	return pos + n == *end;
+}
+
+/* Somebody drops what is to be dropped, whether or not anybody asks. */
+static void await_discard(struct faasin_channel *ch)
+{
+	u64 deadline = ktime_get_ns() + 10ULL * NSEC_PER_SEC;
+
+	while (READ_ONCE(ch->discard) > READ_ONCE(ch->tail)) {
+		BUG_ON(ktime_get_ns() > deadline);
+		usleep(100);
+	}
+}
+
+/* What is said of the next record. */
+static void check_info(struct file *file, const u64 *end, u64 pos)
+{
+	struct faasin_handle *h = file->private_data;
+	struct faasin_port_info info;
+
+	faasin_stream_info(h, &info);
+	if (!info.record && info.unread) {
+		/* Asked without the lock that is needed to drop what lies before it. */
+		await_discard(h->channel);
+		faasin_stream_info(h, &info);
+	}
+	BUG_ON(!(info.flags & FAASIN_INFO_RECORDS));
+	BUG_ON(info.record && info.record != *end - pos);
+	BUG_ON(!info.record && info.unread);
+}
+
 /* Reads until the end, or for a while: what reading said last. */
 static ssize_t read_stream(struct round *r, struct file *file, unsigned int stream, u64 *read,
 			   unsigned char *buffer, size_t largest)
 {
 	struct lent lent[LENT_MAX] = { 0 }, *next;
-	u64 stop = ~0ULL, pos = 0;
+	u64 stop = ~0ULL, pos = 0, *end = r->ends ? r->ends[stream] : NULL;
 	size_t size, can;
 	ssize_t n = 1;
+	bool whole;
 	int i;
 
 	if (r->plan->leave && one_in(r->plan->leave))
@@ -477,17 +539,28 @@ static ssize_t read_stream(struct round *r, struct file *file, unsigned int stre
 	while (pos < stop) {
 		size = rnd_size(largest);
 		can = r->plan->faults && one_in(4) ? rnd() % (size + 1) : SIZE_MAX;
+		whole = can == SIZE_MAX;
+		if (end && one_in(4))
+			check_info(file, end, pos);
 		if (r->plan->pages && one_in(2)) {
 			next = &lent[rnd() % LENT_MAX];
 			lent_back(next);
 			n = lend_page(file, stream, pos, next);
+			if (end && n)
+				end += check_record(end, pos, n, PAGE_SIZE, true);
 			pos += n;
 			continue;
 		}
 		if (r->plan->windows && r->channel->window.nr_pages && one_in(2)) {
 			n = take_record(r, file, stream, pos);
+			size = SIZE_MAX;
+			whole = true;
 			if (n == -ENOMEM)
 				continue;
+			if (n == -EMSGSIZE) {
+				BUG_ON(!end);
+				continue;
+			}
 		} else {
 			n = port_read_faulty(file, buffer, size, can);
 			if (n == -EFAULT && can != SIZE_MAX)
@@ -499,6 +572,8 @@ static ssize_t read_stream(struct round *r, struct file *file, unsigned int stre
 			continue;
 		if (n <= 0)
 			break;
+		if (end)
+			end += check_record(end, pos, n, size, whole);
 		pos += n;
 	}
 	for (i = 0; i < LENT_MAX; i++)
@@ -657,11 +732,16 @@ struct record {
 	u32 size;
 };
 
+static size_t record_max(const struct round *r)
+{
+	return r->plan->records ? min(r->capacity, (u64)RECORD_MAX) : PIPE_BUF;
+}
+
 static void *record_writer(void *arg)
 {
 	static atomic_t writers;
 	struct round *r = arg;
-	u32 buffer[PIPE_BUF / sizeof(u32)], i, n;
+	u32 buffer[RECORD_MAX / sizeof(u32)], i, n;
 	struct record *head = (void *)buffer;
 	struct file *file;
 	ssize_t done;
@@ -672,11 +752,12 @@ static void *record_writer(void *arg)
 	file = open_again(r, FAASIN_DIRECTION_OUT);
 	/* Nobody closes before all are there: it is one stream. */
 	WRITE_ONCE(r->length[head->writer], 1);
-	while (!READ_ONCE(r->length[0]) || !READ_ONCE(r->length[1]) || !READ_ONCE(r->length[2]))
+	while (!READ_ONCE(r->length[0]) || !READ_ONCE(r->length[1]) || !READ_ONCE(r->length[2]) ||
+	       (r->plan->records && READ_ONCE(r->length[3]) < RECORD_READERS))
 		usleep(100);
 	for (i = 0; i < 600; i++) {
 		head->number = i;
-		head->size = max(rnd_size(PIPE_BUF) & ~3UL, sizeof(*head));
+		head->size = max(rnd_size(record_max(r)) & ~3UL, sizeof(*head));
 		for (n = sizeof(*head) / 4; n < head->size / 4; n++)
 			buffer[n] = head->writer * 0x01010101 + i;
 		do
@@ -791,6 +872,37 @@ static void *word_reader(void *arg)
 	return NULL;
 }
 
+/* One call, one record; of those of a writer, each once and in order. */
+static void *record_taker(void *arg)
+{
+	u32 buffer[RECORD_MAX / sizeof(u32)], next[RECORD_WRITERS] = { 0 }, i;
+	struct record *head = (void *)buffer;
+	struct round *r = arg;
+	struct file *file;
+	ssize_t n;
+
+	thread_begin(r, -1, "reader", (uintptr_t)&n);
+	file = open_again(r, FAASIN_DIRECTION_IN);
+	/* They share one session. */
+	__atomic_fetch_add(&r->length[3], 1, __ATOMIC_RELAXED);
+	while ((n = port_read(file, buffer, sizeof(buffer)))) {
+		if (n < 0) {
+			BUG_ON(!again(file, n));
+			continue;
+		}
+		BUG_ON(head->writer >= RECORD_WRITERS || head->size != (size_t)n);
+		BUG_ON(head->number < next[head->writer]);
+		next[head->writer] = head->number + 1;
+		for (i = sizeof(*head) / 4; i < head->size / 4; i++)
+			BUG_ON(buffer[i] != head->writer * 0x01010101 + head->number);
+		__atomic_fetch_add(&r->moved, n, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&seen[head->writer * 600 + head->number], 1, __ATOMIC_RELAXED);
+	}
+	port_close(file);
+	thread_end(r, -1);
+	return NULL;
+}
+
 /* ----------------------------------------------------------------- results */
 
 typedef void *thread_fn(void *arg);
@@ -829,6 +941,10 @@ static u64 run_round(const struct plan *plan, u64 seed, thread_fn *const *work,
 	r.world = world_link(r.capacity, FAASIN_ABORT_ON_CRASH,
 			     plan->drain ? FAASIN_EARLY_CLOSE_DRAIN : FAASIN_EARLY_CLOSE_EPIPE);
 	r.channel = r.world->channel;
+	if (plan->records) {
+		BUG_ON(faasin_records_create(r.channel));
+		r.ends = calloc(STREAMS, sizeof(*r.ends));
+	}
 	if (plan->memory)
 		disturb[nr++] = disturb_memory;
 	if (plan->signals)
@@ -840,6 +956,7 @@ static u64 run_round(const struct plan *plan, u64 seed, thread_fn *const *work,
 	run_threads(&r, work, nr_work, disturb, nr);
 	world_unlink(r.world);
 	world_free(r.world);
+	free(r.ends);
 	return r.moved;
 }
 
@@ -873,6 +990,17 @@ static const struct plan plans[] = {
 	{ "pages by reference, extents", LARGE, .endings = 2, .pages = true, .windows = true },
 	{ "pages by reference, capacities that change", SMALL, .endings = 2, .pages = true,
 	  .change = true },
+	{ "records", SMALL, .endings = 2, .records = true },
+	{ "records, not waiting but polling", SMALL, .endings = 2, .records = true,
+	  .nonblock = true },
+	{ "records, extents, readers that leave, calls that are interrupted", LARGE,
+	  .endings = NR_ENDINGS, .records = true, .windows = true, .leave = 3, .signals = true },
+	{ "records, pools that shrink, memory that cannot be touched", SMALL, .endings = 2,
+	  .records = true, .memory = true, .faults = true },
+	{ "the same, not waiting but polling", SMALL, .endings = 2, .records = true,
+	  .memory = true, .nonblock = true },
+	{ "records, capacities that change, links that are paused", SMALL, .endings = 2,
+	  .records = true, .change = true, .leave = 4 },
 	{ "a link that goes in the middle", SMALL, .endings = NR_ENDINGS, .unlink = true,
 	  .leave = 4, .windows = true },
 };
@@ -887,7 +1015,7 @@ static u64 round_pair(const struct plan *plan, u64 seed)
 	return run_round(plan, seed, work, 2);
 }
 
-static u64 round_records(const struct plan *plan, u64 seed)
+static u64 round_records(u64 seed)
 {
 	static thread_fn *const work[] = { record_writer, record_writer, record_writer,
 					   record_reader };
@@ -895,7 +1023,24 @@ static u64 round_records(const struct plan *plan, u64 seed)
 	return run_round(one_in(2) ? &many : &many_polling, seed, work, 4);
 }
 
-static u64 round_words(const struct plan *plan, u64 seed)
+static const struct plan whole = { "", SMALL, .records = true };
+static const struct plan whole_polling = { "", SMALL, .records = true, .nonblock = true };
+
+static u64 round_whole(u64 seed)
+{
+	static thread_fn *const work[] = { record_writer, record_writer, record_writer,
+					   record_taker, record_taker };
+	u64 moved;
+	size_t i;
+
+	memset(seen, 0, sizeof(seen));
+	moved = run_round(one_in(2) ? &whole : &whole_polling, seed, work, 5);
+	for (i = 0; i < RECORD_WRITERS * 600; i++)
+		BUG_ON(seen[i] != 1);
+	return moved;
+}
+
+static u64 round_words(u64 seed)
 {
 	static thread_fn *const work[] = { word_writer, word_reader, word_reader, word_reader };
 	u64 moved;
@@ -908,26 +1053,45 @@ static u64 round_words(const struct plan *plan, u64 seed)
 	return moved;
 }
 
+/* Rounds that have no plan. */
+static const struct {
+	const char *name;
+	u64 (*one)(u64 seed);
+} rounds[] = {
+	{ "records that are dealt", deals_round },
+	{ "records that are dealt, live operations", deals_operated_round },
+	{ "records that are dealt, one who polls beside one who writes", deals_polled_round },
+	{ "several links of one input, merged", merged_round },
+	{ "several readers of one input, merged", crowd_round },
+	{ "several links of one input", turns_round },
+	{ "several links of one input, live operations", turns_operated_round },
+	{ "several writers and readers of records", round_whole },
+	{ "several writers, whole records", round_records },
+	{ "several readers, each byte once", round_words },
+};
+
+/* Of a plan, or of @one where there is none. */
 static void result(unsigned int number, const char *name, const struct plan *plan,
-		   u64 (*one)(const struct plan *plan, u64 seed), double seconds, u64 seed)
+		   u64 (*one)(u64 seed), double seconds, u64 seed)
 {
 	u64 end = ktime_get_ns() + seconds * NSEC_PER_SEC, moved = 0;
-	unsigned int rounds = 0;
+	unsigned int nr = 0;
 
 	/* What does not come to an end at all. */
 	alarm(60 + 10 * seconds);
 	do {
 		printf("# %s: seed %llu\n", name, seed);
-		moved += one(plan, seed++);
-		rounds++;
+		moved += plan ? round_pair(plan, seed) : one(seed);
+		seed++;
+		nr++;
 	} while (ktime_get_ns() < end);
 	alarm(0);
-	printf("ok %u %s: %u rounds, %llu bytes\n", number, name, rounds, moved);
+	printf("ok %u %s: %u rounds, %llu bytes\n", number, name, nr, moved);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int i, nr = ARRAY_SIZE(plans) + 2;
+	unsigned int i, nr = ARRAY_SIZE(plans) + ARRAY_SIZE(rounds);
 	double seconds = 20;
 	u64 seed = 1;
 	int c;
@@ -952,9 +1116,10 @@ int main(int argc, char **argv)
 	work_hurry = 100;
 	world_begin();
 	for (i = 0; i < ARRAY_SIZE(plans); i++)
-		result(i + 1, plans[i].name, &plans[i], round_pair, seconds / nr, seed);
-	result(nr - 1, "several writers, whole records", NULL, round_records, seconds / nr, seed);
-	result(nr, "several readers, each byte once", NULL, round_words, seconds / nr, seed);
+		result(i + 1, plans[i].name, &plans[i], NULL, seconds / nr, seed);
+	for (i = 0; i < ARRAY_SIZE(rounds); i++)
+		result(ARRAY_SIZE(plans) + 1 + i, rounds[i].name, NULL, rounds[i].one,
+		       seconds / nr, seed);
 	world_end();
 	return 0;
 }

@@ -6,7 +6,7 @@
 # with the tool's.
 
 declare -gA _faasctl_options=(
-	[link]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -s --slow -x --exclusive'
+	[link]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -d --deal -m --merge -r --records -s --slow -x --exclusive'
 	[unlink]=''
 	[set]='-c --capacity'
 	[pause]=''
@@ -21,7 +21,7 @@ declare -gA _faasctl_options=(
 	[stage add]='-g --cgroup -U --uid -G --gid -m --mode -p --port -x --exclusive'
 	[stage del]=''
 	[stage show]='-j --json'
-	[exec]='-i --isolation -j --json -T --thread -t --traceparent -w --wait'
+	[exec]='-f --filter -i --isolation -j --json -T --thread -t --traceparent -w --wait'
 	[run]='-c --capacity -a --abort-on -e --on-early-close -T --trusted -u --uncharged -n --names -k --keep'
 	[show]='-j --json'
 	[dump]='-H --header'
@@ -49,9 +49,9 @@ _faasctl_takes_value()
 {
 	case $1:$2 in
 	monitor:-n | *:-c | *:--capacity | *:-a | *:--abort-on | *:-e | *:--on-early-close | *:-g | *:--cgroup | \
-		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-[iw] | *:--isolation | *:--wait | \
+		*:-U | *:--uid | *:-G | *:--gid | *:-m | *:--mode | *:-p | *:--port | exec:-[fiw] | *:--filter | *:--isolation | *:--wait | \
 		run:-n | *:--names | *:--count | \
-		link:-s | *:--slow | top:-[fis] | *:--filter | *:--interval | *:--sort | \
+		link:-s | *:--slow | *:--merge | top:-[fis] | *:--filter | *:--interval | *:--sort | \
 		graph:-[fio] | *:--format | *:--output | \
 		metrics:-[flt] | *:--listen | *:--textfile | \
 		drain:-t | *:--timeout | latency:-d | trace:-[dnoO] | *:--duration | *:--otlp) return 0 ;;
@@ -106,13 +106,16 @@ _faasctl()
 			words='link rate fill writer reader residence wakes'
 			[ "$command" != link ] || words='throttle drop'
 			;;
+		-m | --merge) [ "$command" != link ] || words='streams records turn' ;;
 		-i | --interval | --isolation)
 			words='0.5 1 2 5 10'
 			[ "$command" != exec ] || words='careful hostile'
 			;;
 		--timeout) words='5 10 30 60' ;;
 		-w | --wait) words='in out both' ;;
+		--filter) words='auto always never' ;;
 		-f | --format)
+			[ "$command" != exec ] || words='auto always never'
 			[ "$command" != graph ] || words='text dot mermaid svg'
 			[ "$command" != metrics ] || words='openmetrics prometheus'
 			;;

@@ -18,7 +18,7 @@ function __faasctl_arguments
             continue
         else if test "$word" = -n; and contains -- drain $words
             continue
-        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close --slow -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp --timeout
+        else if contains -- $word -c --capacity -a --abort-on -e --on-early-close --slow --merge -g --cgroup -U --uid -G --gid -m --mode -p --port -w --wait -n --names --count -f --filter -i --interval -s --sort --format -o --output -l --listen -t --textfile -d --duration -O --otlp --timeout
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -128,12 +128,16 @@ complete -c faasctl -n '__faasctl_using set' -s c -l capacity -x -a '64K 256K 1M
 complete -c faasctl -n '__faasctl_using replace' -s g -l cgroup -x -a '(__fish_complete_directories)' -d 'Whose members take over'
 complete -c faasctl -n '__faasctl_using drain' -s n -l no-wait -d 'Do not wait until they are drained'
 complete -c faasctl -n '__faasctl_using drain' -s t -l timeout -x -d 'Wait no longer than that, in seconds'
+complete -c faasctl -n '__faasctl_using link' -s d -l deal -d 'Records go to the readers in turn, one each'
+complete -c faasctl -n '__faasctl_using link' -s m -l merge -x -a 'streams records turn' -d 'How several writers are read'
+complete -c faasctl -n '__faasctl_using link' -s r -l records -d 'What one call writes is a record, which is read as one'
 complete -c faasctl -n '__faasctl_using link' -s s -l slow -x -a 'throttle drop' -d 'What becomes of a slow one of several readers'
 complete -c faasctl -n '__faasctl_using link' -s x -l exclusive -d 'Fail if one of the links exists'
 complete -c faasctl -n '__faasctl_using run' -s n -l names -x -d 'Names of the stages'
 complete -c faasctl -n '__faasctl_using run' -s k -l keep -d 'Leave the workflow, its links and cgroups in place'
+complete -c faasctl -n '__faasctl_using exec' -s f -l filter -x -a 'auto always never' -d 'Whether functions have a filter of system calls'
 complete -c faasctl -n '__faasctl_using exec' -s i -l isolation -x -a 'careful hostile' -d 'Whom functions are held off from'
-complete -c faasctl -n '__faasctl_using exec' -s j -l json -d 'Say where functions run as JSON'
+complete -c faasctl -n '__faasctl_using exec' -s j -l json -d 'Say how functions run as JSON'
 complete -c faasctl -n '__faasctl_using exec' -s T -l thread -d 'Run functions in domains'
 complete -c faasctl -n '__faasctl_using exec' -s t -l traceparent -d 'Wait for the stream and take over its traceparent'
 complete -c faasctl -n '__faasctl_using exec' -s w -l wait -x -a 'in out both' -d 'Wait until this is linked'

@@ -76,7 +76,7 @@ struct form {
 	uint16_t type;
 };
 
-static const struct form forms[][10] = {
+static const struct form forms[][11] = {
 	[FAASIN_CMD_WORKFLOW_GET] = { { 's', FAASIN_A_WORKFLOW_NAME } },
 	[FAASIN_CMD_WORKFLOW_NEW] = { { 's', FAASIN_A_WORKFLOW_NAME },
 		{ 'd', FAASIN_A_WORKFLOW_FLAGS },
@@ -97,7 +97,8 @@ static const struct form forms[][10] = {
 		{ 's', FAASIN_A_LINK_DST_PORT }, { 'q', FAASIN_A_LINK_CAPACITY },
 		{ 'd', FAASIN_A_LINK_ABORT_ON }, { 'd', FAASIN_A_LINK_EARLY_CLOSE },
 		{ 'd', FAASIN_A_LINK_FLAGS },
-		{ 'd', FAASIN_A_LINK_SLOW } },
+		{ 'd', FAASIN_A_LINK_SLOW },
+		{ 'd', FAASIN_A_LINK_MERGE } },
 	[FAASIN_CMD_LINK_DEL] = { { 's', FAASIN_A_LINK_WORKFLOW }, { 's', FAASIN_A_LINK_SRC_STAGE },
 		{ 's', FAASIN_A_LINK_SRC_PORT }, { 's', FAASIN_A_LINK_DST_STAGE },
 		{ 's', FAASIN_A_LINK_DST_PORT }, { 'q', FAASIN_A_LINK_GENERATION } },
@@ -135,11 +136,27 @@ static void add_attr(struct call *c, char form, uint16_t type, uint64_t value)
 		c->attr[c->nattrs++] = (struct attr){ form, type, value };
 }
 
+/* One to three ends instead of one. */
+static void good_ends(struct call *c, uint16_t type)
+{
+	uint64_t n = 1 + chance(3);
+
+	while (n--) {
+		add_attr(c, 'n', type, one_in(8));
+		add_attr(c, 's', FAASIN_A_END_STAGE, name_value("a") + chance(4));
+		add_attr(c, 'e', 0, 0);
+	}
+}
+
 /* Workflows and stages by their names, as otherwise nothing would be found. */
 static void good_attr(struct call *c, const struct form *form, size_t place)
 {
 	uint64_t value = random_payload(form->form);
 
+	if (c->arg[1] == FAASIN_CMD_LINK_NEW && (place == 1 || place == 2) && one_in(3)) {
+		good_ends(c, place == 1 ? FAASIN_A_LINK_SRC : FAASIN_A_LINK_DST);
+		return;
+	}
 	if (form->form == 's' && !one_in(8)) {
 		if (place == 0)
 			value = name_value("fz0") + (one_in(3) ? chance(3) : 0);

@@ -21,7 +21,11 @@ static struct scene_flow {
 } flows[] = {
 	{ "fz0", "a", "b", 64 * KIB, FAASIN_EARLY_CLOSE_EPIPE, 0, 0 },
 	{ "fz0", "b", "c", 1 * MIB, FAASIN_EARLY_CLOSE_DRAIN, FAASIN_LINK_F_TRUSTED, 0 },
-	{ "fz1", "a", "b", PAGE, FAASIN_EARLY_CLOSE_EPIPE, 0, 0 },
+	{ "fz1", "a", "b", PAGE, FAASIN_EARLY_CLOSE_EPIPE, FAASIN_LINK_F_RECORDS, 0 },
+	{ "fz1", "b", "c", 2 * PAGE, FAASIN_EARLY_CLOSE_EPIPE,
+	  FAASIN_LINK_F_RECORDS | FAASIN_LINK_F_DEALT, 0 },
+	{ "fz1", "b", "d", PAGE, FAASIN_EARLY_CLOSE_EPIPE,
+	  FAASIN_LINK_F_RECORDS | FAASIN_LINK_F_DEALT, 0 },
 };
 
 static struct scene_workflow {
@@ -113,7 +117,9 @@ static int make_fz1(void)
 			NL_LIST(NL_STR(FAASIN_A_WORKFLOW_NAME, "fz1"),
 				NL_U32(FAASIN_A_WORKFLOW_FLAGS, FAASIN_WORKFLOW_F_UNCHARGED)));
 	error = error ?: stage_new("fz1", "a", NULL, 0, -1);
-	return error ?: stage_new("fz1", "b", NULL, 0, -1);
+	error = error ?: stage_new("fz1", "b", NULL, 0, -1);
+	error = error ?: stage_new("fz1", "c", NULL, 0, -1);
+	return error ?: stage_new("fz1", "d", NULL, 0, -1);
 }
 
 static int make_workflow(size_t which)

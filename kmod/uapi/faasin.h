@@ -32,10 +32,10 @@
  *   LINK_GET              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT]                LINK_*
  *   LINK_GET (dump)       [WORKFLOW]                          LINK_* each
- *   LINK_NEW              WORKFLOW, SRC_STAGE, DST_STAGE
- *                         | DST... [, SRC_PORT, DST_PORT,
- *                         CAPACITY, ABORT_ON, EARLY_CLOSE,
- *                         FLAGS, SLOW]                       -
+ *   LINK_NEW              WORKFLOW, SRC_STAGE | SRC...,
+ *                         DST_STAGE | DST... [, SRC_PORT,
+ *                         DST_PORT, CAPACITY, ABORT_ON,
+ *                         EARLY_CLOSE, FLAGS, SLOW, MERGE]   -
  *   LINK_DEL              WORKFLOW, SRC_STAGE [, SRC_PORT,
  *                         DST_STAGE, DST_PORT, GENERATION]    -
  *   EVENT                 (multicast group "events")          EVENT_*
@@ -52,9 +52,15 @@
  * LINK_NEW with DST makes an output for several links, and all links that are named
  * or none: what is written there then goes to each of them. More can be added, in
  * either form, and take part from the next stream on. A link that was made with
- * DST_STAGE is the only one of its output.
- * SET changes what is given; the capacity is that of all links of the output. DEL, SET
- * and REPLACE with GENERATION mean only that incarnation of the name; else ESTALE.
+ * DST_STAGE is the only one of its output. With FAASIN_LINK_F_DEALT each record goes to one of
+ * them, and either form makes such links and adds to them, each with a capacity of its own.
+ * With SRC it makes an input for several links, likewise: what is read there are the streams
+ * of all of them, in the order in which they began, each whole. A link that was made with
+ * SRC_STAGE is the only one of its input. With both, each output named is linked to each input.
+ * With MERGE, what is read there is one stream, of the records of all of them.
+ * SET changes what is given; the capacity is that of all links of the output, unless its records
+ * are dealt. DEL, SET and REPLACE with GENERATION mean only that incarnation of the name; else
+ * ESTALE.
  *
  * Errors common to all commands:
  *   EPERM      a capability is missing
@@ -82,17 +88,21 @@
  *   ENOTUNIQ   the output has several links that the names fit
  * LINK_NEW:
  *   EEXIST     the link exists (NLM_F_EXCL), exists with other options, or as the only one that
- *              its output may have (DST)
+ *              its output (DST) or its input (SRC) may have
  *   EBUSY      one of the two ports is linked to something else; the output has several links,
- *              and those have other options
- *   ENOSPC     the output would have more than FAASIN_FAN_MAX links, deleted ones that are still
- *              being read included
+ *              and those have other options, or are dealt to where this is not to be; the
+ *              input has, and they are merged otherwise (MERGE)
+ *   ENOSPC     the output or the input would have more than FAASIN_FAN_MAX links, deleted ones
+ *              that are still being read included
  *   ELOOP      source and destination are one stage, or the link would close
  *              a loop
- *   EOPNOTSUPP the output has several links, or is to have (DST): those are not trusted (FLAGS)
+ *   EOPNOTSUPP the output has several links, or is to have (DST): those are not trusted (FLAGS);
+ *              DEALT with TRUSTED, FAASIN_SLOW_DROP or FAASIN_EARLY_CLOSE_DRAIN
  *   EINVAL     the source port is not an output or a destination not an
  *              input; the capacity is not a multiple of 4096; both DST and DST_STAGE or
- *              DST_PORT, or a destination twice; an unknown flag
+ *              DST_PORT, or a destination twice; SRC likewise; an unknown flag; MERGE of links
+ *              without records (FLAGS), or of an input that is not for several; DEALT without
+ *              RECORDS
  *   ERANGE     the capacity is outside FAASIN_CAPACITY_MIN..MAX
  *   ENODEV     the workflow's cgroup has been removed
  * LINK_SET:
@@ -132,7 +142,8 @@
 #define FAASIN_WINDOWS_MAX	64		/* descriptors with a window, an end of a link */
 #define FAASIN_MAPPINGS_MAX	1024		/* of a link's window, both ends' */
 #define FAASIN_RANGES_MAX	64		/* of a record */
-#define FAASIN_FAN_MAX		32		/* links of an output */
+#define FAASIN_FAN_MAX		32		/* links of an output, or of an input */
+#define FAASIN_RECORD_MIN	256		/* capacity, in bytes, for each record */
 
 /* ------------------------------------------------------------------ ioctls */
 
@@ -143,6 +154,48 @@
  */
 
 #define FAASIN_IOC_MAGIC	0xfa
+
+/*
+ * Records
+ * -------
+ * On a link that was made with FAASIN_LINK_F_RECORDS, what one write() or writev() writes is a
+ * record, as is what one FAASIN_IOC_SEND hands off. It goes in whole or not at all, however many
+ * write, and what one call reads ends with it. A buffer that is too small gets the first part, and
+ * the next call the rest: nothing is thrown away. FAASIN_IOC_INFO says how long the next one is.
+ *
+ * write():
+ *   EMSGSIZE   it is longer than the capacity
+ *   EAGAIN     O_NONBLOCK: there is no room for all of it. EPOLLOUT then means that there is, until
+ *              this open file has written something
+ *   EINTR      a signal came while it waited for that room: nothing was written
+ *   EFAULT     part of it cannot be read: nothing was written
+ *   ENOMEM     the cgroup that pays was removed, and what memory the link has is not enough for it
+ * A write of 0 bytes is none. A link holds a written record for each FAASIN_RECORD_MIN bytes of
+ * its capacity, at most; beyond that it is full. splice() and sendfile() into such a link: EINVAL.
+ * splice() out of it moves what one read would.
+ *
+ * An input of several links can merge them (FAASIN_A_LINK_MERGE). A session reads one stream of
+ * each link that there is when it begins, record by record: whichever has one, in turn, or one of
+ * each in turn. It ends when all of these have. If one was aborted, the last thing it says is
+ * ECONNABORTED; where its record was due (FAASIN_MERGE_TURN), or in the middle of one, at that
+ * point. Closing early closes all of them early. Such an input has no window: TAKE, WINDOW and
+ * mmap() are EOPNOTSUPP, also of a trusted link. FAASIN_IOC_INFO has no link, no capacity, no
+ * stream and no position; FIONREAD and @unread are sums. GET_CONTEXT is ENODATA; that, and what is
+ * EOPNOTSUPP, also when the stage was replaced.
+ */
+
+/*
+ * Dealing
+ * -------
+ * Records of an output whose links were made with FAASIN_LINK_F_DEALT go to these links in turn,
+ * one each, beginning with the oldest in each stream. write(), EPOLLOUT and EMSGSIZE are about
+ * the link whose turn it is. A write moves the turn if it returns a length. The streams of the
+ * links begin and end together; if one is over before, as its reader closed early or it was
+ * unlinked, all are: EPIPE. FIONREAD, and what FAASIN_IOC_INFO says of bytes, are sums over the
+ * links; that has the flags that hold of any of them, no link's number, the capacity of the link
+ * whose turn it is, and a number of the stream that is the output's. mmap(), FAASIN_IOC_WINDOW,
+ * _ALLOC, _SEND and _LANE: EOPNOTSUPP.
+ */
 
 /**
  * enum faasin_cause - why a stream ended otherwise than by its last close
@@ -155,6 +208,9 @@
  * @FAASIN_CAUSE_EARLY_CLOSE: the reader closed before the end
  * @FAASIN_CAUSE_SLOW: the reader, if there was one, was too slow for the others of the output
  *	(FAASIN_SLOW_DROP)
+ * @FAASIN_CAUSE_DEAL: records were dealt to several links, and another's stream is over, since its
+ *	reader closed early, or it was unlinked. Whose doing that was is told of that link only
+ * @FAASIN_CAUSE_LANE: what a process wrote into the memory of a lane makes no sense
  */
 enum faasin_cause {
 	FAASIN_CAUSE_NONE,
@@ -165,6 +221,8 @@ enum faasin_cause {
 	FAASIN_CAUSE_UNLINK,
 	FAASIN_CAUSE_EARLY_CLOSE,
 	FAASIN_CAUSE_SLOW,
+	FAASIN_CAUSE_LANE,
+	FAASIN_CAUSE_DEAL,
 };
 
 /**
@@ -185,14 +243,17 @@ struct faasin_abort {
  * struct faasin_port_info - answer of FAASIN_IOC_INFO
  * @abi: FAASIN_ABI_VERSION of the module
  * @flags: FAASIN_INFO_* of the descriptor's stream
- * @capacity: bytes
- * @link_generation: the link this descriptor is bound to; 0: an output for several links
+ * @capacity: bytes; 0: an input for several links, and it is bound to none yet
+ * @link_generation: the link this descriptor is bound to; 0: an output for several links, or as
+ *	with @capacity
  * @stream: number of the stream in its channel, from 1; 0 before one is bound
  * @unread: bytes of this stream that are written and not read
  * @cause: enum faasin_cause of this stream
  * @code: the cause's signal or status
  * @position: bytes of this stream that were written so far or, of an input, read
- * @reserved: zero
+ * @record: of an input, on a link with records: bytes of the one that is to be read next, or what
+ *	is left of it; 0: none is there or, if @unread is not 0, what lies before it is still to be
+ *	dropped, by somebody who is at work there. Not to be relied on while others read
  */
 struct faasin_port_info {
 	__u32 abi;
@@ -204,7 +265,7 @@ struct faasin_port_info {
 	__u32 cause;
 	__u32 code;
 	__u64 position;
-	__u64 reserved;
+	__u64 record;
 };
 
 #define FAASIN_INFO_OUTPUT	(1u << 0)	/* the descriptor's port is an output */
@@ -214,6 +275,8 @@ struct faasin_port_info {
 #define FAASIN_INFO_READER_GONE	(1u << 4)	/* the reader closed early */
 #define FAASIN_INFO_BEGUN	(1u << 5)	/* the stream has begun to be read */
 #define FAASIN_INFO_REPLACED	(1u << 6)	/* the stage was replaced: see below */
+#define FAASIN_INFO_RECORDS	(1u << 7)	/* the link has records: see above */
+#define FAASIN_INFO_MERGED	(1u << 8)	/* an input that merges its links: see above */
 
 /**
  * FAASIN_IOC_END - this descriptor's session is done with its stream
@@ -222,9 +285,11 @@ struct faasin_port_info {
  * later writes of its session get EPIPE. On an input port: takes the stream,
  * even if nothing was read yet, and closes it early: what is unread is dropped
  * and the writer gets EPIPE; later reads of the session return 0.
- * Ending twice, or a stream that was aborted, changes nothing and succeeds.
+ * Ending twice, or a stream that was aborted, changes nothing and succeeds. So does ending
+ * one of which a lane says what makes no sense: it is aborted instead (FAASIN_CAUSE_LANE).
  *
- * Errors: ENOTTY (not a port), ENODATA (input: no stream has begun), ESTALE.
+ * Errors: ENOTTY (not a port), ENODATA (input: no stream has begun; of an input that merges, none
+ * of those that are read as one, over or not), ESTALE.
  */
 #define FAASIN_IOC_END		_IO(FAASIN_IOC_MAGIC, 1)
 
@@ -322,7 +387,9 @@ struct faasin_context {
  *   ENOMEM     FAASIN_MAPPINGS_MAX mappings of the link's two ends show its window; splitting
  *              one, by munmap() or mprotect() of a part, makes two of it, and is ENOMEM, too
  *   EOPNOTSUPP an input whose output may have several links: an extent has one owner. What such
- *              an output sends can be read and spliced
+ *              an output sends can be read and spliced. Or an output whose records are dealt
+ *   EAGAIN     an input for several links, and the descriptor is bound to none yet: each link has
+ *              a window of its own. FAASIN_IOC_WINDOW waits for a stream, and binds it
  *   ESTALE     the stage was replaced
  * Of a mapping: mprotect() to more than that is EACCES, mremap() EFAULT or EINVAL.
  */
@@ -345,14 +412,18 @@ struct faasin_window_info {
 };
 
 #define FAASIN_WINDOW_TRUSTED	(1u << 0)	/* the link is trusted: see above */
+#define FAASIN_WINDOW_LANE	(1u << 1)	/* this descriptor's lane is on: see below */
 
 /**
  * FAASIN_IOC_WINDOW - what can be mapped
  *
- * It changes with the link's capacity until something is mapped: ask again then.
+ * It changes with the link's capacity until something is mapped: ask again then. For an input that
+ * may have several links, each of which has a window, it waits until a stream has begun.
  *
  * Errors: EFAULT, EINVAL (a channel of one page has no window), ENOTTY (not a port), EOPNOTSUPP
- * (as for mmap()).
+ * (as for mmap()). Of an input that may have several links, if no stream has begun: EAGAIN
+ * (O_NONBLOCK), EINTR (a signal), ECONNABORTED (all links were deleted), ESTALE (the stage was
+ * replaced).
  */
 #define FAASIN_IOC_WINDOW	_IOR(FAASIN_IOC_MAGIC, 6, struct faasin_window_info)
 
@@ -384,15 +455,19 @@ struct faasin_ranges {
  * Of an output port. @length: at least so many bytes; @offset must be 0 and
  * receives where they are. Waits for room as a write does, with O_NONBLOCK: EAGAIN, or
  * ENOMEM where there is room but memory is short; EPOLLOUT then tells that it is worth trying
- * again, until another extent was had or something written. What it holds at first is zero or what
- * its producers put there before. Memory is had by @granule: a write may still find
- * the reserved page where an extent finds nothing.
+ * again, until another extent was had by this call or something written. What it holds at first
+ * is zero or what its producers put there before. Memory is had by @granule: a write may still
+ * find the reserved page where an extent finds nothing. With FAASIN_ALLOC_LANE as its offset, an
+ * open file whose lane is on does not wait here: EAGAIN; FAASIN_IOC_LANE_WAIT does. Whoever
+ * waits here retires the lane.
  *
  * Errors: EFAULT, EINVAL (length 0, offset), EMSGSIZE (more than the window has), EPIPE
  * (the stream is over; no SIGPIPE), EAGAIN, EINTR, ENOMEM (the cgroup that pays was
- * removed; with O_NONBLOCK also: memory is short), EBADF (an input port), ENOTTY (not a port).
+ * removed; with O_NONBLOCK also: memory is short), EBADF (an input port), ENOTTY (not a port),
+ * EOPNOTSUPP (records are dealt).
  */
 #define FAASIN_IOC_ALLOC	_IOWR(FAASIN_IOC_MAGIC, 7, struct faasin_range)
+#define FAASIN_ALLOC_LANE	1
 
 /**
  * FAASIN_IOC_SEND - hands extents off, as one record
@@ -406,7 +481,7 @@ struct faasin_ranges {
  * is no multiple of the page size), ERANGE (longer than its extent), EACCES (not the
  * beginning of an extent of this descriptor's: never allocated, sent before, named
  * twice), EPIPE (the stream is over; no SIGPIPE), EAGAIN, EINTR, EUSERS and ENOMEM
- * (as of write()), EBADF (an input port), ENOTTY (not a port).
+ * (as of write()), EBADF (an input port), ENOTTY (not a port), EOPNOTSUPP (records are dealt).
  */
 #define FAASIN_IOC_SEND		_IOW(FAASIN_IOC_MAGIC, 8, struct faasin_ranges)
 
@@ -416,10 +491,12 @@ struct faasin_ranges {
  * Of an input port. Returns how many ranges the record has; 0 at the end of
  * the stream. Of a record that was read in part, it is the rest. What was written is
  * copied behind the window, up to @landing bytes at a time, and counts as a record of
- * one range. Waits as a read does, with O_NONBLOCK: EAGAIN.
+ * one range; on a link with records, what one call wrote does. Waits as a read does, with
+ * O_NONBLOCK: EAGAIN.
  *
  * Errors: EFAULT (nothing was taken), EINVAL (count 0 or above FAASIN_RANGES_MAX, reserved,
- * a channel of one page), EMSGSIZE (the record has more ranges; nothing was taken),
+ * a channel of one page), EMSGSIZE (the record has more ranges; or was written and is longer than
+ * @landing, or than what memory there was to land in; nothing was taken, and read() takes it),
  * EBUSY (what landed was not returned), ECONNABORTED, EAGAIN, EINTR, ENOMEM (no memory to
  * land in; nothing was taken, and read() needs none), ENOSPC (no more descriptors that it could
  * land for, as of mmap()), EBADF (an output port), ENOTTY (not a port), EOPNOTSUPP (as for mmap()).
@@ -438,6 +515,163 @@ struct faasin_ranges {
  * (as for mmap()).
  */
 #define FAASIN_IOC_RETURN	_IOW(FAASIN_IOC_MAGIC, 10, struct faasin_ranges)
+
+/*
+ * Lanes
+ * -----
+ * On a trusted link, an open file of the output and one of the input can pass extents on
+ * without calls, by indices in memory that they share. libfaasctl does so by itself; this is
+ * what it does. Any call that moves bytes or ends something, by whomever, retires the lane: it
+ * takes effect after all that went through it before, and both sides go on by calls.
+ *
+ * FAASIN_LANE_SLOTS entries of each log are there at a time. An index counts entries from 0
+ * on, and is changed by compare-and-exchange, since FAASIN_LANE_FROZEN is set in it when the
+ * lane is retired: then nothing counts that was not counted before.
+ *
+ * - The producer fills slots, a whole record, and adds their number to @sent, with release; not
+ *   more than FAASIN_LANE_SLOTS ahead of @taken, nor of @settled_sent.
+ * - The consumer loads @sent, with acquire, and adds a whole record to @taken.
+ * - It gives an extent back that it took by this very lane, others by FAASIN_IOC_RETURN: it
+ *   stores where that begins in @offsets, and adds 1 to @returned, not more than
+ *   FAASIN_LANE_SLOTS ahead of @popped, nor of @settled_returned.
+ * - The producer has it again when it has added 1 to @popped. What it has not is freed when the
+ *   lane is retired, at the latest after a few seconds in which nothing was passed on.
+ * - Whoever passed something on executes a full barrier and then looks at @asleep_* of the other
+ *   side: if that is not 0, FAASIN_IOC_LANE_KICK. That also settles: what the logs say is
+ *   applied, and their entries may be overwritten.
+ *
+ * Entries that a call with the same meaning would have been refused for stop the settling of their
+ * log; if there are such when the lane is retired, the stream is aborted (FAASIN_CAUSE_LANE), by
+ * whichever side lied, as far as the logs show. An index that is further from what was settled
+ * than the log is long has it retired as soon as anybody waits, polls or kicks.
+ *
+ * The other side is believed by who uses a lane, not by the kernel. An offset in a slot may be one
+ * without memory: touching that is SIGBUS. What comes back may not have been taken: who fills it
+ * changes what the consumer, or whoever reads after it, gets.
+ */
+
+#define FAASIN_LANE_SLOTS	512
+#define FAASIN_LANE_FROZEN	(1ULL << 63)
+
+/* States of a lane */
+#define FAASIN_LANE_ALONE	0	/* the other side has not asked for it */
+#define FAASIN_LANE_OFFERED	1	/* both have; there is something that was sent by a call */
+#define FAASIN_LANE_ON		2	/* it is used */
+#define FAASIN_LANE_RETIRED	3	/* for good: FAASIN_IOC_LANE gives another one */
+
+/**
+ * struct faasin_lane_state - what the kernel says of a lane; read-only to both sides
+ * @state: FAASIN_LANE_ALONE to FAASIN_LANE_RETIRED
+ * @asleep_in: the consumer may wait, or polled, since it was last told
+ * @asleep_out: the producer likewise
+ * @reserved1: zero, as are the others
+ * @reserved2: each is on a line of its own
+ * @reserved3: likewise
+ * @settled_sent: entries that were applied
+ * @settled_returned: likewise
+ */
+struct faasin_lane_state {
+	__u32 state;
+	__u32 reserved1[15];
+	__u32 asleep_in;
+	__u32 reserved2[15];
+	__u32 asleep_out;
+	__u32 reserved3[15];
+	__u64 settled_sent;
+	__u64 settled_returned;
+};
+
+/**
+ * struct faasin_lane_slot - an extent that is sent
+ * @offset: where it begins
+ * @length: bytes of it
+ * @last: of its record
+ */
+struct faasin_lane_slot {
+	__u64 offset;
+	__u32 length;
+	__u32 last;
+};
+
+/**
+ * struct faasin_lane_out - the producer's part, at FAASIN_LANE_OUT_AT
+ * @sent: see above
+ * @popped: see above
+ * @reserved1: of no meaning
+ * @reserved2: likewise
+ * @slots: entry i is at i modulo FAASIN_LANE_SLOTS
+ */
+struct faasin_lane_out {
+	__u64 sent;
+	__u64 reserved1[7];
+	__u64 popped;
+	__u64 reserved2[503];
+	struct faasin_lane_slot slots[FAASIN_LANE_SLOTS];
+};
+
+/**
+ * struct faasin_lane_in - the consumer's part, at FAASIN_LANE_IN_AT
+ * @taken: see above
+ * @returned: see above
+ * @reserved1: of no meaning
+ * @reserved2: likewise
+ * @offsets: entry i is at i modulo FAASIN_LANE_SLOTS
+ */
+struct faasin_lane_in {
+	__u64 taken;
+	__u64 reserved1[7];
+	__u64 returned;
+	__u64 reserved2[503];
+	__u64 offsets[FAASIN_LANE_SLOTS];
+};
+
+/* Offsets of a lane's parts, for mmap(); its state is at 0. */
+#define FAASIN_LANE_OUT_AT	4096
+#define FAASIN_LANE_IN_AT	16384
+#define FAASIN_LANE_SIZE	24576
+
+/**
+ * FAASIN_IOC_LANE - an end of a lane
+ *
+ * Returns a descriptor, to be mapped, MAP_SHARED: one's own part writable, the others read-only.
+ * It can be closed then. The lane is on when both ends were asked for, on the same stream,
+ * nothing is queued and nobody waits; it is tried when an end is asked for, and by
+ * FAASIN_IOC_LANE_WAIT, _ALLOC and _RETURN. It is retired when the descriptor is closed and
+ * nothing of it is mapped by that any more. Its memory is charged to the workflow's cgroup until
+ * then. It counts as a window. What is sent by it the process wrote that asked for it, whoever
+ * maps it; until something is, that has not written.
+ *
+ * Errors: EOPNOTSUPP (the link is not trusted, which none is of an output that may have several;
+ * its input may have several links; the link has records; or this machine's pages are larger than
+ * 4 KiB), EBUSY (this end is taken, also by the descriptor itself), EINVAL (a channel of one page
+ * has no window),
+ * ENOSPC (as of mmap(); or FAASIN_WINDOWS_MAX lanes of this end are still mapped, retired ones
+ * included), EUSERS (as of write()), ENOMEM (also where growing would leave the cgroup too
+ * little room), EMFILE, ENFILE, ESTALE, ENOTTY (not a port).
+ */
+#define FAASIN_IOC_LANE		_IO(FAASIN_IOC_MAGIC, 11)
+
+/**
+ * FAASIN_IOC_LANE_WAIT - waits until there may be something
+ *
+ * An input: until something was sent, or the lane is off and there is something to take. An
+ * output: until something came back, or there may be room since FAASIN_IOC_ALLOC found none, or
+ * the stream is over, or a tenth of a second has passed; at once if FAASIN_IOC_ALLOC found some.
+ * 0 also if the lane is retired, or there is none. With O_NONBLOCK: EAGAIN, and @asleep_* is
+ * set, so that polling tells. It counts as a wait of its side.
+ *
+ * Errors: EAGAIN, EINTR, ENOTTY (not a port).
+ */
+#define FAASIN_IOC_LANE_WAIT	_IO(FAASIN_IOC_MAGIC, 12)
+
+/**
+ * FAASIN_IOC_LANE_KICK - settles, and wakes the other side
+ *
+ * On a link that is not trusted it does nothing.
+ *
+ * Errors: ENOTTY (not a port).
+ */
+#define FAASIN_IOC_LANE_KICK	_IO(FAASIN_IOC_MAGIC, 13)
 
 /* ----------------------------------------------------------------- netlink */
 
@@ -667,7 +901,8 @@ enum faasin_slow {
  * @FAASIN_A_STATS_WRITER_BLOCKED_NS: time writers slept or spun on a full channel,
  *	up to now: waits that last are counted; of several writers, the sum
  * @FAASIN_A_STATS_READER_BLOCKED_NS: time readers slept or spun on an empty one,
- *	likewise
+ *	likewise. Not until a stream begins, at an input that may have several links: that
+ *	is of none of them
  * @FAASIN_A_STATS_WRITER_BLOCKS: times they did
  * @FAASIN_A_STATS_READER_BLOCKS: times they did
  * @FAASIN_A_STATS_STREAMS_BEGUN: streams
@@ -735,13 +970,29 @@ enum faasin_link_state {
 	FAASIN_LINK_STATE_DRAINED,
 };
 
+/**
+ * enum faasin_merge - how the streams of an input with several links are read
+ * @FAASIN_MERGE_STREAMS: each whole, in the order in which they began
+ * @FAASIN_MERGE_RECORDS: as one: one stream of each link, record by record, as they come
+ * @FAASIN_MERGE_TURN: likewise, a record of each link in turn, in the order in which they were
+ *	linked; those whose stream has ended are passed over
+ */
+enum faasin_merge {
+	FAASIN_MERGE_STREAMS,
+	FAASIN_MERGE_RECORDS,
+	FAASIN_MERGE_TURN,
+};
+
 #define FAASIN_LINK_F_TRUSTED	(1u << 0)	/* windows stay mapped across hand-offs */
-#define FAASIN_LINK_F_SETTABLE	FAASIN_LINK_F_TRUSTED
+#define FAASIN_LINK_F_RECORDS	(1u << 1)	/* what one call writes is a record: see there */
+#define FAASIN_LINK_F_DEALT	(1u << 2)	/* records go to an output's links in turn */
+#define FAASIN_LINK_F_SETTABLE	(FAASIN_LINK_F_TRUSTED | FAASIN_LINK_F_RECORDS | \
+				 FAASIN_LINK_F_DEALT)
 
 /**
- * enum faasin_end_attr - nested in FAASIN_A_LINK_DST
+ * enum faasin_end_attr - nested in FAASIN_A_LINK_DST and FAASIN_A_LINK_SRC
  * @FAASIN_A_END_STAGE: string
- * @FAASIN_A_END_PORT: string, "faasin" if absent
+ * @FAASIN_A_END_PORT: string; "faasin" if absent, of a source "faasout"
  */
 enum faasin_end_attr {
 	/* private: */
@@ -778,8 +1029,12 @@ enum faasin_end_attr {
  * @FAASIN_A_LINK_DST: new: nest of FAASIN_A_END_*, repeated: a destination each, of an output
  *	for several links (here repetition does not replace)
  * @FAASIN_A_LINK_FLAGS: u32, FAASIN_LINK_F_*; without it none are asked for:
- *	a trusted link that exists is then EEXIST
+ *	a trusted link that exists, or one with records, dealt or not, is then EEXIST
  * @FAASIN_A_LINK_SLOW: u32, enum faasin_slow
+ * @FAASIN_A_LINK_SRC: new: nest of FAASIN_A_END_*, repeated: a source each, of an input for
+ *	several links
+ * @FAASIN_A_LINK_MERGE: u32, enum faasin_merge, of the input; without it, FAASIN_MERGE_STREAMS
+ *	is asked for
  */
 enum faasin_link_attr {
 	/* private: */
@@ -808,6 +1063,8 @@ enum faasin_link_attr {
 	FAASIN_A_LINK_DST,
 	FAASIN_A_LINK_FLAGS,
 	FAASIN_A_LINK_SLOW,
+	FAASIN_A_LINK_SRC,
+	FAASIN_A_LINK_MERGE,
 	/* private: */
 	__FAASIN_A_LINK_MAX,
 };
@@ -833,7 +1090,9 @@ enum faasin_link_attr {
  * @FAASIN_EVENT_LINK_PAUSE: a link was paused
  * @FAASIN_EVENT_LINK_DRAIN: a link is to drain
  * @FAASIN_EVENT_LINK_RESUME: it is neither paused nor drained any more
- * @FAASIN_EVENT_STAGE_REPLACE: a stage was replaced: others may take over its streams
+ * @FAASIN_EVENT_STAGE_REPLACE: a stage was replaced: others may take over its streams. What the
+ *	replaced see of a trusted link's memory is taken away after that, and before the request is
+ *	answered
  */
 enum faasin_event_type {
 	/* private: */

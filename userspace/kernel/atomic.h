@@ -26,6 +26,8 @@ bool shim_weak(const char *access);
 #define smp_store_release(p, v)						\
 	(shim_weak(#p) ? __atomic_store_n(p, v, __ATOMIC_RELAXED) :	\
 			 __atomic_store_n(p, v, __ATOMIC_RELEASE))
+#define try_cmpxchg(p, old, new)					\
+	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb()		__atomic_thread_fence(__ATOMIC_RELEASE)

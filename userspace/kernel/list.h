@@ -96,11 +96,14 @@ static inline void list_splice_init(struct list_head *from, struct list_head *to
 
 #define list_entry(p, type, member)		container_of(p, type, member)
 #define list_first_entry(head, type, member)	list_entry((head)->next, type, member)
+/* Of the head, too, which is in no entry: UBSan would ask that one's alignment of it. */
+#define list_of_entry(p, member)						\
+	((struct list_head *)((char *)(p) + offsetof(__typeof__(*(p)), member)))
 #define list_next_entry(p, member)						\
-	list_entry((p)->member.next, __typeof__(*(p)), member)
+	list_entry(list_of_entry(p, member)->next, __typeof__(*(p)), member)
 #define list_first_entry_or_null(head, type, member)				\
 	(list_empty(head) ? NULL : list_first_entry(head, type, member))
-#define list_entry_is_head(p, head, member)	(&(p)->member == (head))
+#define list_entry_is_head(p, head, member)	(list_of_entry(p, member) == (head))
 #define list_for_each_entry(p, head, member)					\
 	for ((p) = list_first_entry(head, __typeof__(*(p)), member);		\
 	     !list_entry_is_head(p, head, member); (p) = list_next_entry(p, member))

@@ -6,6 +6,7 @@
 #define _USERSPACE_LOCK_H
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "task.h"
 
@@ -27,20 +28,23 @@ struct rw_semaphore {
 #define MUTEX_INIT	{ .lock = PTHREAD_MUTEX_INITIALIZER }
 #define DEFINE_MUTEX(name)	struct mutex name = MUTEX_INIT
 
+#define DEFINE_SPINLOCK(name)	spinlock_t name = { .lock = PTHREAD_MUTEX_INITIALIZER }
+
 #define lock_taken(l)						\
 do {								\
 	BUG_ON((l)->owner);					\
-	(l)->owner = current;					\
+	WRITE_ONCE((l)->owner, current);			\
 } while (0)
 
 #define lock_given(l)						\
 do {								\
 	BUG_ON((l)->owner != current);				\
-	(l)->owner = NULL;					\
+	WRITE_ONCE((l)->owner, NULL);				\
 } while (0)
 
 /* Only the owner finds itself there. */
-#define lockdep_assert_held(l)	BUG_ON(READ_ONCE((l)->owner) != current)
+#define lockdep_assert_held(l)		BUG_ON(READ_ONCE((l)->owner) != current)
+#define lockdep_assert_not_held(l)	BUG_ON(READ_ONCE((l)->owner) == current)
 
 /* ThreadSanitizer looks at the order of each lock, not of classes. */
 struct lock_class_key { };
@@ -95,10 +99,25 @@ static inline void spin_lock(spinlock_t *l)
 	lock_taken(l);
 }
 
+/*
+ * What was seen under a lock may be different from here on. Now and then others are given the time
+ * to make it so, where nothing is measured.
+ */
+static inline void lock_yields(void)
+{
+#ifdef SHIM_YIELDS
+	static __thread unsigned int n;
+
+	if (!(++n % 251))
+		sched_yield();
+#endif
+}
+
 static inline void spin_unlock(spinlock_t *l)
 {
 	lock_given(l);
 	pthread_mutex_unlock(&l->lock);
+	lock_yields();
 }
 
 /* Readers keep a task from being taken out of its pid, nothing else. */

@@ -70,6 +70,11 @@ static inline void *kmalloc(size_t size, gfp_t gfp)
 /* Aligned as members of a channel want it. */
 void *kzalloc(size_t size, gfp_t gfp);
 
+static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return kzalloc(n * size, gfp);
+}
+
 static inline void kfree(void *p)
 {
 	free(p);

@@ -75,7 +75,9 @@ do {										\
 #define rounddown_pow_of_two(n)	(1ULL << ilog2(n))
 #define roundup_pow_of_two(n)	((n) > 1 ? 1ULL << (ilog2((n) - 1) + 1) : 1ULL)
 #define array_size(n, size)	((size_t)(n) * (size))
+#define struct_size(p, member, n)	(sizeof(*(p)) + (n) * sizeof((p)->member[0]))
 #define div_u64(n, d)		((u64)(n) / (d))
+#define lower_32_bits(n)	((u32)(n))
 
 #define SZ_64K			0x10000
 #define SZ_2M			0x200000

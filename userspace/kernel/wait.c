@@ -28,13 +28,43 @@ void finish_wait(wait_queue_head_t *wq, struct wait_queue_entry *wait)
 	spin_unlock(&wq->lock);
 }
 
+void add_wait_queue(wait_queue_head_t *wq, struct wait_queue_entry *wait)
+{
+	spin_lock(&wq->lock);
+	list_add(&wait->entry, &wq->head);
+	spin_unlock(&wq->lock);
+}
+
+void remove_wait_queue(wait_queue_head_t *wq, struct wait_queue_entry *wait)
+{
+	spin_lock(&wq->lock);
+	list_del_init(&wait->entry);
+	spin_unlock(&wq->lock);
+}
+
+/* Not at all if it was woken since the last time. */
+long wait_woken(struct wait_queue_entry *wait, unsigned int state, long timeout)
+{
+	BUG_ON(timeout != MAX_SCHEDULE_TIMEOUT);
+	set_current_state(state);
+	if (!__atomic_load_n(&wait->woken, __ATOMIC_SEQ_CST))
+		schedule();
+	WRITE_ONCE(current->state, TASK_RUNNING);
+	__atomic_store_n(&wait->woken, false, __ATOMIC_SEQ_CST);
+	smp_mb();
+	return timeout;
+}
+
 void wake_up_interruptible_all(wait_queue_head_t *wq)
 {
 	struct wait_queue_entry *wait, *next;
 
 	spin_lock(&wq->lock);
-	list_for_each_entry_safe(wait, next, &wq->head, entry)
-		if (task_wake(wait->task))
+	list_for_each_entry_safe(wait, next, &wq->head, entry) {
+		if (wait->stays)
+			__atomic_store_n(&wait->woken, true, __ATOMIC_SEQ_CST);
+		if (task_wake(wait->task) && !wait->stays)
 			list_del_init(&wait->entry);
+	}
 	spin_unlock(&wq->lock);
 }

@@ -65,6 +65,15 @@ bool cancel_delayed_work_sync(struct delayed_work *w)
 	return was;
 }
 
+/* Of what is due at once: the kernel does not wait until another is. */
+void flush_delayed_work(struct delayed_work *w)
+{
+	pthread_mutex_lock(&work_lock);
+	while (w->pending || work_runs == w)
+		pthread_cond_wait(&work_changed, &work_lock);
+	pthread_mutex_unlock(&work_lock);
+}
+
 /* In the lock: the one that is due first. */
 static struct delayed_work *work_first(void)
 {

@@ -32,6 +32,9 @@ extern unsigned int work_hurry;
 #define INIT_DELAYED_WORK(w, f)						\
 	(*(w) = (struct delayed_work){ .work.func = (f) })
 
+#define DECLARE_DELAYED_WORK(name, f)					\
+	struct delayed_work name = { .work.func = (f) }
+
 static inline struct delayed_work *to_delayed_work(struct work_struct *work)
 {
 	return container_of(work, struct delayed_work, work);
@@ -40,6 +43,7 @@ static inline struct delayed_work *to_delayed_work(struct work_struct *work)
 bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *w, unsigned long jiffies);
 bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *w, unsigned long jiffies);
 bool cancel_delayed_work_sync(struct delayed_work *w);
+void flush_delayed_work(struct delayed_work *w);
 
 void work_start(void);
 void work_stop(void);
