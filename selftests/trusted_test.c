@@ -45,6 +45,20 @@ FIXTURE_TEARDOWN(trusted)
 	WINDOWS_TEARDOWN(self);
 }
 
+static void close_both(FIXTURE_DATA(trusted) *self)
+{
+	WINDOWS_UNMAP(self);
+	close(self->w);
+	close(self->r);
+}
+
+static void open_both(struct __test_metadata *_metadata, FIXTURE_DATA(trusted) *self)
+{
+	self->w = flow_writer(&self->flow, O_RDWR);
+	self->r = flow_reader(&self->flow, O_NONBLOCK);
+	WINDOWS_MAP(self);
+}
+
 static long faults(void)
 {
 	struct rusage usage;
@@ -592,16 +606,8 @@ TEST_F_TIMEOUT(trusted, replaced_while_both_touch, 120)
 		EXPECT_EQ(0, pages_seen(self->in + at, length));
 		touchers_end(&touchers);
 		ASSERT_EQ(0, window_return(self->w, at));
-		munmap(self->out, self->info.size);
-		munmap((void *)self->in, self->info.size + self->info.landing);
-		close(self->w);
-		close(self->r);
-		self->w = flow_writer(&self->flow, O_RDWR);
-		self->r = flow_reader(&self->flow, O_NONBLOCK);
-		self->out = window_map(self->w, PROT_READ | PROT_WRITE);
-		self->in = window_map(self->r, PROT_READ);
-		ASSERT_NE(MAP_FAILED, (void *)self->out);
-		ASSERT_NE(MAP_FAILED, (void *)self->in);
+		close_both(self);
+		open_both(_metadata, self);
 	}
 }
 
@@ -663,10 +669,7 @@ TEST_F_TIMEOUT(trusted, the_last_umount_meets_unmapping, 120)
 	pid_t pid, other;
 
 	ASSERT_NE(NULL, replaced);
-	munmap(self->out, self->info.size);
-	munmap((void *)self->in, self->info.size + self->info.landing);
-	close(self->w);
-	close(self->r);
+	close_both(self);
 	pid = child();
 	if (!pid) {
 		stay_on(0);
@@ -696,12 +699,7 @@ TEST_F_TIMEOUT(trusted, the_last_umount_meets_unmapping, 120)
 	/* Without the streams that all these were. */
 	ASSERT_EQ(0, flow_unlink(&self->flow));
 	ASSERT_EQ(0, flow_link(&self->flow));
-	self->w = flow_writer(&self->flow, O_RDWR);
-	self->r = flow_reader(&self->flow, O_NONBLOCK);
-	self->out = window_map(self->w, PROT_READ | PROT_WRITE);
-	self->in = window_map(self->r, PROT_READ);
-	ASSERT_NE(MAP_FAILED, (void *)self->out);
-	ASSERT_NE(MAP_FAILED, (void *)self->in);
+	open_both(_metadata, self);
 	pass(_metadata, self, variant->length, 1);
 }
 
