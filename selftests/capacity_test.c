@@ -145,4 +145,69 @@ TEST_F(large, capacity_holds_what_it_says)
 	EXPECT_EQ(0, child_end(pid));
 }
 
+/*
+ * Whatever was written and read, and over however many streams: what poll() says of room for
+ * PIPE_BUF bytes is what write() finds.
+ */
+TEST_F(capacity, poll_and_write_agree)
+{
+	struct pollfd p = { .events = POLLOUT };
+	uint64_t seed = variant->capacity;
+	unsigned int i, agreed = 0;
+	size_t len;
+	long n;
+
+	fcntl(self->r, F_SETFL, O_NONBLOCK);
+	for (i = 0; i < 4000; i++) {
+		switch (random_next(&seed) % 8) {
+		case 0:
+			len = random_next(&seed) % (variant->capacity / 2) + 1;
+			sys(write(self->w, self->buf, len));
+			break;
+		case 1:
+			sys(write(self->w, self->buf, random_next(&seed) % PAGE + 1));
+			break;
+		case 2:
+			len = random_next(&seed) % (variant->capacity / (1 + i % 4)) + 1;
+			n = sys(read(self->r, self->buf, len));
+			if (n)
+				break;
+			close(self->r);
+			self->r = flow_reader(&self->flow, O_NONBLOCK);
+			break;
+		case 3:
+			if (random_next(&seed) % 8)
+				break;
+			/* Perhaps what began to be read is left. */
+			close(self->r);
+			self->r = flow_reader(&self->flow, O_NONBLOCK);
+			break;
+		case 4:
+			if (random_next(&seed) % 4)
+				break;
+			close(self->w);
+			self->w = flow_writer(&self->flow, O_NONBLOCK);
+			break;
+		}
+		p.fd = self->w;
+		p.revents = 0;
+		poll(&p, 1, 0);
+		if (p.revents & POLLERR) {
+			close(self->w);
+			self->w = flow_writer(&self->flow, O_NONBLOCK);
+			continue;
+		}
+		if (i % 3)
+			continue;
+		len = random_next(&seed) % 2 ? PAGE : random_next(&seed) % PAGE + 1;
+		n = sys(write(self->w, self->buf, len));
+		if (!p.revents && len < PAGE)
+			continue;
+		ASSERT_EQ(p.revents ? (long)len : -EAGAIN, n)
+			TH_LOG("step %u, %d unread", i, unread(self->w));
+		agreed++;
+	}
+	EXPECT_LT(500, agreed);
+}
+
 TEST_HARNESS_MAIN

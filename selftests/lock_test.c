@@ -109,15 +109,13 @@ static int holder_new(struct holder *h)
 		return error;
 	h->turns = shared(sizeof(*h->turns));
 	h->take = bell();
-	h->requester = child();
+	h->requester = child_for(100);
 	if (!h->requester) {
-		alarm(100 * slower());
 		on_cpu(0);
 		request_for_ever(h);
 	}
-	h->spinner = child();
+	h->spinner = child_for(100);
 	if (!h->spinner) {
-		alarm(100 * slower());
 		on_cpu(0);
 		spin_when_asked(h);
 	}

@@ -272,6 +272,23 @@ TEST_F(mount, all_show_one_superblock)
 	EXPECT_EQ(first.st_ino, second.st_ino);
 }
 
+#define CREATE_EXCL	8	/* FSCONFIG_CMD_CREATE_EXCL */
+
+/* There is one: nobody can have it made for a mount of their own. */
+TEST_F(mount, cannot_be_had_anew)
+{
+	int fs = fsopen("faasin", FSOPEN_CLOEXEC);
+	long error;
+
+	ASSERT_LE(0, fs);
+	EXPECT_EQ(0, fsconfig(fs, FSCONFIG_SET_STRING, "workflow", self->w.wf, 0));
+	error = sys(fsconfig(fs, CREATE_EXCL, NULL, NULL, 0));
+	/* Before 6.6 nobody could ask for that. */
+	EXPECT_TRUE(error == -EBUSY || error == -EOPNOTSUPP) TH_LOG("%ld", error);
+	close(fs);
+	EXPECT_EQ(0, mount_faasin(self->point, 0, self->options[0]));
+}
+
 TEST_F(mount, bytes_pass_from_one_to_another)
 {
 	int out, in;

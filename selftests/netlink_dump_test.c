@@ -285,6 +285,43 @@ TEST_F(dump, of_stages_with_all_the_ports_there_can_be)
 	EXPECT_EQ(FAASIN_PORTS_MAX, n);
 }
 
+/* Linked in pairs, but for the last ones: messages end within ports of either kind. */
+TEST_F_TIMEOUT(dump, of_more_ports_than_a_message_has_room_for, 120)
+{
+	enum { PORTED = 12 };
+	static char name[FAASIN_NAME_MAX + 1];
+	char stage[PORTED][8];
+	int i, j, n = 0;
+
+	for (j = 0; j < PORTED; j++) {
+		uint32_t way = j % 2 ? FAASIN_DIRECTION_IN : FAASIN_DIRECTION_OUT;
+
+		snprintf(stage[j], sizeof(stage[j]), "s%d", j);
+		for (i = 2; i < FAASIN_PORTS_MAX; i++) {
+			snprintf(name, sizeof(name), "%0*d", FAASIN_NAME_MAX, i);
+			ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_STAGE_NEW, 0,
+					     NL_LIST(NL_STR(FAASIN_A_STAGE_WORKFLOW, self->w.wf),
+						     NL_STR(FAASIN_A_STAGE_NAME, stage[j]),
+						     NL_NEST(FAASIN_A_STAGE_PORT,
+							     NL_STR(FAASIN_A_PORT_NAME, name),
+							     NL_U32(FAASIN_A_PORT_DIRECTION, way)))));
+			if (j % 2 == 0 || j > PORTED - 4)
+				continue;
+			ASSERT_EQ(0, nl_call(&self->w.nl, FAASIN_CMD_LINK_NEW, 0,
+					     NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, self->w.wf),
+						     NL_STR(FAASIN_A_LINK_SRC_STAGE, stage[j - 1]),
+						     NL_STR(FAASIN_A_LINK_SRC_PORT, name),
+						     NL_STR(FAASIN_A_LINK_DST_STAGE, stage[j]),
+						     NL_STR(FAASIN_A_LINK_DST_PORT, name),
+						     NL_U64(FAASIN_A_LINK_CAPACITY, PAGE))));
+		}
+	}
+	ASSERT_EQ(0, nl_list(&self->nl, FAASIN_CMD_STAGE_GET,
+			     NL_LIST(workflow_filter(&self->w)), count_ports, &n))
+		TH_LOG("%s", self->nl.text);
+	EXPECT_EQ(PORTED * FAASIN_PORTS_MAX, n);
+}
+
 /*
  * Names of all lengths, so that messages end in the middle of all that is said of a link or a
  * stage.

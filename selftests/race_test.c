@@ -392,9 +392,8 @@ TEST_F_TIMEOUT(turn, streams_never_mix, 100)
 
 	if (!two_cpus())
 		SKIP(return, "there is one CPU only");
-	writer = child();
+	writer = child_for(90);
 	if (!writer) {
-		alarm(90 * slower());
 		stay_on(0);
 		end = time(NULL) + TURNS_SECONDS;
 		for (i = 1; i <= TURNS && time(NULL) < end; i++) {
@@ -405,9 +404,8 @@ TEST_F_TIMEOUT(turn, streams_never_mix, 100)
 		__atomic_store_n(&self->turns->last, i - 1, __ATOMIC_RELEASE);
 		_exit(0);
 	}
-	reader = child();
+	reader = child_for(90);
 	if (!reader) {
-		alarm(90 * slower());
 		stay_on(1);
 		interrupt_often();
 		for (i = 1; !is_after_last(self->turns, i); i++) {
@@ -505,9 +503,8 @@ TEST_F_TIMEOUT(lost, no_crash_of_another_reaches_who_comes_after, 60)
 
 	if (!two_cpus())
 		SKIP(return, "there is one CPU only");
-	reader = child();
+	reader = child_for(50);
 	if (!reader) {
-		alarm(50 * slower());
 		for (;;) {
 			r = flow_reader(&self->flow, 0);
 			while (read(r, buf, sizeof(buf)) > 0)
@@ -515,17 +512,15 @@ TEST_F_TIMEOUT(lost, no_crash_of_another_reaches_who_comes_after, 60)
 			close(r);
 		}
 	}
-	loser = child();
+	loser = child_for(50);
 	if (!loser) {
-		alarm(50 * slower());
 		stay_on(0);
 		for (i = 0; i < LOST && !wrong; i++)
 			wrong = lose_one(&self->flow, self->rounds);
 		_exit(wrong);
 	}
-	writer = child();
+	writer = child_for(50);
 	if (!writer) {
-		alarm(50 * slower());
 		stay_on(1);
 		for (i = 0; i < LOST && !wrong; i++)
 			wrong = come_after(&self->flow, self->rounds, i);
@@ -626,17 +621,15 @@ TEST_F_TIMEOUT(mounting, waits_for_nobody_who_waits_for_it, 100)
 
 	if (!self->bare)
 		TH_LOG("another mount stays: %s", strerror(errno));
-	changer = child();
+	changer = child_for(90);
 	if (!changer) {
-		alarm(90 * slower());
 		error = nl_open(&nl);
 		for (i = 0; i < CHANGES && !error; i++)
 			error = change_stage(&nl, self->w.wf, i);
 		_exit(error);
 	}
-	other = child();
+	other = child_for(90);
 	if (!other) {
-		alarm(90 * slower());
 		error = nl_open(&nl);
 		while (!error)
 			error = come_and_go(&nl, self->w.wf);

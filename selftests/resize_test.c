@@ -135,6 +135,24 @@ TEST_F(resize, of_one_with_pages_that_were_moved)
 	free(back);
 }
 
+/* What was too much is read when the first pages come by reference. */
+TEST_F(resize, before_pages_are_moved_in)
+{
+	int in[2];
+
+	ASSERT_EQ(0, pipe2(in, O_CLOEXEC));
+	ASSERT_EQ((long)variant->from, sys(write(self->w, self->buf, variant->from)));
+	ASSERT_EQ(0, resize(&self->flow, variant->to));
+	ASSERT_EQ((long)variant->from, read_full(self->r, self->buf, variant->from));
+	ASSERT_EQ(PAGE, sys(write(in[1], self->buf, PAGE)));
+	ASSERT_EQ(0, splice_all(in[0], self->w, PAGE));
+	ASSERT_EQ(PAGE, read_full(self->r, self->buf, PAGE));
+	EXPECT_TRUE(pattern_is(self->buf, PAGE, 1, 0));
+	EXPECT_TAKES(variant->to);
+	close(in[0]);
+	close(in[1]);
+}
+
 TEST_F(resize, of_a_full_one)
 {
 	size_t from = variant->from, to = variant->to, more = to > from ? to - from : 0;
@@ -448,6 +466,22 @@ TEST_F(still, holds_a_change_up_no_longer_than_a_while)
 	child_kill(self->pid, SIGKILL);
 	EXPECT_EQ(0, resize(&self->flow, 2 * MIB));
 	EXPECT_EQ(2 * MIB, port_info(self->w).capacity);
+}
+
+/* It is for the link that was named: not for one that was deleted while it waited. */
+TEST_F(still, ends_a_change_of_a_link_that_is_deleted)
+{
+	char *text = shared(256);
+	pid_t pid = child();
+
+	if (!pid)
+		_exit(-resize_of(&self->flow, "a", "b", 0, 2 * MIB, text));
+	ASSERT_TRUE(blocks_in_one_of(pid, SYS_sendmsg, SYS_sendto));
+	EXPECT_EQ(0, flow_unlink(&self->flow));
+	child_kill(self->pid, SIGKILL);
+	EXPECT_EQ(ENOENT, child_end(pid));
+	EXPECT_NE(NULL, strstr(text, "meanwhile"));
+	munmap(text, 256);
 }
 
 /* --------------------------------------------------------------- under load */

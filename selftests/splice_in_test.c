@@ -151,6 +151,24 @@ TEST_F(in, room_in_the_pipe_that_held_no_bytes)
 	EXPECT_BYTES(PAGE, 1, 0);
 }
 
+/* Such a buffer between others is passed over, whether they are moved or copied. */
+TEST_F(in, a_buffer_that_holds_no_bytes_among_others)
+{
+	void *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static const long first[] = { 100, PAGE };
+
+	for (int i = 0; i < 2; i++) {
+		/* Nothing is appended to what is there by whole pages. */
+		ASSERT_EQ(first[i], sys(write(self->pipe[1], self->buf, first[i])));
+		ASSERT_EQ(-EFAULT, sys(write(self->pipe[1], nowhere, PAGE)));
+		ASSERT_EQ(PAGE, sys(write(self->pipe[1], self->buf + first[i], PAGE)));
+		ASSERT_EQ(0, splice_all(self->pipe[0], self->w, first[i] + PAGE));
+		EXPECT_BYTES(first[i] + PAGE, 1, 0);
+	}
+	munmap(nowhere, PAGE);
+	EXPECT_EQ(0, unread(self->pipe[0]));
+}
+
 /* -------------------------------------------------------------------- many at work */
 
 TEST_F(in, larger_than_the_channel)

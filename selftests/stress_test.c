@@ -171,17 +171,13 @@ TEST_F_TIMEOUT(stress, keeps_streams_apart, 120)
 	uint64_t seed = 9;
 	int i;
 
-	writer = child();
-	if (!writer) {
-		alarm(100 * slower());
+	writer = child_for(100);
+	if (!writer)
 		keep_up(&self->flow, self->found, 11, ROUNDS, variant->kill, write_one);
-	}
 	/* More readers than streams: the last ones are cut off. */
-	reader = child();
-	if (!reader) {
-		alarm(100 * slower());
+	reader = child_for(100);
+	if (!reader)
 		keep_up(&self->flow, self->found, 12, INT_MAX, variant->kill, read_one);
-	}
 	if (variant->relink) {
 		for (i = 0; i < 40 && is_running(writer); i++) {
 			usleep(random_next(&seed) % 50000);

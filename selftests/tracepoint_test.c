@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tracepoints: what they say of a link's life, in a trace of the test's own. */
 
+#include "fan_in.h"
 #include "window.h"
+
+#include <sys/epoll.h>
+#include <sys/uio.h>
 
 #include "harness.h"
 
@@ -213,6 +217,120 @@ TEST_F_TIMEOUT(trace, tells_of_a_beginning_first, 200)
 	EXPECT_EQ(STREAMS, begun);
 	EXPECT_EQ(STREAMS, over);
 	EXPECT_EQ(0, early);
+}
+
+/* ------------------------------------------------------------- what is freed by whom */
+
+/* A probe where channels are freed, in the fixture's trace. */
+static int probe(struct _test_data_trace *self, bool on)
+{
+	char text[160];
+	int error;
+
+	snprintf(text, sizeof(text), "events/faasin_late/n%d/enable", getpid());
+	if (!on)
+		put(self->dir, text, "0");
+	snprintf(text, sizeof(text), on ? "p:faasin_late/n%d faasin:faasin_streams_free" :
+					  "-:faasin_late/n%d", getpid());
+	error = put(TRACING, "kprobe_events", text);
+	if (error || !on)
+		return error;
+	snprintf(text, sizeof(text), "events/faasin_late/n%d/enable", getpid());
+	return put(self->dir, text, "1");
+}
+
+/* How many channels were freed since the trace was cleared; all of them, or by the caller. */
+static int freed(struct _test_data_trace *self, bool by_me)
+{
+	char me[16], event[16], *line;
+	int n = 0;
+
+	snprintf(me, sizeof(me), "-%d ", getpid());
+	snprintf(event, sizeof(event), " n%d: ", getpid());
+	traced(self);
+	for (line = strtok(self->text, "\n"); line; line = strtok(NULL, "\n"))
+		n += strstr(line, event) && (!by_me || strstr(line, me));
+	return n;
+}
+
+/* Clears the trace. */
+static int forget(struct _test_data_trace *self)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/trace", self->dir);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	return fd < 0 ? errno : close(fd);
+}
+
+enum way { SPLICES, READS, POLLS, EPOLLS, WAYS };
+
+/* A call that is bound to a stream, of which it gets a byte, or hears, and is not to wait. */
+static bool is_bound_without_waiting(int r, enum way way)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	char byte;
+	struct iovec one = { &byte, 1 };
+	bool ok = false;
+	int p[2], ep;
+
+	switch (way) {
+	case SPLICES:
+		ok = !pipe(p) && splice(r, NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) == 1;
+		close(p[0]);
+		close(p[1]);
+		break;
+	case READS:
+		ok = preadv2(r, &one, 1, -1, RWF_NOWAIT) == 1;
+		break;
+	case POLLS:
+		ok = ready(r) == POLLIN;
+		break;
+	default:
+		ep = epoll_create1(EPOLL_CLOEXEC);
+		ok = !epoll_ctl(ep, EPOLL_CTL_ADD, r, &e) && epoll_wait(ep, &e, 1, 0) == 1;
+		close(ep);
+	}
+	return ok;
+}
+
+/*
+ * All links of an input were deleted, and whoever has it open is bound to one stream: the others'
+ * channels are freed, but not by a call that may have a pipe, or epoll's lock, or is not to sleep.
+ */
+TEST_F_TIMEOUT(trace, who_may_not_wait_frees_no_channel, 120)
+{
+	struct fan fan;
+	enum way way;
+	int i, r;
+
+	FAN_IN_SETUP(&fan, 3, NULL);
+	ASSERT_EQ(0, put(self->dir, "events/faasin/enable", "0"));
+	ASSERT_EQ(0, probe(self, true));
+	for (way = 0; way < WAYS; way++) {
+		EXPECT_EQ(0, fan_link(&fan, fan_list('p', 0, 2), "d", NULL));
+		for (i = 0; i < 3; i++) {
+			int w = fan_in_writer(&fan, i, 0);
+
+			EXPECT_WRITE(w, "bytes");
+			close(w);
+		}
+		r = fan_in_reader(&fan, 0);
+		for (i = 0; i < 3; i++)
+			EXPECT_EQ(0, fan_unlink(&fan, i == 0 ? "p0" : i == 1 ? "p1" : "p2", "d"));
+		ASSERT_EQ(0, forget(self));
+		EXPECT_TRUE(is_bound_without_waiting(r, way));
+		for (i = 0; i < DEADLINE * 100 && freed(self, false) < 2; i++)
+			usleep(10000);
+		EXPECT_EQ(2, freed(self, false))
+			TH_LOG("way %d", way);
+		EXPECT_EQ(0, freed(self, true))
+			TH_LOG("way %d", way);
+		close(r);
+	}
+	EXPECT_EQ(0, probe(self, false));
+	FAN_TEARDOWN(&fan);
 }
 
 TEST_HARNESS_MAIN

@@ -508,6 +508,11 @@ FIXTURE_TEARDOWN(replaced)
 	WORLD_TEARDOWN(&self->w);
 }
 
+static unsigned int uses(struct use *use)
+{
+	return __atomic_load_n(&use->done, __ATOMIC_RELAXED);
+}
+
 TEST_F_TIMEOUT(replaced, harms_nobody, 100)
 {
 	struct use *use = self->use;
@@ -527,10 +532,11 @@ TEST_F_TIMEOUT(replaced, harms_nobody, 100)
 		}
 		_exit(error);
 	}
-	for (i = 0; i < REPLACED; i++)
+	/* One use of a link can take longer than all of these where CPUs are shared. */
+	for (i = 0; i < REPLACED || (!uses(use) && is_running(self->other)); i++)
 		ASSERT_EQ(0, variant->replace(&self->w));
 	EXPECT_TRUE(is_running(self->other));
-	EXPECT_LT(0, use->done);
+	EXPECT_LT(0, uses(use));
 	EXPECT_EQ(0, use->odd)
 		TH_LOG("the last odd error: %s", strerror(use->error));
 	child_kill(self->other, SIGKILL);

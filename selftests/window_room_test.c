@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
+#include "hostile.h"
 #include "window_fixture.h"
 
 TEST_F(window, full_until_something_comes_back)
@@ -72,6 +73,34 @@ TEST_F(window, a_signal_ends_waiting)
 	EXPECT_TRUE(blocks_in(pid, SYS_ioctl));
 	kill(pid, SIGUSR1);
 	EXPECT_EQ(0, child_end(pid));
+}
+
+/* It waits for a record, or for another process that reads and stands still. */
+TEST_F(window, a_signal_ends_taking)
+{
+	pid_t stands = 0, pid;
+	int i;
+
+	ASSERT_EQ(0, fcntl(self->r, F_SETFL, 0));
+	for (i = 0; i < 2; i++) {
+		if (i) {
+			EXPECT_WRITE(self->w, "bytes");
+			stands = stand_still(self->r, false, self->w);
+			ASSERT_TRUE(blocks_in(stands, SYS_read));
+		}
+		pid = child();
+		if (!pid) {
+			struct faasin_range range;
+
+			interrupt_by(SIGUSR1, 0);
+			_exit(window_take(self->r, &range) == -EINTR ? 0 : 1);
+		}
+		EXPECT_TRUE(blocks_in(pid, SYS_ioctl));
+		kill(pid, SIGUSR1);
+		EXPECT_EQ(0, child_end(pid));
+	}
+	child_kill(stands, SIGKILL);
+	EXPECT_READ(self->r, "bytes");
 }
 
 TEST_F(window, a_consumers_death_returns_all)
