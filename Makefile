@@ -217,16 +217,21 @@ $(B)/lib/libfaasctl.so.0: $(lib_objects) $(wildcard libfaasctl/libfaasctl.map)
 	$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=libfaasctl/libfaasctl.map -Wl,-z,defs \
 		$(LINK_HARDENING) $(LDFLAGS) -o $@ $(lib_objects) $(NL_LIBS)
 
+$(B)/obj/libfaasdomain/malloc.o: HARDENING += -fcf-protection=none
+
 $(B)/obj/libfaasdomain/gate.o: libfaasdomain/gate.S libfaasdomain/gate.h Makefile
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING) -c -o $@ $<
 
-# jemalloc under names of its own, as malloc() and its kin are the library's. Of what is
-# linked with the archive all is in it.
+# jemalloc under names of its own, as malloc() and its kin are the library's, and with its code in a
+# section of its own, so that the library can tell who is in there. What it calls that matters to
+# domains is libfaasdomain/allocator.c's. Of what is linked with the archive all is in it.
+jemalloc_calls := pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock mmap munmap madvise mprotect abort
 $(B)/obj/jemalloc.a: $(JEMALLOC) Makefile
 	@mkdir -p $(@D)
 	nm --defined-only --extern-only $< 2>/dev/null | awk 'NF == 3 && $$3 !~ /^(je_|_Z)/ { print $$3, "je_" $$3 }' | sort -u >$@.names
-	objcopy --redefine-syms=$@.names $< $@
+	printf '%s\n' $(foreach call,$(jemalloc_calls),'$(call) allocator_$(call)') >>$@.names
+	objcopy --redefine-syms=$@.names --rename-section .text=jemalloc_text --rename-section .text.unlikely=jemalloc_text $< $@
 
 # Shares what builds error texts.
 $(B)/lib/libfaasdomain.so.0: $(domain_objects) $(B)/obj/libfaasctl/error.o $(B)/obj/jemalloc.a libfaasdomain/libfaasdomain.map
@@ -317,7 +322,7 @@ $(B)/bench/domain $(B)/bench/mixes: PROGRAM_LIBS += -Wl,--no-as-needed -ljemallo
 # Functions that tests load.
 function_sources := $(wildcard selftests/functions/*.c)
 functions := $(function_sources:%.c=$(B)/%.so)
-$(functions): $(B)/%.so: %.c Makefile | $(headers)
+$(functions): $(B)/%.so: %.c $(wildcard selftests/functions/*.h) Makefile | $(headers)
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -D_GNU_SOURCE $(WARNINGS) -I$(B)/include $(CFLAGS) -o $@ $<
 $(B)/selftests/domain_function_test: $(functions)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * mixes: what isolation costs whole workflows. The same functions, called one after the other in
- * one process with a plain allocator, and each in a domain of its own. What they hand on is in
- * memory that all of them have; what they allocate is their own. With `vm-test/run --icount`, a
- * nanosecond is an instruction.
+ * one process with a plain allocator, and each in a domain of its own; both on one thread, and on
+ * a thread that is made for each call. What they hand on is in memory that all of them have; what
+ * they allocate is their own. With `vm-test/run --icount`, a nanosecond is an instruction.
  */
 #include "bench.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include <faasctl/domain.h>
 
@@ -349,6 +350,25 @@ static void run_plain(const struct mix *mix)
 		mix->stages[i](NULL);
 }
 
+static void *run_stage(void *stage)
+{
+	const stage_fn *fn = stage;
+
+	(*fn)(NULL);
+	return NULL;
+}
+
+static void run_on_threads(const struct mix *mix)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; mix->stages[i]; i++)
+		if (pthread_create(&thread, NULL, run_stage, (void *)&mix->stages[i]) ||
+		    pthread_join(thread, NULL))
+			die("no thread");
+}
+
 static void run_in_domains(const struct mix *mix)
 {
 	struct faasctl_error err;
@@ -358,6 +378,34 @@ static void run_in_domains(const struct mix *mix)
 		if (faasctl_domain_call(domains[i], mix->stages[i], NULL, NULL, &err))
 			die("%s", err.message);
 }
+
+static void run_started(const struct mix *mix)
+{
+	struct faasctl_error err;
+	int i;
+
+	for (i = 0; mix->stages[i]; i++)
+		if (faasctl_domain_start(domains[i], mix->stages[i], NULL, &err) ||
+		    faasctl_domain_join(domains[i], NULL, &err))
+			die("%s", err.message);
+}
+
+/* Who runs them: this thread, or one for each, which is made for it. */
+enum way {
+	BY_ONE,
+	BY_EACH,
+	WAYS,
+};
+
+static const struct {
+	const char *what;
+	const char *key;
+	void (*plain)(const struct mix *mix);
+	void (*isolated)(const struct mix *mix);
+} ways[WAYS] = {
+	[BY_ONE] = { "one thread", "", run_plain, run_in_domains },
+	[BY_EACH] = { "a thread each", "_threads", run_on_threads, run_started },
+};
 
 static double measure(const struct mix *mix, void (*run)(const struct mix *mix))
 {
@@ -369,16 +417,28 @@ static double measure(const struct mix *mix, void (*run)(const struct mix *mix))
 	return (double)(now_ns() - start) / mix->runs;
 }
 
-static void measure_all(struct spread *spreads, void (*run)(const struct mix *mix))
-{
-	size_t k;
-	int i;
+/**
+ * struct results - what was measured
+ * @by: by who ran it and workflow
+ */
+struct results {
+	struct spread by[WAYS][ARRAY_SIZE(mixes)];
+};
 
-	for (k = 0; k < ARRAY_SIZE(mixes); k++) {
-		/* Whatever comes only once. */
-		run(&mixes[k]);
-		for (i = 0; i < repeats(); i++)
-			spread_add(&spreads[k], measure(&mixes[k], run));
+static void measure_all(struct results *results, bool isolated)
+{
+	void (*run)(const struct mix *mix);
+	size_t k;
+	int i, way;
+
+	for (way = 0; way < WAYS; way++) {
+		run = isolated ? ways[way].isolated : ways[way].plain;
+		for (k = 0; k < ARRAY_SIZE(mixes); k++) {
+			/* Whatever comes only once. */
+			run(&mixes[k]);
+			for (i = 0; i < repeats(); i++)
+				spread_add(&results->by[way][k], measure(&mixes[k], run));
+		}
 	}
 }
 
@@ -418,27 +478,36 @@ static unsigned long result(void)
 	return sum;
 }
 
-static void print(FILE *json, const struct spread *plain, const struct spread *isolated)
+static void print_one(FILE *json, int way, size_t k, const struct results *plain,
+		      const struct results *isolated)
+{
+	double before = median(&plain->by[way][k]), after = median(&isolated->by[way][k]);
+
+	printf("| %s | %s | %s | %.0f | %.0f | %.2f |\n", mixes[k].name, mixes[k].what,
+	       ways[way].what, before, after, 100 * (after / before - 1));
+	fprintf(json, "%s\"%s%s\": {\"plain\": ", way || k ? ", " : "", mixes[k].name,
+		ways[way].key);
+	spread_json(&plain->by[way][k], json);
+	fputs(", \"domains\": ", json);
+	spread_json(&isolated->by[way][k], json);
+	fputc('}', json);
+}
+
+static void print(FILE *json, const struct results *plain, const struct results *isolated)
 {
 	size_t k;
+	int way;
 
-	printf("\n## mixes\n\n| workflow | what | plain, ns | in domains, ns | more, %% |\n"
-	       "| --- | --- | ---: | ---: | ---: |\n");
-	for (k = 0; k < ARRAY_SIZE(mixes); k++) {
-		printf("| %s | %s | %.0f | %.0f | %.2f |\n", mixes[k].name, mixes[k].what,
-		       median(&plain[k]), median(&isolated[k]),
-		       100 * (median(&isolated[k]) / median(&plain[k]) - 1));
-		fprintf(json, "%s\"%s\": {\"plain\": ", k ? ", " : "", mixes[k].name);
-		spread_json(&plain[k], json);
-		fputs(", \"domains\": ", json);
-		spread_json(&isolated[k], json);
-		fputc('}', json);
-	}
+	printf("\n## mixes\n\n| workflow | what | on | plain, ns | in domains, ns | more, %% |\n"
+	       "| --- | --- | --- | ---: | ---: | ---: |\n");
+	for (way = 0; way < WAYS; way++)
+		for (k = 0; k < ARRAY_SIZE(mixes); k++)
+			print_one(json, way, k, plain, isolated);
 }
 
 int main(void)
 {
-	struct spread plain[ARRAY_SIZE(mixes)] = { 0 }, isolated[ARRAY_SIZE(mixes)] = { 0 };
+	static struct results plain, isolated;
 	void *jemalloc = dlopen("libjemalloc.so.2", RTLD_NOW | RTLD_NOLOAD);
 	FILE *json = open_json();
 	unsigned long plain_result;
@@ -451,16 +520,16 @@ int main(void)
 	pin(0);
 	take = (void *(*)(size_t))dlsym(jemalloc, "malloc");
 	give = (void (*)(void *))dlsym(jemalloc, "free");
-	measure_all(plain, run_plain);
+	measure_all(&plain, false);
 	plain_result = result();
 	take = malloc;
 	give = free;
 	fputc('{', json);
 	if (begin_domains()) {
-		measure_all(isolated, run_in_domains);
+		measure_all(&isolated, true);
 		if (result() != plain_result)
 			die("in domains something else came of it");
-		print(json, plain, isolated);
+		print(json, &plain, &isolated);
 	}
 	close_json(json);
 	return 0;

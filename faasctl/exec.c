@@ -6,8 +6,9 @@
 #include "traceparent.h"
 
 static const struct option_row options[] = {
+	{ 'f', "filter", "WHEN", "filter functions' system calls: auto, always or never" },
 	{ 'i', "isolation", "MODEL", "whom functions are held off from: careful or hostile" },
-	{ 'j', "json", NULL, "say where functions run as JSON, on standard error" },
+	{ 'j', "json", NULL, "say how functions run as JSON, on standard error" },
 	{ 't', "traceparent", NULL, "wait for the input's stream and take over its traceparent" },
 	{ 'T', "thread", NULL, "run functions, FILE.so, in domains, as threads" },
 	{ 'w', "wait", "WHICH", "wait until this is linked: in, out or both" },
@@ -66,8 +67,7 @@ static int open_ports(struct process *process, struct faasctl *ctl,
  * @n: how many; more than one only if they are functions
  * @words: of each function its file and arguments, if these were taken apart here
  * @thread: they are functions
- * @hostile: they are confined, each in a process of its own
- * @json: say as JSON where they run
+ * @functions: how these are to run
  * @waits: the ports whose links are waited for
  * @take_traceparent: that of the input
  */
@@ -76,8 +76,7 @@ struct job {
 	size_t n;
 	char ***words;
 	bool thread;
-	bool hostile;
-	bool json;
+	struct function_options functions;
 	struct waits waits;
 	bool take_traceparent;
 };
@@ -120,7 +119,7 @@ static int run_job(struct job *job)
 		traceparent_take(job->stages->in);
 	/* Not before: an open that waits must be possible to interrupt. */
 	processes_hold_signals();
-	status = job->thread ? functions_run(job->stages, job->n, job->hostile, job->json) :
+	status = job->thread ? functions_run(job->stages, job->n, &job->functions) :
 			       run_program(job);
 	if (status)
 		return status;
@@ -230,10 +229,21 @@ static bool parse_isolation(const struct args *args)
 	return hostile;
 }
 
+static const char *parse_filter(const struct args *args)
+{
+	static const char *const words[] = { "auto", "always", "never" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(args->value, words[i]))
+			return words[i];
+	usage_error(args->command, "\"%s\" is none of auto, always and never", args->value);
+}
+
 static int run(struct args *args)
 {
-	bool isolation = false;
-	struct job job = { 0 };
+	struct job job = { .functions.filter = "auto" };
+	bool about_functions = false;
 	int id, status;
 	size_t i;
 
@@ -241,15 +251,19 @@ static int run(struct args *args)
 		if (id == 'w')
 			job.waits = parse_waits(args);
 		if (id == 'i')
-			job.hostile = parse_isolation(args);
-		isolation |= id == 'i';
+			job.functions.hostile = parse_isolation(args);
+		if (id == 'f')
+			job.functions.filter = parse_filter(args);
 		job.take_traceparent |= id == 't';
 		job.thread |= id == 'T';
-		job.json |= id == 'j';
+		job.functions.json |= id == 'j';
+		about_functions |= id == 'i' || id == 'f' || id == 'j';
 	}
 	args_rest(args, 2, -1);
-	if (!job.thread && (isolation || job.json))
-		usage_error(args->command, "--isolation and --json are about functions: add --thread");
+	if (!job.thread && about_functions)
+		usage_error(args->command, "--filter, --isolation and --json are about functions: add --thread");
+	if (job.functions.hostile && !strcmp(job.functions.filter, "never"))
+		usage_error(args->command, "what may be hostile is always confined: leave out --filter");
 	/* No stage is called so. */
 	if (job.thread && strchr(args->argv[1], '='))
 		parse_functions(args, &job);

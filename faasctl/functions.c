@@ -23,26 +23,26 @@ enum where {
  * struct hosted - functions and the processes that they run in
  * @stages: the functions' stages; @pid is set while one runs
  * @n: how many
- * @hostile: each is to be held off all others, whatever it does
- * @json: say as JSON where they run
+ * @options: how they are to run
  * @hosts: the processes: one, or one for each stage
  * @n_hosts: how many
  * @files: for poll(2): where signals are read from, then what each process tells; -1 from when all
  *	of its stages have ended: it may end then
  * @where: of each stage
  * @placed: of how many it is known
+ * @unfiltered: they have no filter of system calls
  * @said: it was said
  */
 struct hosted {
 	struct process *stages;
 	size_t n;
-	bool hostile;
-	bool json;
+	const struct function_options *options;
 	struct process *hosts;
 	size_t n_hosts;
 	struct pollfd *files;
 	enum where *where;
 	size_t placed;
+	bool unfiltered;
 	bool said;
 };
 
@@ -106,12 +106,13 @@ static char *number_word(char **numbers, size_t value)
 
 /*
  * The command line of a process: where to report to, the number of its first stage, how they are
- * isolated, the workflow; and of each stage its name, two descriptors, and how many words follow,
- * the first of which is the file. To be freed by free_words(); NULL: no memory.
+ * isolated, when they have filters, the workflow; and of each stage its name, two descriptors, and
+ * how many words follow, the first of which is the file. To be freed by free_words(); NULL: no
+ * memory.
  */
 static char **host_words(const struct hosted *hosted, size_t first, int report_to)
 {
-	size_t i, at = 0, room = 6, end = first + stages_each(hosted);
+	size_t i, at = 0, room = 7, end = first + stages_each(hosted);
 	char **words, *numbers;
 
 	for (i = first; i < end; i++)
@@ -126,7 +127,8 @@ static char **host_words(const struct hosted *hosted, size_t first, int report_t
 	words[at++] = path;
 	words[at++] = number_word(&numbers, report_to);
 	words[at++] = number_word(&numbers, first);
-	words[at++] = (char *)(hosted->hostile ? "hostile" : "careful");
+	words[at++] = (char *)(hosted->options->hostile ? "hostile" : "careful");
+	words[at++] = (char *)hosted->options->filter;
 	words[at++] = (char *)hosted->stages->workflow;
 	for (i = first; i < end; i++) {
 		const struct process *stage = &hosted->stages[i];
@@ -158,7 +160,7 @@ static int let_through(int fd)
 /* Makes what is known of the processes, as many as there are to be. Returns 0 or a status. */
 static int make_room(struct hosted *hosted)
 {
-	size_t i, n = hosted->hostile ? hosted->n : 1;
+	size_t i, n = hosted->options->hostile ? hosted->n : 1;
 
 	hosted->hosts = calloc(n, sizeof(*hosted->hosts));
 	hosted->files = calloc(1 + n, sizeof(*hosted->files));
@@ -229,7 +231,7 @@ static int prepare(struct hosted *hosted)
 	if (hosted->files->fd < 0)
 		return STATUS_WRAPPER;
 	/* What may be hostile is not to look for ports, or more, here. */
-	if (hosted->hostile)
+	if (hosted->options->hostile)
 		prctl(PR_SET_DUMPABLE, 0);
 	/* So that nothing of its own is left to be bound when it is first called. */
 	if (setenv("LD_BIND_NOW", "1", 1))
@@ -291,7 +293,7 @@ static size_t print_processes(const struct hosted *hosted)
 
 static const char *why_process(const struct hosted *hosted)
 {
-	return hosted->hostile ? "keys do not hold what may be hostile" :
+	return hosted->options->hostile ? "keys do not hold what may be hostile" :
 				 "this machine, or its kernel, has no protection keys to give";
 }
 
@@ -299,10 +301,11 @@ static json_t *json_of_stage(const struct hosted *hosted, size_t index)
 {
 	enum where where = hosted->where[index];
 
-	return json_pack("{s:s, s:s, s:o, s:s?}", "stage", hosted->stages[index].stage,
-			 "isolation", hosted->hostile ? "hostile" : "careful",
+	return json_pack("{s:s, s:s, s:o, s:s?, s:o}", "stage", hosted->stages[index].stage,
+			 "isolation", hosted->options->hostile ? "hostile" : "careful",
 			 "thread", where == UNKNOWN ? json_null() : json_boolean(where == THREAD),
-			 "why", where == PROCESS ? why_process(hosted) : NULL);
+			 "why", where == PROCESS ? why_process(hosted) : NULL, "filter",
+			 where == UNKNOWN ? json_null() : json_boolean(!hosted->unfiltered));
 }
 
 static void print_json(const struct hosted *hosted)
@@ -317,7 +320,7 @@ static void print_json(const struct hosted *hosted)
 	json_decref(all);
 }
 
-/* In one line, as soon as it is known of all, or no more will be. */
+/* In one line each, as soon as it is known of all, or no more will be. */
 static void say_where(struct hosted *hosted)
 {
 	size_t n;
@@ -325,7 +328,7 @@ static void say_where(struct hosted *hosted)
 	if (hosted->said)
 		return;
 	hosted->said = true;
-	if (hosted->json) {
+	if (hosted->options->json) {
 		print_json(hosted);
 		return;
 	}
@@ -334,6 +337,10 @@ static void say_where(struct hosted *hosted)
 		fprintf(stderr, n == 1 ? " runs as a process, not as a thread: %s\n" :
 					 " run as processes, not as threads: %s\n",
 			why_process(hosted));
+	/* Who wants none need not be told. */
+	if (hosted->unfiltered && strcmp(hosted->options->filter, "never"))
+		fputs("faasctl: no filter holds what functions ask of the system: this kernel lacks seccomp or Landlock, or has another /proc\n",
+		      stderr);
 }
 
 /* ------------------------------------------------------------------- what becomes of them */
@@ -351,7 +358,8 @@ static void note_place(struct hosted *hosted, const struct report *report)
 	enum where *where = &hosted->where[report->stage];
 
 	hosted->placed += *where == UNKNOWN;
-	*where = report->status ? THREAD : PROCESS;
+	*where = report->status & PLACED_THREAD ? THREAD : PROCESS;
+	hosted->unfiltered |= !(report->status & PLACED_FILTER);
 	if (hosted->placed == hosted->n)
 		say_where(hosted);
 }
@@ -450,14 +458,13 @@ static void free_hosts(struct hosted *hosted)
  * @stages: with their ports, and a function's file and arguments each; one process for all is in
  *	the cgroup of the first
  * @n: how many
- * @hostile: a process for each, which is confined
- * @json: say as JSON where they run
+ * @options: how they are to run
  *
  * Return: 0, with each one's status; or the status to exit with: no function has begun.
  */
-int functions_run(struct process *stages, size_t n, bool hostile, bool json)
+int functions_run(struct process *stages, size_t n, const struct function_options *options)
 {
-	struct hosted hosted = { .stages = stages, .n = n, .hostile = hostile, .json = json };
+	struct hosted hosted = { .stages = stages, .n = n, .options = options };
 	int status = start(&hosted);
 
 	if (!status) {

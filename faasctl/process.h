@@ -64,8 +64,21 @@ int processes_status(const struct process *processes, size_t n);
 void processes_report(const struct process *processes, size_t n);
 
 /* functions.c */
+
+/**
+ * struct function_options - how functions are to run
+ * @hostile: each confined, in a process of its own
+ * @filter: whether careful ones have a filter of system calls: auto, always or never
+ * @json: say as JSON how they run
+ */
+struct function_options {
+	bool hostile;
+	const char *filter;
+	bool json;
+};
+
 int functions_begin(void);
-int functions_run(struct process *stages, size_t n, bool hostile, bool json);
+int functions_run(struct process *stages, size_t n, const struct function_options *options);
 
 /* cgroup.c */
 bool cgroup_read(int dir, const char *file, char *text, size_t size);

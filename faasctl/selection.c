@@ -27,8 +27,8 @@ static const char *output_of(const char *end, struct text *stage)
 	return stage->s;
 }
 
-/* The next of a list of ends, as STAGE:PORT; false at its end. */
-static bool list_next(const char **list, struct text *end)
+/* The next of a list of ends, with @port if it names none; false at its end. */
+static bool list_next(const char **list, const char *port, struct text *end)
 {
 	int n;
 
@@ -36,7 +36,7 @@ static bool list_next(const char **list, struct text *end)
 		return false;
 	n = strcspn(*list, ",");
 	snprintf(end->s, sizeof(end->s), "%.*s%s", n, *list,
-		 memchr(*list, ':', n) ? "" : ":" FAASIN_PORT_IN);
+		 memchr(*list, ':', n) ? "" : port);
 	*list += n;
 	if (**list)
 		(*list)++;
@@ -52,7 +52,7 @@ static int keep_listed(struct selection *sel, size_t first, const char *src, con
 	struct text end;
 	size_t i;
 
-	while (given = list, list_next(&list, &end)) {
+	while (given = list, list_next(&list, ":" FAASIN_PORT_IN, &end)) {
 		for (i = first; i < sel->n && strcmp(sel->links[i].dst, end.s); i++)
 			;
 		if (i == sel->n) {
@@ -80,35 +80,77 @@ static int check_list(const char *list, struct faasctl_error *err)
 
 	if (strchr(list, ',') && (*list == ',' || list[strlen(list) - 1] == ','))
 		return faasctl_end_check("", err);
-	while (!ret && list_next(&list, &end))
+	while (!ret && list_next(&list, "", &end))
 		ret = faasctl_end_check(end.s, err);
+	return ret;
+}
+
+/* The links of an output: all of them or, with a list, those that lead there. */
+static int read_one(struct selection *sel, struct faasctl *ctl, const char *workflow,
+		    const char *src, const char *list, struct faasctl_error *err)
+{
+	size_t first = sel->n;
+	int ret;
+
+	ret = faasctl_link_each(ctl, workflow, src, add, sel, err);
+	if (ret == -ENOMEM)
+		error_memory(err);
+	return ret || !list ? ret : keep_listed(sel, first, src, list, err);
+}
+
+/* Are those from @first on there already? Whatever way their output was written. */
+static bool is_twice(const struct selection *sel, size_t first)
+{
+	size_t i;
+
+	for (i = 0; first < sel->n && i < first; i++)
+		if (sel->links[i].generation == sel->links[first].generation)
+			return true;
+	return false;
+}
+
+/* Likewise of each output of a list. */
+static int read_several(struct selection *sel, struct faasctl *ctl, const char *workflow,
+			const char *srcs, const char *list, struct faasctl_error *err)
+{
+	struct text src;
+	int ret = check_list(srcs, err);
+	size_t first;
+
+	while (!ret && list_next(&srcs, "", &src)) {
+		first = sel->n;
+		ret = read_one(sel, ctl, workflow, src.s, list, err);
+		if (!ret && is_twice(sel, first)) {
+			err->code = EINVAL;
+			snprintf(err->message, sizeof(err->message), "a source is named twice");
+			return -EINVAL;
+		}
+	}
 	return ret;
 }
 
 /*
  * Without ends, all links of the workflow; with one, what that leads to; with several, the
- * links between them, if all of these exist. The last may be a list.
+ * links between them, if all of these exist. The first and the last may be lists.
  */
 int selection_read(struct selection *sel, struct faasctl *ctl,
 		   const char *workflow, char **ends, int n_ends,
 		   struct faasctl_error *err)
 {
 	struct text stage = { 0 };
-	const char *src;
-	size_t first;
+	const char *list;
 	int i = 0, ret;
 
 	*sel = (struct selection){ 0 };
+	if (!n_ends)
+		return read_one(sel, ctl, workflow, NULL, NULL, err);
 	do {
-		first = sel->n;
-		src = !n_ends ? NULL : i ? output_of(ends[i], &stage) : ends[i];
-		ret = i + 1 < n_ends ? check_list(ends[i + 1], err) : 0;
-		if (!ret)
-			ret = faasctl_link_each(ctl, workflow, src, add, sel, err);
-		if (ret == -ENOMEM)
-			error_memory(err);
-		if (!ret && i + 1 < n_ends)
-			ret = keep_listed(sel, first, src, ends[i + 1], err);
+		list = i + 1 < n_ends ? ends[i + 1] : NULL;
+		ret = list ? check_list(list, err) : 0;
+		if (!ret && i)
+			ret = read_one(sel, ctl, workflow, output_of(ends[i], &stage), list, err);
+		else if (!ret)
+			ret = read_several(sel, ctl, workflow, ends[0], list, err);
 	} while (!ret && ++i + 1 < n_ends);
 	return ret;
 }

@@ -27,7 +27,8 @@
  * @index: which stage it is
  * @others: descriptors that are not for it
  * @n_others: how many
- * @thread: it is a thread, which shares descriptors
+ * @thread: it is a thread
+ * @unshare: one that shares descriptors
  * @io: what it is given
  */
 struct job {
@@ -37,6 +38,7 @@ struct job {
 	const int *others;
 	unsigned int n_others;
 	bool thread;
+	bool unshare;
 	struct faas_io io;
 };
 

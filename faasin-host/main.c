@@ -20,13 +20,14 @@
 #include "report.h"
 
 /* Where the words of the first stage are among the arguments. */
-#define STAGES_AT		5
+#define STAGES_AT		6
 
-/* What no function returns, which has an int: it got no descriptors of its own. */
-#define NO_DESCRIPTORS		LONG_MIN
-/* Nor this, and an errno: what it printed cannot be written. */
-#define UNPRINTED		(LONG_MIN + 1)
+/* What no function returns, which has an int, and an errno: what it printed cannot be written. */
+#define UNPRINTED		LONG_MIN
 #define UNPRINTED_END		(UNPRINTED + 4096)
+/* Nor this, and an errno: it got no descriptors of its own. */
+#define NO_DESCRIPTORS		UNPRINTED_END
+#define NO_DESCRIPTORS_END	(NO_DESCRIPTORS + 4096)
 
 static int reports;
 static unsigned int first_stage;
@@ -75,8 +76,8 @@ static long run(void *arg)
 	 * What holds a port of another stage could read it, and end that's stream by its own end.
 	 * A thread has descriptors of its own from here on: nobody else's are closed.
 	 */
-	if (job->thread && unshare(CLONE_FILES))
-		return NO_DESCRIPTORS;
+	if (job->unshare && unshare(CLONE_FILES))
+		return NO_DESCRIPTORS + errno;
 	for (i = 0; i < job->n_others; i++)
 		close(job->others[i]);
 	if (job->reports >= 0) {
@@ -159,6 +160,14 @@ static int cannot_print(struct stage *stage, int code, int *sig)
 	return complain_of(STATUS_BROKEN_OFF, stage, text);
 }
 
+static int has_none(struct stage *stage, int code)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "it cannot have descriptors of its own: %s", strerror(code));
+	return complain_of(STATUS_FAILED, stage, text);
+}
+
 /* How the function ended. Returns its status. */
 static int end_of(struct stage *stage, int *sig)
 {
@@ -170,9 +179,8 @@ static int end_of(struct stage *stage, int *sig)
 	if (!ret && !faasctl_domain_is_thread(stage->domain))
 		ret = faasctl_domain_call(stage->domain, leave, stage, &code, &err);
 	if (!ret) {
-		if (result == NO_DESCRIPTORS)
-			return complain_of(STATUS_FAILED, stage,
-					   "it cannot have descriptors of its own: out of memory");
+		if (result >= NO_DESCRIPTORS && result < NO_DESCRIPTORS_END)
+			return has_none(stage, result - NO_DESCRIPTORS);
 		if (result >= UNPRINTED && result < UNPRINTED_END)
 			return cannot_print(stage, result - UNPRINTED, sig);
 		status = status_of(result);
@@ -267,19 +275,42 @@ static int start(struct stage *stage, struct faasctl_error *err)
 	return 0;
 }
 
-/* Tells where stages are to run. */
+/* Whether functions are to have filters. Returns 0 or a status. */
+static int choose_filter(const char *when)
+{
+	struct faasctl_domains_info info;
+	char text[160];
+
+	faasctl_domains_info(&info);
+	/* Hostile ones have others. */
+	if (is_hostile() || !strcmp(when, "never"))
+		return 0;
+	if (info.filters) {
+		options.flags |= FAASCTL_DOMAIN_FILTER;
+		return 0;
+	}
+	if (strcmp(when, "always"))
+		return 0;
+	snprintf(text, sizeof(text), "functions cannot have filters: %s", info.unfiltered);
+	return complain(STATUS_FAILED, text);
+}
+
+/* Tells how stages are to run. */
 static void place(void)
 {
+	bool filter = is_hostile() || options.flags & FAASCTL_DOMAIN_FILTER;
 	struct faasctl_domains_info info;
 	unsigned int i;
 
 	faasctl_domains_info(&info);
 	for (i = 0; i < n_stages; i++) {
 		stages[i].job->thread = info.threads && !is_hostile();
+		stages[i].job->unshare = stages[i].job->thread && !filter;
 		stages[i].job->n_others = 2 * (n_stages - 1);
 		/* Of a hostile one it is closed. */
 		stages[i].job->reports = is_hostile() ? -1 : reports;
-		tell(reports, first_stage + i, REPORT_PLACED, stages[i].job->thread, 0);
+		tell(reports, first_stage + i, REPORT_PLACED,
+		     (stages[i].job->thread ? PLACED_THREAD : 0) | (filter ? PLACED_FILTER : 0), 0);
 	}
 }
 
@@ -412,8 +443,8 @@ static int keep(struct stage *stage, char **words)
 }
 
 /*
- * The arguments: where to report to, the number of the first stage, how they are isolated, the
- * workflow, and the words of each stage.
+ * The arguments: where to report to, the number of the first stage, how they are isolated, when
+ * they have filters, the workflow, and the words of each stage.
  */
 static int take_stages(int argc, char **argv)
 {
@@ -488,6 +519,8 @@ int main(int argc, char **argv)
 	}
 	first_stage = atoi(argv[2]);
 	status = begin();
+	if (!status)
+		status = choose_filter(argv[4]);
 	if (!status)
 		status = take_stages(argc, argv);
 	if (status)

@@ -10,7 +10,7 @@
 
 /**
  * enum report_event - what happened to a stage
- * @REPORT_PLACED: where it is to run: status: 1: on a thread, 0: in a process of its own
+ * @REPORT_PLACED: how it is to run: status: PLACED_ bits
  * @REPORT_BEGUN: its function begins
  * @REPORT_ENDED: it has ended
  * @REPORT_FAILED: it will never begin
@@ -21,6 +21,10 @@ enum report_event {
 	REPORT_ENDED,
 	REPORT_FAILED,
 };
+
+/* On a thread, not in a process of its own; with a filter of system calls. */
+#define PLACED_THREAD	1
+#define PLACED_FILTER	2
 
 /**
  * struct report - one event; written at once, and not longer than is written as a whole

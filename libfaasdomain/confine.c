@@ -8,10 +8,10 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "confine.h"
 #include "state.h"
 
 static const int denied[] = {
@@ -47,28 +47,14 @@ static int drop_rights(void)
 
 /* An argument that is a pid: others' are refused; the kernel looks at 32 bits. */
 #define OTHERS(call, argument)	{ SCMP_SYS(call), argument, SCMP_CMP_NE, 0, 0 }
-/* A request, likewise. */
-#define REQUEST(call, argument, request)	\
-	{ SCMP_SYS(call), argument, SCMP_CMP_MASKED_EQ, 0xffffffff, request }
+#define REQUEST	CONFINE_REQUEST
 
-/**
- * struct rule - what is refused if an argument is so
- * @call: the system call
- * @argument: which argument
- * @compare: how
- * @a: with this, or this mask
- * @b: with this, of what is masked
- */
-static const struct rule {
-	int call;
-	unsigned int argument;
-	enum scmp_compare compare;
-	uint64_t a;
-	uint64_t b;
-} rules[] = {
+static const struct confine_rule rules[] = {
 	OTHERS(prlimit64, 0), OTHERS(sched_setaffinity, 0), OTHERS(sched_setattr, 0),
 	OTHERS(sched_setparam, 0), OTHERS(sched_setscheduler, 0), OTHERS(get_robust_list, 0),
 	OTHERS(setpriority, 0), OTHERS(setpriority, 1), OTHERS(ioprio_set, 1),
+	/* 0 is itself only if it is a process (1) that is asked for. */
+	{ SCMP_SYS(ioprio_set), 0, SCMP_CMP_NE, 1, 0 },
 	/* Signals that a file sends go to whom its owner says. */
 	REQUEST(fcntl, 1, F_SETOWN), REQUEST(fcntl, 1, F_SETOWN_EX), REQUEST(fcntl, 1, F_SETSIG),
 	REQUEST(ioctl, 1, FIOSETOWN), REQUEST(ioctl, 1, SIOCSPGRP),
@@ -78,20 +64,34 @@ static const struct rule {
 	{ SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0 },
 };
 
-static int add_rules(scmp_filter_ctx filter)
+static int deny_calls(scmp_filter_ctx filter, const int *calls, size_t n)
 {
-	struct scmp_arg_cmp compare;
-	const struct rule *rule;
 	int ret = 0;
 	size_t i;
 
-	for (i = 0; !ret && i < ARRAY_SIZE(denied); i++)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
-	for (i = 0; !ret && i < ARRAY_SIZE(rules); i++) {
-		rule = &rules[i];
+	for (i = 0; !ret && i < n; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+	return ret;
+}
+
+int confine_deny(scmp_filter_ctx filter, const int *calls, size_t n,
+		 const struct confine_rule *some, size_t n_some)
+{
+	int ret = deny_calls(filter, calls, n);
+	const struct confine_rule *rule;
+	struct scmp_arg_cmp compare;
+
+	for (rule = some; !ret && rule < some + n_some; rule++) {
 		compare = SCMP_CMP(rule->argument, rule->compare, rule->a, rule->b);
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), rule->call, 1, compare);
 	}
+	return ret;
+}
+
+static int add_rules(scmp_filter_ctx filter)
+{
+	int ret = confine_deny(filter, denied, ARRAY_SIZE(denied), rules, ARRAY_SIZE(rules));
+
 	/* Signals go to this process only. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
@@ -103,6 +103,19 @@ static int add_rules(scmp_filter_ctx filter)
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return ret;
+}
+
+scmp_filter_ctx confine_begin(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	/* Calls by another ABI, whose numbers mean others: refused, and nobody is killed. */
+	if (filter && (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM)) ||
+		       add_rules(filter))) {
+		seccomp_release(filter);
+		filter = NULL;
+	}
+	return filter;
 }
 
 /* Closes all but 0 to 2 and these. */
@@ -130,12 +143,10 @@ int confine(int socket, int life)
 		ret = drop_rights();
 	if (ret)
 		return ret;
-	filter = seccomp_init(SCMP_ACT_ALLOW);
+	filter = confine_begin();
 	if (!filter)
 		return -ENOMEM;
-	ret = add_rules(filter);
-	if (!ret)
-		ret = seccomp_load(filter);
+	ret = seccomp_load(filter);
 	seccomp_release(filter);
 	return ret;
 }

@@ -1,125 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Domains: their beginning and end, and who goes in. */
-#include <signal.h>
+/* A domain: its life, and who goes in. */
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 
 #include "state.h"
 
-struct domains *domains;
-struct gate_fixed gate_fixed __attribute__((aligned(4096)));
-/* The model again: what is said where it is declared does not hold here. */
-__thread struct inside inside __attribute__((tls_model("initial-exec")));
-
-/* What API calls begin with. */
-int outside_only(struct faasctl_error *err)
-{
-	if (inside.domain || process_child())
-		return faasctl__fail(err, EPERM, "this cannot be called from inside a domain");
-	if (gate_fixed.space_size && gate_rdpkru() != gate_fixed.outside)
-		return faasctl__fail(err, EPERM, "this thread has no keys: it was there before faasctl_domains_begin()");
-	if (!domains)
-		return faasctl__fail(err, EPERM, "there can be no domains yet: call faasctl_domains_begin()");
-	return 0;
-}
-
-/* ---------------------------------------------------------------- the beginning */
-
-/* The first of these keys opens all that is known of domains. */
-static int close_vault(struct faasctl_error *err)
-{
-	size_t size = (sizeof(*domains) + PAGE_SIZE - 1) & -PAGE_SIZE;
-
-	gate_fixed.vault = (uintptr_t)domains;
-	gate_fixed.vault_size = size;
-	if (pkey_mprotect(domains, size, PROT_READ | PROT_WRITE, domains->vault_key) ||
-	    mprotect(&gate_fixed, sizeof(gate_fixed), PROT_READ))
-		return faasctl__fail_errno(err, errno, "cannot protect what domains go by");
-	return 0;
-}
-
-static int begin_threads(struct faasctl_error *err)
-{
-	int ret;
-
-	if (space_begin())
-		return faasctl__fail(err, ENOMEM,
-			"no address space for domains: they take 8 TiB of it; see: ulimit -v");
-	libc_begin();
-	ret = disarm(err);
-	if (!ret)
-		ret = fault_begin(err);
-	if (ret)
-		return ret;
-	ret = close_vault(err);
-	if (ret)
-		fault_end();
-	else
-		signals_begin();
-	return ret;
-}
-
-FAASCTL_API int faasctl_domains_begin(const struct faasctl_domains_options *options,
-				      struct faasctl_error *err)
-{
-	static const struct faasctl_domains_options none;
-	size_t size = (sizeof(*domains) + PAGE_SIZE - 1) & -PAGE_SIZE;
-	struct domains *new;
-	int ret = 0;
-
-	if (domains)
-		return faasctl__fail(err, EALREADY, "this process has domains already");
-	if (!options)
-		options = &none;
-	if (options->flags & ~FAASCTL_DOMAINS_PROCESSES)
-		return faasctl__fail(err, EINVAL, "unknown flags 0x%x", options->flags);
-	new = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (new == MAP_FAILED)
-		return faasctl__fail(err, ENOMEM, "out of memory");
-	domains = new;
-	home = getpid();
-	pthread_mutex_init(&domains->lock, NULL);
-	pthread_cond_init(&domains->freed, NULL);
-	if (options->flags & FAASCTL_DOMAINS_PROCESSES) {
-		strcpy(domains->info.why, "asked to be");
-	} else {
-		domains->info.keys = keys_begin(options);
-		if (!domains->info.keys)
-			strcpy(domains->info.why, "this machine, or its kernel, has no protection keys to give");
-	}
-	domains->info.threads = !!domains->info.keys;
-	if (heap_begin())
-		ret = faasctl__fail(err, ENOMEM, "no address space for a shared heap: it takes 64 GiB of it; see: ulimit -v, and vm.overcommit_memory");
-	else if (domains->info.threads)
-		ret = begin_threads(err);
-	if (ret) {
-		space_end();
-		keys_end();
-		domains = NULL;
-		munmap(new, size);
-	}
-	return ret;
-}
-
-FAASCTL_API void faasctl_domains_info(struct faasctl_domains_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	if (!domains || inside.domain || process_child())
-		return;
-	pthread_mutex_lock(&domains->lock);
-	*info = domains->info;
-	pthread_mutex_unlock(&domains->lock);
-}
-
 /* ----------------------------------------------------------------- a domain's life */
 
-static int check_options(const struct faasctl_domain_options *options,
+static int check_options(const char *name, const struct faasctl_domain_options *options,
 			 struct faasctl_error *err)
 {
 	if (options->isolation > FAASCTL_HOSTILE)
 		return faasctl__fail(err, EINVAL, "unknown isolation %u", options->isolation);
+	if (options->flags & ~FAASCTL_DOMAIN_FILTER)
+		return faasctl__fail(err, EINVAL, "unknown flags 0x%x", options->flags);
+	if (options->flags && !domains->info.filters)
+		return faasctl__fail(err, EOPNOTSUPP, "stage %s cannot have a filter: %s", name,
+				     domains->info.unfiltered);
 	if (options->stack_size > STACK_MAX ||
 	    (options->stack_size && options->stack_size < STACK_LEAST))
 		return faasctl__fail(err, EINVAL, "a stack of %zu bytes is outside %lu to %lu",
@@ -146,20 +44,25 @@ static int set_up(struct faasctl_domain *domain,
 		  const struct faasctl_domain_options *options,
 		  struct faasctl_error *err)
 {
-	size_t heap = SLOT_SIZE - HEAP_OFFSET;
+	bool kept;
 
 	domain->stack_size = options->stack_size ? options->stack_size : STACK_DEFAULT;
 	domain->stack_size = (domain->stack_size + PAGE_SIZE - 1) & -PAGE_SIZE;
-	domain->heap_max = options->heap_max ? options->heap_max : heap;
-	if (domain->heap_max > heap)
-		domain->heap_max = heap;
+	domain->heap_max = options->heap_max ? options->heap_max : HEAP_SIZE;
+	if (domain->heap_max > HEAP_SIZE)
+		domain->heap_max = HEAP_SIZE;
 	domain->heap_max = (domain->heap_max + PAGE_SIZE - 1) & -PAGE_SIZE;
 	if (!domains->info.threads || options->isolation == FAASCTL_HOSTILE)
 		return process_new(domain, options->isolation, err);
+	if (is_child)
+		return faasctl__fail(err, EPERM, "stage %s is to be a thread: it cannot be in a child of the process that has domains",
+				     domain->name);
 	if (space_stack(domain) || heap_new(domain)) {
-		space_drop(domain);
+		space_drop(domain, &kept);
 		return faasctl__fail(err, ENOMEM, "no memory for stage %s", domain->name);
 	}
+	if (domain->flags & FAASCTL_DOMAIN_FILTER)
+		domain->held = HELD_FILTER;
 	return 0;
 }
 
@@ -179,7 +82,7 @@ FAASCTL_API int faasctl_domain_new(const char *name,
 	if (!ret)
 		ret = faasctl_name_check("stage", name, err);
 	if (!ret)
-		ret = check_options(options, err);
+		ret = check_options(name, options, err);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&domains->lock);
@@ -192,6 +95,7 @@ FAASCTL_API int faasctl_domain_new(const char *name,
 	memset(new, 0, sizeof(*new));
 	new->slot = new - domains->domains;
 	strcpy(new->name, name);
+	new->flags = options->flags;
 	ret = set_up(new, options, err);
 	if (!ret) {
 		domains->info.domains++;
@@ -217,15 +121,24 @@ FAASCTL_API int faasctl_domain_signal(const struct faasctl_domain *domain)
 int check_domain(const struct faasctl_domain *domain, struct faasctl_error *err)
 {
 	uintptr_t at = (uintptr_t)domain;
-	int ret = outside_only(err);
+	int ret = outside_only(err), state;
 
 	if (ret)
 		return ret;
 	at -= (uintptr_t)domains->domains;
-	if (at >= sizeof(domains->domains) || at % sizeof(*domain) ||
-	    atomic_load(&domain->state) == STATE_NONE)
+	state = at < sizeof(domains->domains) && !(at % sizeof(*domain)) ?
+		atomic_load(&domain->state) : STATE_NONE;
+	if (state == STATE_NONE || state == STATE_LOST)
 		return faasctl__fail(err, EINVAL, "this is no domain: it was freed before");
+	if (is_child && !domain->process)
+		return faasctl__fail(err, EPERM, "stage %s is a thread of the process that this one is a child of",
+				     domain->name);
 	return 0;
+}
+
+static bool is_started(const struct faasctl_domain *domain)
+{
+	return domain->held & HELD_STARTED;
 }
 
 int busy(const struct faasctl_domain *domain, struct faasctl_error *err)
@@ -239,9 +152,12 @@ int stopped(const struct faasctl_domain *domain, struct faasctl_error *err)
 			     domain->stopped);
 }
 
+static void empty_before_end(struct faasctl_domain *domain);
+
 FAASCTL_API int faasctl_domain_free(struct faasctl_domain *domain,
 				    struct faasctl_error *err)
 {
+	bool lost = false, kept;
 	int ret, state;
 
 	if (!domain)
@@ -249,27 +165,35 @@ FAASCTL_API int faasctl_domain_free(struct faasctl_domain *domain,
 	ret = check_domain(domain, err);
 	if (ret)
 		return ret;
+	empty_before_end(domain);
 	pthread_mutex_lock(&domains->lock);
 	state = atomic_load(&domain->state);
 	/* So that nobody enters it from here on. */
-	if (!domain->started && (state == STATE_IDLE || state == STATE_KEYED) &&
+	if (!is_started(domain) && (state == STATE_IDLE || state == STATE_KEYED) &&
 	    atomic_compare_exchange_strong(&domain->state, &state, STATE_STOPPED))
 		state = STATE_STOPPED;
-	if (domain->started || state != STATE_STOPPED) {
+	if (is_started(domain) || state != STATE_STOPPED) {
 		ret = busy(domain, err);
 		goto unlock;
 	}
+	domain->inputs = 0;
 	if (domain->process) {
+		/* Freed for all others: its end is waited for without the lock. */
+		atomic_store(&domain->state, STATE_LOST);
+		pthread_mutex_unlock(&domains->lock);
 		process_free(domain);
+		pthread_mutex_lock(&domains->lock);
 	} else {
 		heap_free(domain);
-		space_drop(domain);
+		lost = space_drop(domain, &kept) || domain->linked || domain->heap_lost;
 		/* Not before: it could be given to another, and these pages with it. */
-		if (domain->key)
+		if (domain->key && kept)
+			key_lose();
+		else if (domain->key)
 			key_return(domain->key);
 	}
 	domains->info.domains--;
-	atomic_store(&domain->state, STATE_NONE);
+	atomic_store(&domain->state, lost ? STATE_LOST : STATE_NONE);
 unlock:
 	pthread_mutex_unlock(&domains->lock);
 	return ret;
@@ -319,7 +243,7 @@ static int enter(struct faasctl_domain *domain, struct faasctl_error *err)
  */
 static inline bool enter_at_once(struct faasctl_domain *domain)
 {
-	uintptr_t at = (uintptr_t)domain - gate_fixed.vault - offsetof(struct domains, domains);
+	uintptr_t at = (uintptr_t)domain - gate_fixed.domains;
 	int state = STATE_KEYED;
 
 	/* Not ready: there may be no register to read. Inside it has another value. */
@@ -327,15 +251,94 @@ static inline bool enter_at_once(struct faasctl_domain *domain)
 	       inside.ready == atomic_load_explicit(&libraries, memory_order_relaxed) &&
 	       gate_rdpkru() == gate_fixed.outside &&
 	       (at / DOMAIN_SIZE | at << (64 - __builtin_ctz(DOMAIN_SIZE))) < SLOTS &&
-	       !domain->started &&
+	       !domain->held &&
 	       atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED);
 }
 
-static __attribute__((cold, noinline)) int end_stopped(struct faasctl_domain *domain,
-						       struct faasctl_error *err)
+/* In and back. @plain: how much of its heap is used as if there were no domains */
+static inline struct gate_left go_in(struct faasctl_domain *domain, long (*fn)(void *arg),
+				     void *arg, size_t plain)
 {
+	struct gate_left left;
+
+	inside.heap = domain->heap;
+	if (plain)
+		inside.heap.plain = plain;
+	inside.domain = domain;
+	left = gate_call(&domain->gate, fn, arg);
+	inside.domain = NULL;
+	inside.heap.plain = inside.plain_outside;
+	return left;
+}
+
+/* Who was stopped while it waited may have lost its key. */
+static bool has_key(struct faasctl_domain *domain)
+{
+	int state = STATE_WAITS_KEYED;
+
+	return atomic_load(&domain->state) == STATE_ENTERED ||
+	       atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED) ||
+	       !key_get(domain, STATE_WAITS_IDLE);
+}
+
+/*
+ * Empties the caches of a domain that was stopped, inside: outside, what it freed twice would end
+ * the process. If that stops it once more, or cannot be, its heap is given up.
+ */
+static void empty_caches(struct faasctl_domain *domain)
+{
+	char why[sizeof(domain->stopped)];
+	int sig = domain->signal;
+
+	if (domain->heap_lost)
+		return;
+	if (!has_key(domain)) {
+		domain->heap_lost = true;
+		return;
+	}
+	strcpy(why, domain->stopped);
+	*domain->stopped = '\0';
+	go_in(domain, heap_flush, heap_cache(domain), heap_plain_inside());
+	domain->heap_lost |= !!*domain->stopped;
+	strcpy(domain->stopped, why);
+	domain->signal = sig;
+}
+
+/* The thread may be another's, who goes on, and goes into other domains. */
+static void forget_stop(void)
+{
+	inside.locks = 0;
+	inside.stop = false;
+	inside.damaged = false;
+}
+
+static int end_stopped(struct faasctl_domain *domain, struct faasctl_error *err)
+{
+	forget_stop();
+	empty_caches(domain);
+	forget_stop();
 	key_drop(domain);
 	return stopped(domain, err);
+}
+
+static inline int end_usual(struct faasctl_domain *domain, long value, long *result)
+{
+	key_let_go(domain, STATE_KEYED);
+	if (result)
+		*result = value;
+	return 0;
+}
+
+/* Something came up in there. The domain is where gate_call() leaves it. */
+static __attribute__((cold, noinline)) int end_unusual(long *result, struct faasctl_error *err,
+						       struct faasctl_domain *domain, long value)
+{
+	domain->unusual = false;
+	if (domain->loader) {
+		domain->loader = false;
+		loader_forget();
+	}
+	return *domain->stopped ? end_stopped(domain, err) : end_usual(domain, value, result);
 }
 
 /*
@@ -346,19 +349,29 @@ static __attribute__((noinline)) int run_entered(struct faasctl_domain *domain,
 						 long (*fn)(void *arg), void *arg,
 						 long *result, struct faasctl_error *err)
 {
-	struct gate_left left;
+	struct gate_left left = go_in(domain, fn, arg, 0);
 
-	inside.heap = domain->heap;
-	inside.domain = domain;
-	left = gate_call(&domain->gate, fn, arg);
-	inside.domain = NULL;
 	domain = (struct faasctl_domain *)left.gate;
-	if (__builtin_expect(*domain->stopped, 0))
-		return end_stopped(domain, err);
-	key_let_go(domain, STATE_KEYED);
-	if (result)
-		*result = left.value;
-	return 0;
+	if (__builtin_expect(domain->unusual, 0))
+		return end_unusual(result, err, domain, left.value);
+	return end_usual(domain, left.value, result);
+}
+
+/*
+ * What calls left in the cache of a domain, which would be emptied outside. Not if it has no key,
+ * and one would have to be waited for.
+ */
+static void empty_before_end(struct faasctl_domain *domain)
+{
+	int state = STATE_KEYED;
+
+	if (domain->process || domain->held ||
+	    !atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
+		return;
+	if (prepare_thread())
+		key_let_go(domain, STATE_KEYED);
+	else
+		run_entered(domain, heap_flush, heap_cache(domain), NULL, NULL);
 }
 
 static int run(struct faasctl_domain *domain, long (*fn)(void *arg), void *arg,
@@ -380,7 +393,10 @@ static __attribute__((noinline)) int call_slowly(struct faasctl_domain *domain,
 
 	if (ret)
 		return ret;
-	return domain->started ? busy(domain, err) : run(domain, fn, arg, result, err);
+	if (domain->held & HELD_FILTER)
+		return faasctl__fail(err, EPERM, "stage %s is to have a filter, which this thread has not: start it",
+				     domain->name);
+	return is_started(domain) ? busy(domain, err) : run(domain, fn, arg, result, err);
 }
 
 FAASCTL_API int faasctl_domain_call(struct faasctl_domain *domain,
@@ -408,25 +424,95 @@ static void leave_rseq(void)
 			RSEQ_SIZE, 1, RSEQ_SIG);
 }
 
+/* What a filtered thread needs it has before. Returns 0 or a negative errno. */
+static int begin_filter(struct faasctl_domain *domain)
+{
+	int ret = prepare_thread();
+
+	domain->signal_stack = fault_thread_stack();
+	inside.filtered = true;
+	if (!ret)
+		ret = filter_thread(domain->slot);
+	return ret ? faasctl__fail_errno(&domain->err, -ret, "stage %s cannot have a filter",
+					 domain->name) : 0;
+}
+
+/* Of a thread that did not get to its end. */
+#define UNFINISHED	1
+
+/* Its function ended it with a system call, whatever it was in the middle of. */
+static void note_unfinished(struct faasctl_domain *domain)
+{
+	strcpy(domain->stopped, "its thread was ended by a system call");
+	domain->heap_lost = true;
+	/* The allocator's data of this thread is in a list, which goes through it. */
+	domain->linked = !domain->process;
+	key_drop(domain);
+	domain->ret = stopped(domain, &domain->err);
+}
+
+/*
+ * The allocator has locks of the domain's heap for good, and the end of a thread would want them.
+ * What it keeps of the thread stays where it is, as others' is linked with it.
+ */
+static void end_thread(struct faasctl_domain *domain) __attribute__((noreturn));
+
+static void end_thread(struct faasctl_domain *domain)
+{
+	domain->linked = true;
+	syscall(SYS_exit, 0);
+	abort();
+}
+
+/* On a thread of the domain's own. */
+static int run_here(struct faasctl_domain *domain)
+{
+	int ret = enter(domain, &domain->err);
+	struct gate_left left;
+
+	domain->signal_stack = fault_thread_stack();
+	if (ret)
+		return ret;
+	left = go_in(domain, domain->fn, domain->arg, heap_plain_inside());
+	ret = end_unusual(&domain->result, &domain->err, domain, left.value);
+	if (inside.own_cache && domain->heap_lost) {
+		domain->ret = ret;
+		end_thread(domain);
+	}
+	return ret;
+}
+
 static void *thread_main(void *arg)
 {
 	struct faasctl_domain *domain = arg;
+	int ret = 0;
 
 	if (!domain->process) {
+		heap_bind(domain);
 		leave_rseq();
 		signals_thread_begin();
 		inside.own_thread = true;
+		destructors_begin(domain);
 	}
-	domain->ret = run(domain, domain->fn, domain->arg, &domain->result, &domain->err);
+	if (domain->held & HELD_FILTER)
+		ret = begin_filter(domain);
+	if (!ret && domain->process)
+		ret = process_call(domain, domain->fn, domain->arg, &domain->result, &domain->err);
+	else if (!ret)
+		ret = run_here(domain);
+	domain->ret = ret;
 	return NULL;
 }
 
 static int make_thread(struct faasctl_domain *domain)
 {
 	pthread_attr_t attr;
-	int code;
+	int code = 0;
 
-	code = pthread_attr_init(&attr);
+	if (domain->held & HELD_FILTER)
+		code = broker_begin();
+	if (!code)
+		code = pthread_attr_init(&attr);
 	if (code)
 		return code;
 	if (!domain->process) {
@@ -451,15 +537,16 @@ FAASCTL_API int faasctl_domain_start(struct faasctl_domain *domain,
 	state = atomic_load(&domain->state);
 	if (state == STATE_STOPPED) {
 		ret = stopped(domain, err);
-	} else if (domain->started || (state != STATE_IDLE && state != STATE_KEYED)) {
+	} else if (is_started(domain) || (state != STATE_IDLE && state != STATE_KEYED)) {
 		ret = busy(domain, err);
 	} else {
 		domain->fn = fn;
 		domain->arg = arg;
-		domain->started = true;
+		domain->ret = UNFINISHED;
+		domain->held |= HELD_STARTED;
 		ret = make_thread(domain);
 		if (ret) {
-			domain->started = false;
+			domain->held &= ~HELD_STARTED;
 			ret = faasctl__fail_errno(err, ret, "no thread for stage %s",
 						  domain->name);
 		}
@@ -475,18 +562,21 @@ FAASCTL_API int faasctl_domain_join(struct faasctl_domain *domain, long *result,
 
 	if (ret)
 		return ret;
-	if (!domain->started)
+	if (!is_started(domain))
 		return faasctl__fail(err, ESRCH, "stage %s: nothing was started", domain->name);
 	pthread_join(domain->thread, NULL);
+	fault_stack_free(domain->signal_stack);
+	domain->signal_stack = NULL;
+	if (domain->ret == UNFINISHED)
+		note_unfinished(domain);
 	ret = domain->ret;
 	if (ret && err)
 		*err = domain->err;
-	domain->started = false;
-	if (ret)
-		return ret;
-	if (result)
+	if (!ret && result)
 		*result = domain->result;
-	return 0;
+	/* From here on it is whoever's that starts or frees it. */
+	domain->held &= ~HELD_STARTED;
+	return ret;
 }
 
 /* ----------------------------------------------------------------------- services */
@@ -505,14 +595,20 @@ long gate_serve(enum service service, void *arg)
 		[SERVICE_STOP] = fault_stop,
 		[SERVICE_WAIT] = wait_outside,
 		[SERVICE_TRANSFER] = transfer_outside,
+		[SERVICE_MAP] = map_outside,
+		[SERVICE_LOADER] = loader_note,
 	};
-	const struct faasctl_domain *domain = inside.domain;
+	struct faasctl_domain *domain = inside.domain;
 	unsigned int slot;
+	long ret;
 
 	/* Not its end either. */
 	if (service >= ARRAY_SIZE(services) ||
 	    (uintptr_t)arg + ARG_MAX - gate_fixed.vault < gate_fixed.vault_size + ARG_MAX ||
 	    (in_slot(arg, &slot) && slot != domain->slot))
 		gate_forged();
-	return services[service](arg);
+	fault_serving(domain, true);
+	ret = services[service](arg);
+	fault_serving(domain, false);
+	return ret;
 }

@@ -168,12 +168,18 @@ void faasctl_function_unload(struct faasctl_function *function);
  *   - it can use memory of its domain, what was allocated outside of all domains or
  *     with faasctl_shared_alloc(), and inputs that it was given, these for reading;
  *     whatever else it touches stops it: the call fails with -EFAULT, others go on;
- *   - malloc(), new and their kin give it memory of its domain;
+ *   - malloc(), new and their kin, and mmap(), give it memory of its domain; munmap(), mprotect(),
+ *     madvise() and mremap() change what it has of mmap(), and nothing else;
+ *   - a stack that it makes itself, of coroutines, say, is to end with a page that cannot be
+ *     touched (PROT_NONE): an overflow stops it there, in the middle of malloc(), too. It is to
+ *     have 20 KiB to spare where it calls malloc() and its kin: less is such an overflow;
  *   - exit() and its kin, and pthread_exit(), end the function, as if it had returned;
+ *   - destructors of its thread's own objects (C++'s thread_local) are run when the function of
+ *     faasctl_domain_start() ends by itself, inside; else never, nor those of values of
+ *     pthread_setspecific(3). What atexit(3) and pthread_atfork(3) were told is done outside;
  *   - it can make no threads or processes but by posix_spawn() and popen(), load no
- *     libraries, set no signal handlers, and change no signal mask.
- * When a domain ends its heap and its stacks are gone: nobody sees them again. What a function
- * got by mmap() has no key, and stays until it is unmapped.
+ *     libraries, set no signal handlers, and change no signal mask, user or group.
+ * When a domain ends its heap, its stacks and its mappings are gone: nobody sees them again.
  *
  * The processor has 14 keys for domains and inputs. More domains than that can exist: those
  * that nobody is inside of give theirs up. If all are in use, who wants in waits. Who waits
@@ -222,7 +228,9 @@ struct faasctl_domains_options {
  *	were made to trap
  * @left: those that were not, because the loader may still need them: start the
  *	process with LD_BIND_NOW=1
+ * @filters: 1: this kernel has what FAASCTL_DOMAIN_FILTER takes
  * @why: why they are processes, or ""
+ * @unfiltered: why they can have no filter, or ""
  */
 struct faasctl_domains_info {
 	uint32_t threads;
@@ -232,7 +240,9 @@ struct faasctl_domains_info {
 	uint64_t waits;
 	uint32_t disarmed;
 	uint32_t left;
+	uint32_t filters;
 	char why[120];
+	char unfiltered[120];
 };
 
 /**
@@ -243,11 +253,31 @@ struct faasctl_domains_info {
  * To be called once, before there are other threads. All code of the process is looked
  * through for instructions that write the key register. Those that system libraries
  * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
- * an error. Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT and SIGPIPE get handlers; of
- * what happened outside of all domains, those are told that the program set, before or
- * later. Who ignores SIGPIPE does so for functions, too. All handlers run on a stack of their
- * own (SA_ONSTACK) if a thread goes into domains, and see no domain's memory then. Threads
- * of faasctl_domain_start() get no other signals.
+ * an error. Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
+ * of what happened outside of all domains, those are told that the program set, before or
+ * later. SIGABRT that a thread of this process sends to one that is inside (pthread_kill(3)) is
+ * taken for abort(3), and stops the function; if that has locks of the allocator's, or the
+ * library is at work for it, when that is done. Who ignores SIGPIPE does so for functions,
+ * too. All handlers run on a stack of their own (SA_ONSTACK) if a thread goes into domains, and
+ * see no domain's memory then. Threads of faasctl_domain_start() get no other signals. One of
+ * these that is sent to the process (kill(2)) is given to any thread: if that is inside, and what
+ * it sends would stop a function, it stops that one, and the process lives.
+ *
+ * A child of fork(3), and of what calls that (daemon(3), forkpty(3)), has its parent's domains
+ * with these differences, whatever other threads were doing at that moment:
+ *   - of a domain that is a process it has none: if it calls it, it makes its own. Nobody is
+ *     inside, and nothing is started there;
+ *   - a domain that is a thread is not there: calls fail with EPERM, and new ones cannot be made;
+ *   - shared memory that was there can be read and written by both. Only the parent allocates
+ *     and frees it: faasctl_shared_alloc() fails with ENOMEM, for functions in its domains, too,
+ *     and freeing does nothing;
+ *   - inputs that were there can be read, and not be written.
+ * A child that a handler of a signal makes, or a thread without keys, if there are any, can do
+ * nothing with domains: EPERM; on a thread beside which glibc has one of a domain's, it may even
+ * crash in fork(3). Handlers of pthread_atfork(3) that were registered after this library was loaded
+ * can go into domains that are processes, and make others; but when the library itself makes a process
+ * they are run, too, and all that fails with EPERM there. What makes children in other ways
+ * (clone(2), _Fork(3), vfork(2)) must do nothing with domains there.
  *
  * Return: 0, or
  *   -EALREADY  it was called before
@@ -261,9 +291,34 @@ int faasctl_domains_begin(const struct faasctl_domains_options *options,
 
 /**
  * faasctl_domains_info - tell how domains are
- * @info: receives it; all zeroes before faasctl_domains_begin()
+ * @info: receives it; all zeroes before faasctl_domains_begin(), and where other calls would
+ *	fail with EPERM. In a child of fork(3) it is the parent's
  */
 void faasctl_domains_info(struct faasctl_domains_info *info);
+
+/*
+ * Bits of faasctl_domain_options.flags.
+ *
+ * FAASCTL_DOMAIN_FILTER: what it runs has, for good,
+ *   - a filter of system calls: those by which it could get at memory past its keys, change
+ *     memory that it did not map, start threads or programs, or do something to the whole
+ *     process, fail with EPERM, and those that the library does not know, with ENOSYS;
+ *   - no files below /proc: opening them fails with EACCES, or, if this process can change
+ *     mounts, with ENOENT. Files in directories that come to be in the root later are closed,
+ *     too;
+ *   - a table of descriptors of its own, with what was open when it was started, but for the
+ *     library's, and a working directory of its own. What is closed elsewhere since then is open
+ *     in there until it ends, so whoever reads from a pipe hears of no end before;
+ *   - none of the capabilities CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RAWIO, CAP_SYS_MODULE,
+ *     CAP_SYS_BOOT, CAP_PERFMON, CAP_BPF, CAP_CHECKPOINT_RESTORE and CAP_SYS_TTY_CONFIG.
+ * Files cannot be moved or linked to other directories with the first version of Landlock (5.13
+ * to 5.18), nor to or from the root itself with any: EXDEV.
+ * It has to be started: a call on a thread that is somebody else's fails. A signal that is sent
+ * to its thread stops it. Each call that moves a key is made by another thread of the
+ * library's. Of a domain that is a process, because there are no keys, descriptors and memory
+ * are its own as they are. One that is hostile has a filter anyway.
+ */
+#define FAASCTL_DOMAIN_FILTER	1u
 
 /**
  * struct faasctl_domain_options - how a domain is to be
@@ -272,11 +327,13 @@ void faasctl_domains_info(struct faasctl_domains_info *info);
  *	domain that is a process no limit is set
  * @stack_size: of its stack, 64 KiB at least; 0: 1 MiB; of a process that of the thread that
  *	made it
+ * @flags: FAASCTL_DOMAIN_ bits
  */
 struct faasctl_domain_options {
 	enum faasctl_isolation isolation;
 	size_t heap_max;
 	size_t stack_size;
+	uint32_t flags;
 };
 
 /**
@@ -292,7 +349,10 @@ struct faasctl_domain_options {
  * Return: 0, or
  *   -EINVAL    the name cannot be a stage's, or an option is out of range
  *   -EPERM     called from inside a domain, or before faasctl_domains_begin()
- *   -ENOSPC    there are as many domains as there can be
+ *   -EOPNOTSUPP a filter is asked for, and this kernel has not what that takes
+ *   -ENOSPC    there are as many domains as there can be: 512, less those that were stopped in
+ *              malloc(3), or on threads of their own by a signal that was sent, or whose thread
+ *              was ended by a system call: their places are not given again
  *   -ENOMEM    no memory
  */
 int faasctl_domain_new(const char *name,
@@ -314,9 +374,9 @@ int faasctl_domain_is_thread(const struct faasctl_domain *domain);
  * @domain: the domain
  *
  * To be called outside, after a call failed with -EFAULT or faasctl_domain_join() did. It is the
- * one that would have killed a process: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGPIPE or SIGABRT, this
- * one also for freeing what is another domain's; of a domain that is a process, whichever
- * killed it.
+ * one that would have killed a process: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGPIPE or
+ * SIGABRT, this one also for freeing what is another domain's; of a domain that is a process,
+ * whichever killed it.
  *
  * Return: the signal, or 0: it was not stopped, or its process ended without one, or did not begin.
  */
@@ -340,10 +400,12 @@ int faasctl_domain_signal(const struct faasctl_domain *domain);
  *   -EINVAL    it is no domain: it was freed before
  *   -EFAULT    @fn was stopped: it touched what is not its own, or crashed; the text
  *              says how. The domain can only be freed now
- *   -EPERM     called from inside a domain
+ *   -EPERM     called from inside a domain; or what it runs is to have a filter, so it has
+ *              to be started
  *   -ENOMEM    no memory
  *   and, for the first call of one that is a process, the errors of socketpair(2), pipe(2)
- *   and fork(2).
+ *   and fork(2), and, if it is to have a filter or is hostile, of what that takes: then
+ *   nothing ran, and the next call tries again.
  */
 int faasctl_domain_call(struct faasctl_domain *domain, long (*fn)(void *arg),
 			void *arg, long *result, struct faasctl_error *err);
@@ -376,6 +438,8 @@ int faasctl_domain_start(struct faasctl_domain *domain, long (*fn)(void *arg),
  *
  * Return: as faasctl_domain_call(), or
  *   -ESRCH     nothing was started
+ *   -EOPNOTSUPP it is to have a filter, and another /proc was mounted since domains began
+ *   and, if a filter cannot be made, the errors of what that takes.
  */
 int faasctl_domain_join(struct faasctl_domain *domain, long *result,
 			struct faasctl_error *err);
@@ -411,9 +475,10 @@ int faasctl_domain_free(struct faasctl_domain *domain, struct faasctl_error *err
  * faasctl_shared_alloc - allocate memory that all domains can use
  * @size: how much
  *
- * Zeroed. To be freed with faasctl_shared_free(), by anyone.
+ * Zeroed. To be freed with faasctl_shared_free(), by anyone but children of fork(3).
  *
- * Return: the memory, or NULL and errno is ENOMEM.
+ * Return: the memory, or NULL and errno is ENOMEM: there is none, or this is such a child, see
+ * faasctl_domains_begin().
  */
 void *faasctl_shared_alloc(size_t size);
 

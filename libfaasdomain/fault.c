@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What stops a domain and not the process: faults, memory that is not its own, abort(),
- * exit(), and writing where nobody reads.
+ * What stops a domain and not the process: faults, memory that is not its own, breakpoints,
+ * abort(), exit(), and writing where nobody reads.
  */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 
 #include "state.h"
@@ -15,7 +14,9 @@
 /* For the frame of a signal with all registers there are, and a handler. */
 #define STACK_SIZE	(64ul << 10)
 
-const int fault_signals[FAULT_SIGNALS] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGPIPE };
+const int fault_signals[FAULT_SIGNALS] = {
+	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGPIPE
+};
 
 bool fault_is(int sig)
 {
@@ -30,14 +31,28 @@ bool fault_is(int sig)
 /* Frees the stack for signals of a thread that ends. */
 static pthread_key_t stack_key;
 
+void fault_stack_free(void *stack)
+{
+	if (stack)
+		munmap(stack, STACK_SIZE);
+}
+
+/* A domain's own thread leaves it to who joins it: it may end without this, or not be let. */
 static void stack_free(void *stack)
 {
 	stack_t none = { .ss_flags = SS_DISABLE };
 
 	/* Destructors that come later may want to go in. */
 	inside.ready = 0;
+	if (inside.own_thread)
+		return;
 	sigaltstack(&none, NULL);
-	munmap(stack, STACK_SIZE);
+	fault_stack_free(stack);
+}
+
+void *fault_thread_stack(void)
+{
+	return pthread_getspecific(stack_key);
 }
 
 /*
@@ -56,6 +71,7 @@ int fault_thread_begin(void)
 	if (stack.ss_sp == MAP_FAILED)
 		return -ENOMEM;
 	if (pthread_setspecific(stack_key, stack.ss_sp) || sigaltstack(&stack, NULL)) {
+		pthread_setspecific(stack_key, NULL);
 		munmap(stack.ss_sp, STACK_SIZE);
 		return -ENOMEM;
 	}
@@ -93,10 +109,27 @@ static void describe_address(char *text, size_t size, const void *address)
 		snprintf(text, size, "where it has no memory");
 }
 
+/* Not what another process, or another thread, sent. */
+static bool own_doing(int sig, const siginfo_t *info)
+{
+	if (sig == SIGABRT)
+		return info->si_code == SI_TKILL && info->si_pid == getpid();
+	/* Who wants to be told by EPIPE is. */
+	if (sig == SIGPIPE)
+		return domains->old[sig].sa_handler == SIG_DFL && info->si_code == SI_USER &&
+		       info->si_pid == getpid();
+	return info->si_code > 0;
+}
+
 static void describe(char *text, size_t size, int sig, const siginfo_t *info)
 {
 	char whose[120];
 
+	if (!own_doing(sig, info)) {
+		snprintf(text, size, "signal %d (%s) was sent to its thread", sig,
+			 sigdescr_np(sig));
+		return;
+	}
 	switch (sig) {
 	case SIGSEGV:
 	case SIGBUS:
@@ -108,6 +141,9 @@ static void describe(char *text, size_t size, int sig, const siginfo_t *info)
 		break;
 	case SIGFPE:
 		snprintf(text, size, "it divided by zero or the like");
+		break;
+	case SIGTRAP:
+		snprintf(text, size, "it came to a breakpoint, or went on step by step");
 		break;
 	case SIGPIPE:
 		snprintf(text, size, "it wrote to what nobody reads any more");
@@ -128,27 +164,23 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 
 	if (old.sa_flags & SA_SIGINFO) {
 		old.sa_sigaction(sig, info, context);
+	} else if (inside.filtered && old.sa_handler == SIG_DFL && info->si_code <= 0) {
+		/* It was sent before its function began, or when that was done. */
+		return;
 	} else if (old.sa_handler == SIG_DFL || (old.sa_handler == SIG_IGN && info->si_code > 0)) {
-		/* It happens again, to the whole process; what was sent is sent again. */
+		/*
+		 * It happens again, to the whole process; what was sent is sent again, and so is
+		 * what comes when an instruction is done.
+		 */
 		old.sa_handler = SIG_DFL;
-		kernel_sigaction(sig, &old, NULL);
-		if (info->si_code <= 0)
+		/* A filtered thread cannot: this ends the process in another way. */
+		if (kernel_sigaction(sig, &old, NULL))
+			gate_forged();
+		if (info->si_code <= 0 || sig == SIGTRAP)
 			raise(sig);
 	} else if (old.sa_handler != SIG_IGN) {
 		old.sa_handler(sig);
 	}
-}
-
-/* Not what another process, or another thread, sent. */
-static bool own_doing(int sig, const siginfo_t *info)
-{
-	if (sig == SIGABRT)
-		return info->si_code == SI_TKILL && info->si_pid == getpid();
-	/* Who wants to be told by EPIPE is. */
-	if (sig == SIGPIPE)
-		return domains->old[sig].sa_handler == SIG_DFL && info->si_code == SI_USER &&
-		       info->si_pid == getpid();
-	return info->si_code > 0;
 }
 
 /* The registers of who is stopped are not for others. */
@@ -169,19 +201,36 @@ void fault_handle(int sig, void *information, void *context)
 
 	if (!fault_is(sig))
 		gate_forged();
-	/* A child of fork() or vfork() is no domain, even if it began in one. */
+	/*
+	 * A child of fork() or vfork() is no domain, even if it began in one. A filtered thread
+	 * cannot have a handler's default set, and is stopped.
+	 */
 	if (!domain || domain->gate.state != GATE_ENTERED || getpid() != home ||
-	    !own_doing(sig, info)) {
+	    (!own_doing(sig, info) && !inside.filtered)) {
 		pass_on(sig, info, context);
 		return;
 	}
 	describe(domain->stopped, sizeof(domain->stopped), sig, info);
 	domain->signal = sig;
-	domain->heap_lost = inside.heap.in_heap;
+	domain->unusual = true;
+	domain->heap_lost = allocator_has(domain, sig, info,
+					  ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]);
+	/*
+	 * Whoever sent it, the host's own threads too: with locks it goes on until it has none, and
+	 * where the library is at work for it, until that is done.
+	 */
+	if (info->si_code <= 0 && !inside.damaged) {
+		if (inside.locks) {
+			inside.stop = true;
+			return;
+		}
+		if (domain->serving)
+			return;
+	}
 	mask = ((ucontext_t *)context)->uc_sigmask;
 	wipe(context);
-	/* The kernel will not do it: this handler does not return. */
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, NSIG / 8);
+	/* This handler does not return, so the kernel will not; and it may fault again. */
+	gate_mask(&mask);
 	gate_abort(&domain->gate, 0);
 }
 
@@ -192,6 +241,7 @@ void fault_end(void)
 
 	for (i = 0; i < FAULT_SIGNALS; i++)
 		kernel_sigaction(fault_signals[i], &domains->old[fault_signals[i]], NULL);
+	pthread_key_delete(stack_key);
 }
 
 int fault_begin(struct faasctl_error *err)
@@ -236,14 +286,38 @@ struct stop {
 	long result;
 };
 
+/* Where a signal was put off, its frame is there still. Called on the stack outside. */
+static void abort_late(struct faasctl_domain *domain) __attribute__((noreturn));
+
+static void abort_late(struct faasctl_domain *domain)
+{
+	memset(fault_thread_stack(), 0, STACK_SIZE);
+	gate_abort(&domain->gate, 0);
+}
+
+/*
+ * Notes whether this thread is at work outside, where it must not be stopped by a signal that is
+ * sent; if one was meanwhile, it is stopped by the end of that.
+ */
+void fault_serving(struct faasctl_domain *domain, bool serving)
+{
+	domain->serving = serving;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!serving && *(volatile char *)domain->stopped && !inside.locks)
+		abort_late(domain);
+}
+
 long fault_stop(void *arg)
 {
 	struct faasctl_domain *domain = inside.domain;
 	struct stop *why = arg;
 
+	/* If a signal was sent meanwhile, that is why. */
+	fault_serving(domain, false);
 	if (why->reason) {
 		snprintf(domain->stopped, sizeof(domain->stopped), "%s", why->reason);
 		domain->signal = SIGABRT;
+		domain->unusual = true;
 	}
 	gate_abort(&domain->gate, why->result);
 }

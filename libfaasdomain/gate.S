@@ -3,7 +3,13 @@
  * Gates: see gate.h. This file is not marked as made for shadow stacks, so that the library
  * is not: gate_abort() leaves frames behind, and could not run with them.
  */
+#include <sys/syscall.h>
+
 #include "gate.h"
+
+/* As the kernel has them. */
+#define SIG_SETMASK	2
+#define SIGSET_SIZE	8
 
 	.section .data.rel.ro.gate_writes, "aw", @progbits
 	.balign	8
@@ -47,15 +53,15 @@ gate_writes:
 	jne	gate_forged
 .endm
 
-/* Leaves rbx = the gate that this thread is inside of; outside. */
-.macro	find_gate
+/* Leaves the gate that this thread is inside of in \gate, not rcx; outside. */
+.macro	find_gate gate
 	mov	inside@gottpoff(%rip), %rcx
-	mov	%fs:(%rcx), %rbx
-	mov	%rbx, %rcx
+	mov	%fs:(%rcx), \gate
+	mov	\gate, %rcx
 	sub	gate_fixed+FIXED_VAULT(%rip), %rcx
 	cmp	gate_fixed+FIXED_VAULT_SIZE(%rip), %rcx
 	jae	gate_forged
-	cmpl	$GATE_ENTERED, GATE_STATE(%rbx)
+	cmpl	$GATE_ENTERED, GATE_STATE(\gate)
 	jne	gate_forged
 .endm
 
@@ -76,7 +82,6 @@ gate_writes:
 	.type	gate_call, @function
 gate_call:
 	.cfi_startproc
-	endbr64
 	push_saved rbp
 	push_saved rbx
 	push_saved r12
@@ -86,48 +91,44 @@ gate_call:
 	/* What a function may change and its caller relies on: flags, and how is calculated. */
 	pushfq
 	.cfi_adjust_cfa_offset 8
-	sub	$8, %rsp
-	.cfi_adjust_cfa_offset 8
-	stmxcsr	(%rsp)
-	fnstcw	4(%rsp)
-	mov	%rdi, %rbx
-	mov	%rsi, %r12
-	mov	%rdx, %r13
-	mov	%rsp, GATE_SP(%rbx)
-	mov	GATE_INSIDE(%rbx), %r14d
+	stmxcsr	GATE_MODES(%rdi)
+	fnstcw	GATE_MODES+4(%rdi)
+	mov	%rsp, GATE_SP(%rdi)
+	mov	GATE_INSIDE(%rdi), %r8d
 	/* From here on nobody is the caller: an exception that nobody catches ends here. */
 	.cfi_remember_state
 	.cfi_undefined %rip
-	mov	GATE_STACK(%rbx), %rsp
-	movl	$GATE_ENTERED, GATE_STATE(%rbx)
-	go_inside %r14d
-	/* Nothing of the outside goes in by these; vector registers are left as they are. */
+	mov	GATE_STACK(%rdi), %rsp
+	movl	$GATE_ENTERED, GATE_STATE(%rdi)
+	mov	%rdx, %rdi
+	go_inside %r8d
+	/*
+	 * Nothing of the outside goes in by these: rsi is the function, rdi its argument, and the others
+	 * were written just now. Vector registers are left as they are.
+	 */
 	xor	%ebx, %ebx
 	xor	%ebp, %ebp
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
-	xor	%esi, %esi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	mov	%r13, %rdi
-	call	*%r12
-	mov	%rax, %r12
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+	call	*%rsi
+	mov	%rax, %rsi
 	go_outside
-	find_gate
+	find_gate %rdx
 .Lleft:
-	movl	$0, GATE_STATE(%rbx)
-	mov	GATE_SP(%rbx), %rsp
+	movl	$0, GATE_STATE(%rdx)
+	mov	GATE_SP(%rdx), %rsp
 	.cfi_restore_state
-	mov	%r12, %rax
-	mov	%rbx, %rdx
+	mov	%rsi, %rax
 	/* Exceptions of the x87 that are left would come at the next instruction. */
 	fnclex
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
-	add	$8, %rsp
-	.cfi_adjust_cfa_offset -8
+	ldmxcsr	GATE_MODES(%rdx)
+	fldcw	GATE_MODES+4(%rdx)
 	popfq
 	.cfi_adjust_cfa_offset -8
 	pop_saved r15
@@ -145,8 +146,7 @@ gate_call:
 	.type	gate_abort, @function
 gate_abort:
 	endbr64
-	mov	%rsi, %r12
-	mov	%rdi, %rbx
+	mov	%rdi, %rdx
 	jmp	.Lleft
 	.size	gate_abort, . - gate_abort
 
@@ -169,10 +169,21 @@ gate_monitor:
 	.cfi_offset %r12, -32
 	push	%r13
 	.cfi_offset %r13, -40
+	push	%r14
+	.cfi_offset %r14, -48
+	push	%r15
+	.cfi_offset %r15, -56
 	mov	%rdi, %r12
 	mov	%rsi, %r13
 	go_outside
-	find_gate
+	find_gate %rbx
+	/* What is called would put them on the stack outside, and a signal all of these. */
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
 	mov	GATE_SP(%rbx), %rsp
 	and	$-16, %rsp
 	cld
@@ -180,11 +191,13 @@ gate_monitor:
 	mov	%r13, %rsi
 	call	gate_serve
 	mov	%rax, %r12
-	find_gate
+	find_gate %rbx
 	mov	GATE_INSIDE(%rbx), %r13d
-	lea	-24(%rbp), %rsp
+	lea	-40(%rbp), %rsp
 	go_inside %r13d
 	mov	%r12, %rax
+	pop	%r15
+	pop	%r14
 	pop	%r13
 	pop	%r12
 	pop	%rbx
@@ -218,8 +231,36 @@ gate_fault:
 	mov	%rbx, %rsp
 	mov	$15, %eax
 	syscall
+	.globl	gate_returned
+	.hidden	gate_returned
+gate_returned:
 	ud2
 	.size	gate_fault, . - gate_fault
+
+/*
+ * Sets the mask of signals of this thread, and is the only one who can if that has a filter: who
+ * came here by the way has to be outside.
+ */
+	.globl	gate_mask
+	.hidden	gate_mask
+	.type	gate_mask, @function
+gate_mask:
+	endbr64
+	xor	%ecx, %ecx
+	rdpkru
+	cmp	gate_fixed+FIXED_OUTSIDE(%rip), %eax
+	jne	gate_forged
+	mov	%rdi, %rsi
+	mov	$SIG_SETMASK, %edi
+	xor	%edx, %edx
+	mov	$SIGSET_SIZE, %r10d
+	mov	$SYS_rt_sigprocmask, %eax
+	syscall
+	.globl	gate_masked
+	.hidden	gate_masked
+gate_masked:
+	ret
+	.size	gate_mask, . - gate_mask
 
 	.globl	gate_forged
 	.hidden	gate_forged

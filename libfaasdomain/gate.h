@@ -13,6 +13,7 @@
 #define GATE_STATE	4
 #define GATE_SP		8
 #define GATE_STACK	16
+#define GATE_MODES	24
 /* No text: those are in the vault, too, and could be taken for a gate. */
 #define GATE_ENTERED	0x9f1c03e7
 
@@ -33,17 +34,20 @@
  * @state: GATE_ENTERED while somebody is inside
  * @sp: the stack pointer outside, below what gate_call() saved
  * @stack: where the domain's stack begins
+ * @modes: how is calculated outside: MXCSR, and the x87's control word
  */
 struct gate {
 	uint32_t inside;
 	uint32_t state;
 	uint64_t sp;
 	uint64_t stack;
+	uint32_t modes[2];
 };
 
 _Static_assert(offsetof(struct gate, inside) == GATE_INSIDE, "gate.S knows it");
 _Static_assert(offsetof(struct gate, sp) == GATE_SP, "gate.S knows it");
 _Static_assert(offsetof(struct gate, stack) == GATE_STACK, "gate.S knows it");
+_Static_assert(offsetof(struct gate, modes) == GATE_MODES, "gate.S knows it");
 _Static_assert(offsetof(struct gate, state) == GATE_STATE, "gate.S knows it");
 
 /**
@@ -52,6 +56,7 @@ _Static_assert(offsetof(struct gate, state) == GATE_STATE, "gate.S knows it");
  * @denied: bits that it has inside, whichever the domain: the vault is closed
  * @vault: where struct gates are
  * @vault_size: how much that is
+ * @domains: where the first of struct faasctl_domain is
  * @space: where domains are
  * @space_size: how much that is; 0 before there can be any
  * @rest: of the page
@@ -61,9 +66,10 @@ struct gate_fixed {
 	uint32_t denied;
 	uint64_t vault;
 	uint64_t vault_size;
+	uintptr_t domains;
 	uintptr_t space;
 	size_t space_size;
-	char rest[4096 - 40];
+	char rest[4096 - 48];
 };
 
 _Static_assert(offsetof(struct gate_fixed, denied) == FIXED_DENIED, "gate.S knows it");
@@ -92,6 +98,8 @@ enum service {
 	SERVICE_STOP,
 	SERVICE_WAIT,
 	SERVICE_TRANSFER,
+	SERVICE_MAP,
+	SERVICE_LOADER,
 };
 
 /* Does it: goes on in gate_serve(), outside. */
@@ -104,6 +112,15 @@ void gate_abort(struct gate *gate, long result) __attribute__((noreturn));
 /* The handler of faults: goes on in fault_handle(), outside. */
 void gate_fault(int sig, void *info, void *context);
 void fault_handle(int sig, void *info, void *context);
+
+/* Behind the one system call by which it returns. */
+extern const char gate_returned[] __attribute__((visibility("hidden")));
+
+/* Sets this thread's mask of signals, outside. */
+void gate_mask(const void *mask);
+
+/* Behind the one system call by which it does. */
+extern const char gate_masked[] __attribute__((visibility("hidden")));
 
 /* Where those end that are not where they should be. */
 void gate_forged(void);

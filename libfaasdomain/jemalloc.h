@@ -6,6 +6,7 @@
 #ifndef FAASCTL_DOMAIN_JEMALLOC_H
 #define FAASCTL_DOMAIN_JEMALLOC_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,5 +19,19 @@ struct arena_config {
 	extent_hooks_t *extent_hooks;
 	bool metadata_use_hooks;
 };
+
+/* What it calls instead of the C library: allocator.c */
+int allocator_pthread_mutex_lock(pthread_mutex_t *lock);
+int allocator_pthread_mutex_trylock(pthread_mutex_t *lock);
+int allocator_pthread_mutex_unlock(pthread_mutex_t *lock);
+void *allocator_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+int allocator_munmap(void *at, size_t size);
+int allocator_madvise(void *at, size_t size, int advice);
+int allocator_mprotect(void *at, size_t size, int prot);
+void allocator_abort(void);
+
+/* Where its code is: the linker's names for the section that the Makefile puts it in. */
+extern const char __start_jemalloc_text[] __attribute__((visibility("hidden")));
+extern const char __stop_jemalloc_text[] __attribute__((visibility("hidden")));
 
 #endif /* FAASCTL_DOMAIN_JEMALLOC_H */

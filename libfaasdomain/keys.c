@@ -171,11 +171,17 @@ static int find_key(bool wait)
 	return key;
 }
 
+/* Something has it that cannot be changed: nobody else gets it. The lock is held. */
+void key_lose(void)
+{
+	domains->running_keys--;
+}
+
 /* What the key was given to is the vault's again, and the key free; or it is lost. */
 static void take_back(struct faasctl_domain *domain, int key)
 {
 	if (space_tag(domain, domains->vault_key))
-		domains->running_keys--;
+		key_lose();
 	else
 		key_return(key);
 }

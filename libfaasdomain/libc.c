@@ -7,8 +7,10 @@
  */
 #include <err.h>
 #include <error.h>
+#include <grp.h>
 #include <link.h>
 #include <locale.h>
+#include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -23,28 +25,32 @@
 #define SHARED(type, function, params, args, with)			\
 OVERRIDE type function params						\
 {									\
-	type result;							\
+	size_t plain = heap_share();					\
+	type result = with(NEXT(function) args);			\
 									\
-	inside.heap.shared++;						\
-	result = with(NEXT(function) args);				\
-	inside.heap.shared--;						\
+	heap_unshare(plain);						\
 	return result;							\
 }
 
 SHARED(int, setenv, (const char *name, const char *value, int how), (name, value, how), /* none */)
 SHARED(char *, setlocale, (int category, const char *locale), (category, locale), /* none */)
 
+/* Texts of what has none are the thread's, until the next one or its end. */
+SHARED(char *, strerror, (int code), (code), /* none */)
+SHARED(char *, strerror_l, (int code, locale_t locale), (code, locale), /* none */)
+SHARED(char *, strsignal, (int sig), (sig), /* none */)
+
 /* The environment takes the text itself. */
 OVERRIDE int putenv(char *text)
 {
+	size_t plain = heap_share();
 	int ret = -1;
 
-	inside.heap.shared++;
 	if (is_inside())
 		text = strdup(text);
 	if (text)
 		ret = NEXT(putenv)(text);
-	inside.heap.shared--;
+	heap_unshare(plain);
 	return ret;
 }
 
@@ -63,44 +69,65 @@ STREAM(fopen64, (const char *path, const char *mode), (path, mode))
 STREAM(freopen, (const char *path, const char *mode, FILE *old), (path, mode, old))
 STREAM(freopen64, (const char *path, const char *mode, FILE *old), (path, mode, old))
 STREAM(fdopen, (int fd, const char *mode), (fd, mode))
-STREAM(popen, (const char *command, const char *mode), (command, mode))
 STREAM(tmpfile, (void), ())
 STREAM(tmpfile64, (void), ())
 STREAM(fmemopen, (void *memory, size_t size, const char *mode), (memory, size, mode))
 STREAM(open_memstream, (char **memory, size_t *size), (memory, size))
 STREAM(fopencookie, (void *cookie, const char *mode, cookie_io_functions_t io), (cookie, mode, io))
 
+/* Programs cannot be started then; the C library would say that there is no memory. */
+static bool starts_none(void)
+{
+	return filtered_process || (inside.filtered && is_inside());
+}
+
+OVERRIDE FILE *popen(const char *command, const char *mode)
+{
+	size_t plain = heap_share();
+	FILE *stream = NULL;
+
+	if (starts_none())
+		errno = EPERM;
+	else
+		stream = with_buffer(NEXT(popen)(command, mode));
+	heap_unshare(plain);
+	return stream;
+}
+
 /* --------------------------------------------------------------------------- endings */
 
 /* The process that domains are in: not one that a function made. */
 pid_t home;
 
-/* Ends the domain if the caller is inside one. */
-static void end_domain(long result)
+/* Ends the domain if the caller is inside one. @orderly: as a thread ends by itself */
+static void end_domain(long result, bool orderly)
 {
 	if (process_child() ? !process_is_serving() : !inside.domain || getpid() != home)
 		return;
 	if (process_child())
 		process_exit(result);
+	if (orderly)
+		destructors_run();
+	heap_flush(NULL);
 	domain_exit(result);
 }
 
-#define ENDING(function)						\
+#define ENDING(function, orderly)					\
 OVERRIDE void function(int status)					\
 {									\
-	end_domain(status);						\
+	end_domain(status, orderly);					\
 	NEXT(function)(status);						\
 	abort();							\
 }
 
-ENDING(exit)
-ENDING(quick_exit)
-ENDING(_exit)
-ENDING(_Exit)
+ENDING(exit, true)
+ENDING(quick_exit, false)
+ENDING(_exit, false)
+ENDING(_Exit, false)
 
 OVERRIDE void pthread_exit(void *result)
 {
-	end_domain((long)result);
+	end_domain((long)result, true);
 	NEXT(pthread_exit)(result);
 	abort();
 }
@@ -169,12 +196,121 @@ OVERRIDE int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 	return is_inside() ? thrd_error : NEXT(thrd_create)(thread, fn, arg);
 }
 
-OVERRIDE pid_t fork(void)
+/* Handlers of a fork() by which a process is made may make children, too: these are none. */
+#define FORKS(type, function, params, args)				\
+OVERRIDE type function params						\
+{									\
+	struct process *made;						\
+	type ret;							\
+									\
+	if (is_inside()) {						\
+		errno = EPERM;						\
+		return -1;						\
+	}								\
+	made = process_aside(NULL);					\
+	ret = NEXT(function) args;					\
+	process_aside(made);						\
+	return ret;							\
+}
+
+FORKS(pid_t, fork, (void), ())
+FORKS(int, daemon, (int nochdir, int noclose), (nochdir, noclose))
+FORKS(int, forkpty, (int *master, char *name, const struct termios *t, const struct winsize *size),
+      (master, name, t, size))
+
+/*
+ * Users and groups are the process's; the C library visits all threads to change them, of which
+ * some have their own data in domains.
+ */
+#define USERS(function, params, args)					\
+OVERRIDE int function params						\
+{									\
+	if (!is_inside())						\
+		return NEXT(function) args;				\
+	errno = EPERM;							\
+	return -1;							\
+}
+
+USERS(setuid, (uid_t user), (user))
+USERS(seteuid, (uid_t user), (user))
+USERS(setreuid, (uid_t real, uid_t user), (real, user))
+USERS(setresuid, (uid_t real, uid_t user, uid_t saved), (real, user, saved))
+USERS(setgid, (gid_t group), (group))
+USERS(setegid, (gid_t group), (group))
+USERS(setregid, (gid_t real, gid_t group), (real, group))
+USERS(setresgid, (gid_t real, gid_t group, gid_t saved), (real, group, saved))
+USERS(setgroups, (size_t n, const gid_t *groups), (n, groups))
+USERS(initgroups, (const char *user, gid_t group), (user, group))
+
+/* ------------------------------------------------------------------------ the loader */
+
+/* Called by gate_monitor(), outside. */
+long loader_note(void *arg)
 {
-	if (!is_inside())
-		return NEXT(fork)();
-	errno = EPERM;
-	return -1;
+	inside.domain->loader = true;
+	inside.domain->unusual = true;
+	return 0;
+}
+
+/*
+ * What came of the last call the loader keeps for the thread, in memory of whoever called, and
+ * frees it at the next one. On a thread that was lent that could be when there is no such domain
+ * any more, or inside another one.
+ */
+static void note_loader(void)
+{
+	if (is_inside() && !inside.own_thread)
+		gate_monitor(SERVICE_LOADER, NULL);
+}
+
+/* Gives that back; outside, while the domain is still there. */
+void loader_forget(void)
+{
+	/* It does so of an error that was told, when it is asked again. */
+	dlsym(RTLD_DEFAULT, "there is no such name");
+	dlerror();
+	dlerror();
+}
+
+/*
+ * The last call has to be a jump here and below: the loader looks at who its caller is.
+ */
+OVERRIDE void *dlsym(void *handle, const char *name)
+{
+	static typeof(dlsym) *next;
+
+	if (!next)
+		next = (typeof(next))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+	note_loader();
+	return next(handle, name);
+}
+
+/* Looked for before there can be an error, of which to look for it would be the end. */
+static typeof(dlerror) *next_error;
+
+static void __attribute__((constructor)) find_error(void)
+{
+	next_error = (typeof(next_error))dlsym(RTLD_NEXT, "dlerror");
+}
+
+OVERRIDE char *dlerror(void)
+{
+	if (!next_error)
+		find_error();
+	note_loader();
+	return next_error();
+}
+
+OVERRIDE int dlclose(void *handle)
+{
+	note_loader();
+	return NEXT(dlclose)(handle);
+}
+
+OVERRIDE int dlinfo(void *handle, int request, void *info)
+{
+	note_loader();
+	return NEXT(dlinfo)(handle, request, info);
 }
 
 /* What dlerror() says then is the loader's, who takes no file without a mode. */
@@ -186,11 +322,9 @@ static int library_mode(int mode)
 	return gate_fixed.space_size || process_child() ? (mode & ~RTLD_LAZY) | RTLD_NOW : mode;
 }
 
-/*
- * The last call has to be a jump: the loader looks at who its caller is.
- */
 OVERRIDE void *dlopen(const char *path, int mode)
 {
+	note_loader();
 	if (is_inside()) {
 		path = REFUSED_LIBRARY;
 		mode = 0;

@@ -1,22 +1,36 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* malloc() and its kin, for all code of the process: from the heap of whoever calls. */
+/*
+ * malloc() and its kin, for all code of the process: from the heap of whoever calls. Outside, and
+ * on a thread of a domain's own, that is what the allocator does by itself with a thread's cache,
+ * and goes straight there: see struct heap_use. Else the domain's arena and cache are named at
+ * each call.
+ *
+ * malloc() and free() are short, and begin without an instruction for branch tracking (the
+ * Makefile), for which nothing of this library is marked (gate.S).
+ */
 #include <malloc.h>
 
 #include "jemalloc.h"
 #include "state.h"
 
-/* More than the allocator takes of a stack. */
-#define STACK_NEEDED	(16ul << 10)
+#define FREE_BITS	(MALLOCX_ARENA(0) - 1)
+
+/* One instruction a page, in what is short. */
+#define LOOK_BELOW(pages)						\
+	__asm__ volatile("testb	%%al, %c0(%%rsp)" : : "i"(-(pages) * (long)PAGE_SIZE) : "cc")
 
 /*
  * Before a domain is in the allocator: a stack that ends in there would end it with locks
- * that others need.
+ * that others need. What ends one that a function made itself may be a single page. Of who is
+ * stopped later it is known that there may be some.
  */
 static inline void heap_use(void)
 {
-	const char *here = __builtin_frame_address(0);
-
-	*(volatile const char *)(here - STACK_NEEDED);
+	_Static_assert(STACK_NEEDED == 4 * PAGE_SIZE, "each page is looked at");
+	LOOK_BELOW(1);
+	LOOK_BELOW(2);
+	LOOK_BELOW(3);
+	LOOK_BELOW(4);
 	inside.heap.in_heap = true;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
@@ -30,10 +44,15 @@ static inline void heap_unuse(void)
 /* How to allocate here; 0: as if there were no domains. */
 static inline int alloc_flags(void)
 {
-	if (__builtin_expect(!inside.domain, 1))
-		return 0;
-	return inside.heap.shared ? MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE :
-				    inside.heap.alloc_flags;
+	if (!inside.domain)
+		return inside.own_cache ? MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE : 0;
+	return inside.heap.shared ? MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE : inside.heap.flags;
+}
+
+/* Whether it was allocated, and is freed, as if there were no domains; so is NULL. */
+static inline bool is_plain(const void *p)
+{
+	return __builtin_expect((uintptr_t)p - inside.plain_from < inside.heap.plain, 1);
 }
 
 /*
@@ -45,11 +64,12 @@ static inline int free_flags(const void *p, const char *what)
 	unsigned int slot;
 
 	if (!in_slot(p, &slot))
-		return inside.domain || shared_is(p) ? MALLOCX_TCACHE_NONE : 0;
+		return inside.domain || inside.own_cache || shared_is(p) ?
+			MALLOCX_TCACHE_NONE : 0;
 	if (!inside.domain)
 		return MALLOCX_TCACHE_NONE;
 	if (slot == inside.heap.slot)
-		return inside.heap.free_flags;
+		return inside.heap.flags & FREE_BITS;
 	domain_stop("it %s memory of another domain", what);
 }
 
@@ -65,16 +85,28 @@ static void *take_flags(size_t size, int flags)
 	return p;
 }
 
-static inline void *take(size_t size)
+/* Outside, and not known yet how to do it at once. */
+static __attribute__((noinline)) void *take_first(size_t size)
+{
+	heap_thread_ready();
+	return je_malloc(size);
+}
+
+static __attribute__((noinline)) void *take_slowly(size_t size)
 {
 	int flags = alloc_flags();
 
-	return flags ? take_flags(size, flags) : je_malloc(size);
+	return flags ? take_flags(size, flags) : take_first(size);
+}
+
+static inline void *take(size_t size)
+{
+	return __builtin_expect(!!inside.heap.plain, 1) ? je_malloc(size) : take_slowly(size);
 }
 
 static void *take_aligned(size_t alignment, size_t size)
 {
-	int flags = alloc_flags();
+	int flags = inside.heap.plain ? 0 : alloc_flags();
 
 	if (!flags)
 		return je_memalign(alignment, size);
@@ -85,27 +117,54 @@ static void *take_aligned(size_t alignment, size_t size)
 	return take_flags(size, flags | MALLOCX_ALIGN(alignment));
 }
 
-static inline void give(void *p)
+static inline void give_flags(void *p, int flags)
+{
+	heap_use();
+	je_dallocx(p, flags);
+	heap_unuse();
+}
+
+/* Of a domain that is not there any more, or nobody's: there is nothing to be given back. */
+static bool is_gone(unsigned int slot)
+{
+	const struct faasctl_domain *domain = &domains->domains[slot];
+	int state = atomic_load(&domain->state);
+
+	return domain->heap_lost || state == STATE_NONE || state == STATE_LOST;
+}
+
+static __attribute__((noinline)) void give_slowly(void *p)
 {
 	unsigned int slot;
 	int flags;
 
+	/* Most often it is its own; what follows knows of all. */
+	if (inside.domain && in_slot(p, &slot) && slot == inside.heap.slot) {
+		give_flags(p, inside.heap.flags & FREE_BITS);
+		return;
+	}
 	if (!p)
 		return;
-	if (__builtin_expect(process_child() && shared_is(p), 0)) {
-		process_shared_free(p);
+	if (__builtin_expect((process_child() || shared_elsewhere) && shared_is(p), 0)) {
+		if (process_child())
+			process_shared_free(p);
 		return;
 	}
 	flags = free_flags(p, "freed");
-	if (!flags) {
+	if (!flags)
 		je_free(p);
-	} else if (inside.domain) {
-		heap_use();
+	else if (inside.domain)
+		give_flags(p, flags);
+	else if (!in_slot(p, &slot) || !is_gone(slot))
 		je_dallocx(p, flags);
-		heap_unuse();
-	} else if (!in_slot(p, &slot) || !domains->domains[slot].heap_lost) {
-		je_dallocx(p, flags);
-	}
+}
+
+static inline void give(void *p)
+{
+	if (is_plain(p))
+		je_free(p);
+	else
+		give_slowly(p);
 }
 
 OVERRIDE void *malloc(size_t size)
@@ -115,7 +174,7 @@ OVERRIDE void *malloc(size_t size)
 
 OVERRIDE void *calloc(size_t n, size_t size)
 {
-	int flags = alloc_flags();
+	int flags = inside.heap.plain ? 0 : alloc_flags();
 	size_t all;
 
 	if (!flags)
@@ -164,14 +223,16 @@ OVERRIDE void *realloc(void *p, size_t size)
 		give(p);
 		return NULL;
 	}
+	if (is_plain(p))
+		return je_realloc(p, size);
 	free_flags(p, "reallocated");
 	in_domain = in_slot(p, &slot);
-	if (!inside.domain && !in_domain && !shared_is(p))
+	if (!inside.domain && !inside.own_cache && !in_domain && !shared_is(p))
 		return je_realloc(p, size);
 	if (!inside.domain || inside.heap.shared || !in_domain)
 		return move(p, size);
 	heap_use();
-	new = je_rallocx(p, size, inside.heap.alloc_flags);
+	new = je_rallocx(p, size, inside.heap.flags);
 	heap_unuse();
 	if (!new)
 		errno = ENOMEM;

@@ -48,7 +48,8 @@ enum word {
 	WORD_ALLOC,		/* value: how much; the answer: where */
 	WORD_FREE,		/* value: where */
 	WORD_SIZE,		/* value: where; the answer: how much */
-	WORD_FAILED,		/* value: errno: it could not be confined */
+	WORD_BEGUN,		/* first of all: it is confined */
+	WORD_FAILED,		/* instead of that; value: errno */
 };
 
 /**
@@ -66,29 +67,38 @@ struct message {
  * @pid: its number; 0: it was not made yet
  * @socket: to it
  * @life: a pipe that nobody writes to: its end is this process's
+ * @its_socket: the other end of that, until the process has it; -1: this one does not
+ * @its_life: likewise
  * @isolation: whom it is protected from
+ * @filtered: it has a filter, though it is careful
  * @sent: what inputs it was told of
  * @mine: what it allocated and did not free, as tsearch(3) keeps it
- * @next: another one that is there; guarded by making
+ * @next: another one that is there, or is being made; guarded by making
  */
 struct process {
 	pid_t pid;
 	int socket;
 	int life;
+	int its_socket;
+	int its_life;
 	enum faasctl_isolation isolation;
+	bool filtered;
 	struct faasctl_input sent[INPUTS];
 	void *mine;
 	struct process *next;
 };
 
 /*
- * One process is made at a time, and its ends are known before another one is: what a process
- * inherits of the others' it closes. Else a host that ends would neither be missed by them nor
- * end them, and one of them that ends would not be missed here. May be taken within domains.lock.
+ * Held while ends of processes come and go, and by fork(): what a process inherits of the others'
+ * is known to it, and it closes that. Else a host that ends would neither be missed by them nor
+ * end them, and one of them that ends would not be missed here. domains.lock comes after it: nobody
+ * waits for this who has that.
  */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-/* Those that are there. */
+/* Those that have ends. */
 static struct process *processes;
+/* What this thread's fork() is for; NULL: no process. */
+static __thread struct process *makes __attribute__((tls_model("initial-exec")));
 
 int process_home = -1;
 static pid_t server;
@@ -244,39 +254,77 @@ static int end_with(int life)
 	       fcntl(life, F_SETFL, O_RDONLY | O_ASYNC) ? -errno : 0;
 }
 
-static void close_ends_of_others(void)
+/* Of all but what @mine, if not NULL, is to have as a process. */
+static void close_ends(const struct process *mine)
 {
 	const struct process *other;
 
 	for (other = processes; other; other = other->next) {
 		close(other->socket);
 		close(other->life);
+		if (other == mine || other->its_socket < 0)
+			continue;
+		close(other->its_socket);
+		close(other->its_life);
 	}
 }
 
-static void become(struct process *process, int socket, int life) __attribute__((noreturn));
-
-static void become(struct process *process, int socket, int life)
+/*
+ * Gives this thread a table of descriptors of its own, and a directory: without those by which
+ * processes are spoken to, and inputs read. While one is made, its ends are there, too. Returns 0
+ * or a negative errno.
+ */
+int process_leave_files(void)
 {
+	unsigned int i;
 	int ret;
+
+	pthread_mutex_lock(&domains->lock);
+	while (pthread_mutex_trylock(&making)) {
+		pthread_mutex_unlock(&domains->lock);
+		pthread_mutex_lock(&making);
+		pthread_mutex_unlock(&making);
+		pthread_mutex_lock(&domains->lock);
+	}
+	ret = unshare(CLONE_FILES | CLONE_FS) ? -errno : 0;
+	if (!ret) {
+		close_ends(NULL);
+		for (i = 0; i < INPUTS; i++)
+			if (domains->inputs[i].memory)
+				close(domains->inputs[i].fd);
+	}
+	pthread_mutex_unlock(&making);
+	pthread_mutex_unlock(&domains->lock);
+	return ret;
+}
+
+static void become(struct process *process) __attribute__((noreturn));
+
+static void become(struct process *process)
+{
+	int socket = process->its_socket, life = process->its_life, ret;
 
 	fault_reset();
 	process_home = socket;
 	server = getpid();
-	close_ends_of_others();
+	close_ends(process);
 	/* Nothing of what others have is left here, and others do not look into it. */
 	munmap(domains, sizeof(*domains));
 	domains = NULL;
 	space_forget();
+	heap_forget();
 	inside.ready = 0;
 	prctl(PR_SET_DUMPABLE, 0);
 	ret = end_with(life);
 	if (!ret && process->isolation == FAASCTL_HOSTILE)
 		ret = confine(socket, life);
+	else if (!ret && process->filtered)
+		ret = filter_process();
 	if (ret) {
 		say(WORD_FAILED, -ret);
 		gone();
 	}
+	say(WORD_BEGUN, 0);
 	serve();
 }
 
@@ -290,7 +338,9 @@ int process_new(struct faasctl_domain *domain, enum faasctl_isolation isolation,
 	if (!process)
 		return faasctl__fail(err, ENOMEM, "no memory for stage %s", domain->name);
 	process->isolation = isolation;
+	process->filtered = domain->flags & FAASCTL_DOMAIN_FILTER;
 	process->socket = -1;
+	process->its_socket = -1;
 	/* Another process of this user must not look into this one. */
 	if (isolation == FAASCTL_HOSTILE)
 		prctl(PR_SET_DUMPABLE, 0);
@@ -298,54 +348,139 @@ int process_new(struct faasctl_domain *domain, enum faasctl_isolation isolation,
 	return 0;
 }
 
-/* With the lock of those who make processes. */
-static int make_one(struct faasctl_domain *domain, struct faasctl_error *err)
+/* What children.c does for fork(). */
+void processes_lock(void)
+{
+	pthread_mutex_lock(&making);
+}
+
+void processes_unlock(void)
+{
+	pthread_mutex_unlock(&making);
+}
+
+/* Is this a handler of a fork() by which a process is made? */
+bool process_is_made(void)
+{
+	return makes;
+}
+
+/* Such a handler makes a child of its own, which is none; @made: what this gave, when it is there. */
+struct process *process_aside(struct process *made)
+{
+	struct process *was = makes;
+
+	makes = made;
+	return was;
+}
+
+/*
+ * A child that is made for something else has none of the processes: nor their ends, by which they
+ * would not be missed, and would outlive this one. Returns false in one that is to be a process.
+ */
+bool processes_leave(void)
+{
+	pthread_mutex_init(&making, NULL);
+	if (makes) {
+		/* The host's handlers come next: what they try is refused as it is inside. */
+		process_home = makes->its_socket;
+		return false;
+	}
+	close_ends(NULL);
+	processes = NULL;
+	return true;
+}
+
+/*
+ * If such a child goes into one of its parent's domains, it makes its own process. Whoever was
+ * inside, or about to make one, is not there. Of one that is being freed nothing is known.
+ */
+void process_forget(struct faasctl_domain *domain)
+{
+	int state = atomic_load(&domain->state);
+	struct process *process = domain->process;
+
+	if (state == STATE_NONE || state == STATE_LOST || !process)
+		return;
+	process->pid = 0;
+	process->socket = -1;
+	process->its_socket = -1;
+	process->mine = NULL;
+	memset(process->sent, 0, sizeof(process->sent));
+	domain->held &= ~HELD_STARTED;
+	if (state == STATE_ENTERED) {
+		domain->signal = 0;
+		atomic_store(&domain->state, STATE_IDLE);
+	}
+}
+
+/* With making. */
+static int make_ends(struct faasctl_domain *domain, struct faasctl_error *err)
 {
 	struct process *process = domain->process;
 	int sockets[2], life[2], code;
-	pid_t pid;
 
 	/* Whole messages, so that half of one cannot be waited for. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
 		return faasctl__fail_errno(err, errno, "no socket for stage %s", domain->name);
 	if (pipe2(life, O_CLOEXEC)) {
 		code = errno;
-		goto close_sockets;
-	}
-	pid = fork();
-	if (!pid) {
 		close(sockets[0]);
-		close(life[1]);
-		become(process, sockets[1], life[0]);
+		close(sockets[1]);
+		return faasctl__fail_errno(err, code, "no process for stage %s", domain->name);
 	}
-	code = errno;
-	close(life[0]);
-	if (pid < 0)
-		goto close_life;
-	close(sockets[1]);
 	process->socket = sockets[0];
+	process->its_socket = sockets[1];
 	process->life = life[1];
+	process->its_life = life[0];
 	process->next = processes;
 	processes = process;
-	process->pid = pid;
 	return 0;
-close_life:
-	close(life[1]);
-close_sockets:
-	close(sockets[0]);
-	close(sockets[1]);
-	return faasctl__fail_errno(err, code, "no process for stage %s", domain->name);
+}
+
+/* With making. */
+static void drop_ends(struct process *process)
+{
+	struct process **at = &processes;
+
+	while (*at != process)
+		at = &(*at)->next;
+	*at = process->next;
+	close(process->socket);
+	close(process->life);
+	process->socket = -1;
 }
 
 static int make_process(struct faasctl_domain *domain, struct faasctl_error *err)
 {
-	int ret;
+	struct process *process = domain->process;
+	int code, ret;
+	pid_t pid;
 
 	fflush(NULL);
 	pthread_mutex_lock(&making);
-	ret = make_one(domain, err);
+	ret = make_ends(domain, err);
 	pthread_mutex_unlock(&making);
-	return ret;
+	if (ret)
+		return ret;
+	/* Its handlers may be the host's, and do whatever they do: no lock is held here. */
+	makes = process;
+	pid = NEXT(fork)();
+	makes = NULL;
+	if (!pid)
+		become(process);
+	code = errno;
+	pthread_mutex_lock(&making);
+	close(process->its_socket);
+	close(process->its_life);
+	process->its_socket = -1;
+	if (pid < 0)
+		drop_ends(process);
+	pthread_mutex_unlock(&making);
+	if (pid < 0)
+		return faasctl__fail_errno(err, code, "no process for stage %s", domain->name);
+	process->pid = pid;
+	return 0;
 }
 
 /* Tells of inputs that came or went since the last call. Returns how many descriptors. */
@@ -440,26 +575,40 @@ static void take_memory(struct process *process, void *memory)
 	free(memory);
 }
 
-/* Serves the process until it is done: WORD_DONE, WORD_FAILED, or WORD_NONE: it is gone. */
+static bool take_message(struct process *process, struct message *message)
+{
+	ssize_t n;
+
+	do
+		n = recv(process->socket, message, sizeof(*message), 0);
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(*message);
+}
+
+/* What it says first, before it is told what to call, or WORD_NONE: it is gone. */
+static enum word attend_first(struct process *process, long *code)
+{
+	struct message message;
+
+	if (!take_message(process, &message))
+		return WORD_NONE;
+	*code = message.value;
+	return message.word;
+}
+
+/* Serves the process until it is done: WORD_DONE, or WORD_NONE: it is gone. */
 static enum word attend(struct process *process, long *result)
 {
 	struct message message;
 	void *memory;
 	bool heard = true;
-	ssize_t n;
 
-	while (heard) {
-		do
-			n = recv(process->socket, &message, sizeof(message), 0);
-		while (n < 0 && errno == EINTR);
-		if (n != sizeof(message))
-			break;
+	while (heard && take_message(process, &message)) {
 		memory = (void *)(uintptr_t)message.value;
 		switch (message.word) {
 		case WORD_DONE:
-		case WORD_FAILED:
 			*result = message.value;
-			return message.word;
+			return WORD_DONE;
 		case WORD_ALLOC:
 			memory = give_memory(process, message.value);
 			heard = answer(process, (uintptr_t)memory);
@@ -480,64 +629,70 @@ static enum word attend(struct process *process, long *result)
 
 static void reap(struct process *process, int *status)
 {
-	struct process **at = &processes;
-
 	if (!process->pid)
 		return;
 	pthread_mutex_lock(&making);
-	while (*at != process)
-		at = &(*at)->next;
-	*at = process->next;
-	close(process->socket);
-	close(process->life);
+	drop_ends(process);
 	pthread_mutex_unlock(&making);
 	kill(process->pid, SIGKILL);
 	while (waitpid(process->pid, status, 0) < 0 && errno == EINTR)
 		;
 	process->pid = 0;
-	process->socket = -1;
+	memset(process->sent, 0, sizeof(process->sent));
 }
 
 /* It ended by itself: why, in words. What is left of it ends, too. */
-static void note_end(struct faasctl_domain *domain, enum word word, int code)
+static void note_end(struct faasctl_domain *domain)
 {
 	size_t size = sizeof(domain->stopped);
 	int status = 0;
 
 	reap(domain->process, &status);
-	/* Of one that did not even begin it is ours. */
-	domain->signal = word != WORD_FAILED && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	if (word == WORD_FAILED)
-		snprintf(domain->stopped, size, "its process cannot be confined: %s",
-			 strerror(code));
-	else if (WIFSIGNALED(status))
+	domain->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (domain->signal)
 		snprintf(domain->stopped, size, "its process was killed by signal %d (%s)",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+			 domain->signal, strsignal(domain->signal));
 	else
 		snprintf(domain->stopped, size, "its process ended with status %d",
 			 WEXITSTATUS(status));
+}
+
+/* It did not begin: nothing ran, and the next call makes another. */
+static int not_begun(struct faasctl_domain *domain, int code, struct faasctl_error *err)
+{
+	const char *what = domain->process->isolation == FAASCTL_HOSTILE ? "be confined" :
+									   "have a filter";
+	int status;
+
+	reap(domain->process, &status);
+	atomic_store(&domain->state, STATE_IDLE);
+	return faasctl__fail_errno(err, code, "stage %s cannot %s", domain->name, what);
 }
 
 int process_call(struct faasctl_domain *domain, long (*fn)(void *arg),
 		 void *arg, long *result, struct faasctl_error *err)
 {
 	struct process *process = domain->process;
-	int state = STATE_IDLE, ret = 0;
-	enum word word = WORD_NONE;
+	enum word word = WORD_BEGUN;
+	int state = STATE_IDLE, ret;
 	long value = 0;
 
 	if (!atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
 		return state == STATE_STOPPED ? stopped(domain, err) : busy(domain, err);
-	if (!process->pid)
+	if (!process->pid) {
 		ret = make_process(domain, err);
-	if (ret) {
-		atomic_store(&domain->state, STATE_IDLE);
-		return ret;
+		if (ret) {
+			atomic_store(&domain->state, STATE_IDLE);
+			return ret;
+		}
+		word = attend_first(process, &value);
 	}
-	if (give_call(domain, fn, arg))
+	if (word == WORD_FAILED)
+		return not_begun(domain, value, err);
+	if (word == WORD_BEGUN && give_call(domain, fn, arg))
 		word = attend(process, &value);
 	if (word != WORD_DONE) {
-		note_end(domain, word, value);
+		note_end(domain);
 		atomic_store(&domain->state, STATE_STOPPED);
 		return stopped(domain, err);
 	}

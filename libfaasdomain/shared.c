@@ -8,6 +8,9 @@
 
 #define INPUT_MAX	(1ul << 40)
 
+/* What is mapped writable already stays so. */
+#define SEALS	(F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
 FAASCTL_API void *faasctl_shared_alloc(size_t size)
 {
 	void *memory = process_child() ? process_shared_alloc(size) : shared_alloc(size);
@@ -37,16 +40,19 @@ static struct faasctl_input *find_input(void)
 static int make_memory(struct faasctl_input *input, size_t size)
 {
 	char path[64];
+	bool sealed;
 	int fd;
 
-	fd = memfd_create("faasin-input", MFD_CLOEXEC);
+	fd = memfd_create("faasin-input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	input->fd = ftruncate(fd, size) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	input->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* Who finds the descriptor in /proc opens it again as he likes. */
+	sealed = !fcntl(fd, F_ADD_SEALS, SEALS);
 	close(fd);
-	if (input->fd >= 0 && input->memory != MAP_FAILED) {
+	if (input->fd >= 0 && input->memory != MAP_FAILED && sealed) {
 		madvise(input->memory, size, MADV_DONTFORK);
 		return 0;
 	}

@@ -8,6 +8,8 @@
  * These are functions of the C library: what makes system calls by itself passes by.
  */
 #include <signal.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
 
 #include "state.h"
 
@@ -95,6 +97,24 @@ OVERRIDE int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 OVERRIDE int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return set && is_inside() ? refuse() : NEXT(sigprocmask)(how, set, old);
+}
+
+/* The C library's gives a mask, or none, in a way that filters refuse. */
+OVERRIDE int pselect(int n, fd_set *readable, fd_set *writable, fd_set *other,
+		     const struct timespec *timeout, const sigset_t *mask)
+{
+	struct timespec left;
+
+	if (!is_inside())
+		return NEXT(pselect)(n, readable, writable, other, timeout, mask);
+	if (mask) {
+		errno = EPERM;
+		return -1;
+	}
+	/* The kernel writes there how much is left. */
+	if (timeout)
+		left = *timeout;
+	return syscall(SYS_pselect6, n, readable, writable, other, timeout ? &left : NULL, NULL);
 }
 
 OVERRIDE int sigaltstack(const stack_t *stack, stack_t *old)

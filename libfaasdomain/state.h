@@ -45,19 +45,29 @@
 
 /* The address space of domains: a slot for each, of which most is never used. */
 #define SLOTS		512u
-#define SLOT_SHIFT	34
+#define SLOT_SHIFT	35
 #define SLOT_SIZE	(1ul << SLOT_SHIFT)
 
 /*
- * A slot: a gap, the stack, a gap, what a thread needs besides (its TLS), a gap, the heap.
- * The gaps are as large as a stack's frame is likely to be.
+ * A slot: a gap, the stack, a gap, what a thread needs besides (its TLS), a gap, the heap, what a
+ * function maps. The gaps are as large as a stack's frame is likely to be.
  */
 #define GAP		(1ul << 20)
 #define STACK_DEFAULT	(1ul << 20)
 #define STACK_LEAST	(64ul << 10)
 #define STACK_MAX	(1ul << 30)
 #define THREAD_SIZE	(256ul << 10)
-#define HEAP_OFFSET	(2ul << 30)
+#define HEAP_OFFSET	(4ul << 30)
+#define HEAP_SIZE	(12ul << 30)
+#define MAPS_OFFSET	(HEAP_OFFSET + HEAP_SIZE)
+/*
+ * So that what begins in there, and is shorter, is in the slot: filters cannot add, nor do they
+ * look at more than the upper 32 bits. All of these are whole in 4 GiB, and the space begins at
+ * such a place.
+ */
+#define MAPS_SIZE	((SLOT_SIZE - MAPS_OFFSET) / 2)
+/* As many mappings can a domain have, which those beside each other that are alike are one of. */
+#define MAPPINGS	1024u
 
 enum state {
 	STATE_NONE,		/* there is no such domain */
@@ -67,23 +77,29 @@ enum state {
 	STATE_WAITS_KEYED,	/* and waits; the key can be taken away */
 	STATE_WAITS_IDLE,	/* and waits, without a key */
 	STATE_STOPPED,		/* it was stopped, and can only be freed */
+	STATE_LOST,		/* it was freed, and its slot is not for others */
 };
 
 struct process;
 
+/* A thread was started and not joined; it is for threads that have a filter only. */
+#define HELD_STARTED	1u
+#define HELD_FILTER	2u
+
 /**
  * struct heap_use - how a thread uses a heap; of a size that is copied at once
+ * @plain: how much memory, from inside.plain_from, is the allocator's as if there were no domains:
+ *	what is there is freed so, and what is allocated comes from there; 0: none
+ * @flags: for jemalloc, to allocate from the domain otherwise
  * @slot: the domain's
- * @alloc_flags: for jemalloc, to allocate from the domain; 0: the thread does anyway
- * @free_flags: likewise, to free
  * @shared: allocate shared memory all the same: counts
  * @in_heap: it is in the allocator, which has locks
  */
 struct heap_use {
-	unsigned int slot;
-	int alloc_flags;
-	int free_flags;
-	short shared;
+	size_t plain;
+	int flags;
+	unsigned short slot;
+	unsigned char shared;
 	bool in_heap;
 };
 
@@ -95,8 +111,8 @@ _Static_assert(sizeof(struct heap_use) == 16, "one vector register");
 /**
  * struct faasctl_domain - a domain
  * @gate: how it is entered; first, as gate.S takes the one for the other
- * @state: enum state
  * @heap: what a thread gets that goes in
+ * @state: enum state
  * @key: its key, while it has one
  * @name: of the stage
  * @slot: which part of the address space is its own
@@ -111,9 +127,15 @@ _Static_assert(sizeof(struct heap_use) == 16, "one vector register");
  * @inputs: bits: what it can read
  * @stopped: why it was stopped, or ""
  * @signal: by which signal, or 0
- * @started: a thread was started and not joined
- * @thread: this thread
+ * @flags: FAASCTL_DOMAIN_ bits
+ * @held: HELD_ bits: why it is not for whoever calls
+ * @thread: the thread that was started
+ * @signal_stack: of that, for who joins it to give back
  * @has_thread_memory: its slot has memory for a thread's own data
+ * @linked: which others are linked to for good: its thread ran no destructors
+ * @loader: the loader, which it asked for something, keeps what came of it for a lent thread
+ * @unusual: when it is left, there is more to be done than to let go of its key
+ * @serving: its thread is outside, and may have locks of the library's
  * @fn: what the thread calls
  * @arg: for @fn
  * @ret: what came of it: 0 or a negative errno
@@ -123,9 +145,9 @@ _Static_assert(sizeof(struct heap_use) == 16, "one vector register");
  */
 struct faasctl_domain {
 	struct gate gate;
+	struct heap_use heap;
 	atomic_int state;
 	int key;
-	struct heap_use heap;
 	char name[FAASIN_NAME_MAX + 1];
 	unsigned int slot;
 	size_t stack_size;
@@ -139,9 +161,15 @@ struct faasctl_domain {
 	uint32_t inputs;
 	char stopped[200];
 	int signal;
-	atomic_bool started;
+	uint32_t flags;
+	atomic_uchar held;
 	pthread_t thread;
+	void *signal_stack;
 	bool has_thread_memory;
+	bool linked;
+	bool loader;
+	bool unusual;
+	volatile bool serving;
 	long (*fn)(void *arg);
 	void *arg;
 	int ret;
@@ -170,6 +198,71 @@ struct faasctl_input {
 };
 
 /**
+ * struct mapping - what a function mapped: whole pages of its slot
+ * @at: first byte
+ * @size: how many
+ * @prot: PROT_ bits
+ * @plain: private memory of its own, and no file's
+ *
+ * These are in the vault, too: none of it can be taken for a gate's state, neither half of the
+ * first two, nor the others.
+ */
+struct mapping {
+	uintptr_t at;
+	size_t size;
+	int prot;
+	int plain;
+};
+
+/**
+ * struct mappings - what a domain's functions mapped
+ * @n: how many
+ * @each: by address
+ */
+struct mappings {
+	unsigned int n;
+	struct mapping each[MAPPINGS];
+};
+
+/**
+ * struct broker_work - what the broker is to do: as space_protect()
+ * @at: first byte
+ * @size: how many
+ * @prot: PROT_ bits
+ * @key: the new key
+ */
+struct broker_work {
+	uintptr_t at;
+	size_t size;
+	int prot;
+	int key;
+};
+
+enum broker_state {
+	BROKER_FREE,
+	BROKER_ASKED,
+	BROKER_DONE,
+};
+
+/**
+ * struct broker - the thread that gives memory keys for those that cannot
+ * @lock: guards all of this; taken under domains.lock, or alone
+ * @changed: the state did
+ * @state: enum broker_state
+ * @work: what was asked for
+ * @result: what came of it
+ * @begun: there is one
+ */
+struct broker {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum broker_state state;
+	struct broker_work work;
+	int result;
+	bool begun;
+};
+
+/**
  * struct domains - all that is known of domains
  * @lock: see above
  * @freed: a key can be had
@@ -182,10 +275,12 @@ struct faasctl_input {
  * @serial: counts inputs
  * @next_slot: where to look for one: not where one was given back just now, so that who
  *	frees a domain twice does not end another
+ * @broker: who gives keys for filtered threads
  * @info: what is told of all this
  * @old: handlers of signals that were there before
  * @domains: the domains
  * @inputs: the inputs, of which there are no more than keys
+ * @mappings: of each domain; changed by who is inside, looked at by who takes its key, too
  */
 struct domains {
 	pthread_mutex_t lock;
@@ -198,10 +293,12 @@ struct domains {
 	atomic_ullong clock;
 	uint64_t serial;
 	unsigned int next_slot;
+	struct broker broker;
 	struct faasctl_domains_info info;
 	struct sigaction old[32];
 	struct faasctl_domain domains[SLOTS];
 	struct faasctl_input inputs[INPUTS];
+	struct mappings mappings[SLOTS];
 };
 
 /* Nobody else has what follows: it is taken from where it is, and not by a table. */
@@ -213,15 +310,35 @@ extern struct domains *domains;
  * struct inside - where this thread is; its own
  * @domain: the domain that it is inside of, or NULL: outside; first, as gate.S looks there
  * @heap: how it uses that domain's heap
+ * @plain_from: where memory begins that is the allocator's, see struct heap_use
+ * @plain_outside: as heap.plain, when it comes to be outside
+ * @own_cache: its cache in the allocator is its domain's, and not for what is outside
+ * @locks: how many of the allocator's it has, or is about to have
+ * @stop: it is to be stopped when it has none of these
+ * @damaged: the allocator ends it, with whatever locks it has
+ * @stack_from: where it is known to have enough of a stack for the allocator, of one with own_cache
+ * @stack_room: and how far up from there
+ * @looked: where it was last seen that there is a stack of as much
  * @ready: of how many libraries it has all data that it needs inside, and a stack for
  *	signals; 0: it was not inside yet
  * @own_thread: this thread is the domain's: faasctl_domain_start()
+ * @filtered: and has a filter: it gives no keys by itself, and cannot return from handlers
  */
 struct inside {
 	struct faasctl_domain *domain;
 	struct heap_use heap;
+	uintptr_t plain_from;
+	size_t plain_outside;
+	bool own_cache;
+	unsigned int locks;
+	volatile bool stop;
+	bool damaged;
+	uintptr_t stack_from;
+	size_t stack_room;
+	uintptr_t looked;
 	unsigned int ready;
 	bool own_thread;
+	bool filtered;
 };
 
 _Static_assert(!offsetof(struct inside, domain), "gate.S knows it");
@@ -245,6 +362,9 @@ static inline bool process_child(void)
 
 /* Where the shared heap is; 0: there is none yet. */
 extern uintptr_t shared_base;
+
+/* It is there, and another process's to give and to take back. */
+extern bool shared_elsewhere;
 
 /* Processes share it, too. */
 #define SHARED_SIZE	(1ul << 36)
@@ -274,6 +394,11 @@ static inline uintptr_t heap_base(unsigned int slot)
 	return slot_base(slot) + HEAP_OFFSET;
 }
 
+static inline uintptr_t maps_base(unsigned int slot)
+{
+	return slot_base(slot) + MAPS_OFFSET;
+}
+
 /* Whether @p is in a domain's memory, and then which slot. */
 static inline bool in_slot(const void *p, unsigned int *slot)
 {
@@ -293,6 +418,7 @@ void key_drop(struct faasctl_domain *domain);
 void keys_end(void);
 int key_take(void);
 void key_return(int key);
+void key_lose(void);
 void gate_keys(struct faasctl_domain *domain);
 
 /* The domain was left, for good or to wait: from here on its key can be taken away. */
@@ -313,40 +439,111 @@ int space_tag(struct faasctl_domain *domain, int key);
 int space_stack(struct faasctl_domain *domain);
 int space_thread(struct faasctl_domain *domain);
 bool space_grow(struct faasctl_domain *domain, size_t size);
-void space_drop(struct faasctl_domain *domain);
+int space_protect(uintptr_t at, size_t size, int prot, int key);
+int space_reserve(uintptr_t at, size_t size);
+int space_drop(struct faasctl_domain *domain, bool *kept);
 void space_forget(void);
+void space_child(void);
 void space_end(void);
 
-/* domain.c */
+/* domains.c */
 int outside_only(struct faasctl_error *err);
+
+/* domain.c */
 int check_domain(const struct faasctl_domain *domain, struct faasctl_error *err);
 int busy(const struct faasctl_domain *domain, struct faasctl_error *err);
 int stopped(const struct faasctl_domain *domain, struct faasctl_error *err);
 
+/**
+ * struct heap_plain - what is the allocator's as if there were no domains, of who is outside
+ * @from: where it begins: behind the slots and the shared heap
+ * @size: how much it is, round to where these begin; 0: nobody looks, as there are no domains
+ */
+struct heap_plain {
+	uintptr_t from;
+	size_t size;
+};
+
+extern struct heap_plain heap_outside;
+
+/* Until heap_unshare(), what this thread allocates is for all. */
+static inline size_t heap_share(void)
+{
+	size_t plain = inside.heap.plain;
+
+	inside.heap.shared++;
+	inside.heap.plain = 0;
+	return plain;
+}
+
+/* @plain: what heap_share() returned */
+static inline void heap_unshare(size_t plain)
+{
+	inside.heap.shared--;
+	inside.heap.plain = plain;
+}
+
 /* heap.c */
 int heap_new(struct faasctl_domain *domain);
 void heap_free(struct faasctl_domain *domain);
+void *heap_cache(const struct faasctl_domain *domain);
+long heap_flush(void *cache);
 long heap_grow(void *arg);
 void heap_thread_begin(void);
+void heap_thread_ready(void);
+void heap_bind(struct faasctl_domain *domain);
+size_t heap_plain_inside(void);
 int heap_begin(void);
+void heap_ready(void);
+void heap_forget(void);
+void heap_child(void);
 void *shared_alloc(size_t size);
 
+/* More than the allocator takes of a stack: four pages, which malloc.c counts. */
+#define STACK_NEEDED	(4 * PAGE_SIZE)
+
+/* And what comes after the first lock of an operation may begin that much deeper than that. */
+#define STACK_LOOKED	(STACK_NEEDED + PAGE_SIZE)
+
+/* allocator.c */
+bool allocator_has(const struct faasctl_domain *domain, int sig, const siginfo_t *info,
+		   uintptr_t at);
+
+/* mapping.c */
+int mapping_tag(const struct faasctl_domain *domain, int key);
+int mapping_drop(const struct faasctl_domain *domain);
+long map_outside(void *arg);
+
 /* wait.c */
+bool is_domain(void);
 long wait_outside(void *arg);
 long transfer_outside(void *arg);
 
 /* fault.c */
 extern const int fault_signals[];
-#define FAULT_SIGNALS	6
+#define FAULT_SIGNALS	7
 int fault_begin(struct faasctl_error *err);
 void fault_end(void);
 void fault_reset(void);
 int fault_thread_begin(void);
+void *fault_thread_stack(void);
+void fault_stack_free(void *stack);
 bool fault_is(int sig);
 long fault_stop(void *arg);
+void fault_serving(struct faasctl_domain *domain, bool serving);
 void domain_stop(const char *format, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 void domain_exit(long result) __attribute__((noreturn));
+
+/* broker.c */
+int broker_begin(void);
+int broker_protect(uintptr_t at, size_t size, int prot, int key);
+
+/* filter.c */
+void filter_look(char *why, size_t size);
+int filter_thread(unsigned int slot);
+int filter_process(void);
+extern bool filtered_process;
 
 /* disarm.c */
 int disarm(struct faasctl_error *err);
@@ -367,16 +564,38 @@ void *process_shared_alloc(size_t size);
 void process_shared_free(void *memory);
 size_t process_shared_size(const void *memory);
 bool process_is_serving(void);
+int process_leave_files(void);
+void processes_lock(void);
+void processes_unlock(void);
+bool processes_leave(void);
+bool process_is_made(void);
+struct process *process_aside(struct process *made);
+void process_forget(struct faasctl_domain *domain);
 void process_exit(long result) __attribute__((noreturn));
+
+/* children.c */
+extern bool is_child;
+int child_check(struct faasctl_error *err);
 
 /* confine.c */
 int confine(int socket, int life);
+
+/* As C++ knows them: the C library's, and which library it is that calls. */
+__attribute__((visibility("default")))
+int __cxa_thread_atexit_impl(void (*fn)(void *object), void *object, void *library);
+extern void *__dso_handle;
+
+/* destructors.c */
+void destructors_begin(struct faasctl_domain *domain);
+void destructors_run(void);
 
 /* libc.c */
 extern pid_t home;
 extern atomic_uint libraries;
 void libc_begin(void);
 void libc_thread_begin(void);
+long loader_note(void *arg);
+void loader_forget(void);
 
 #pragma GCC visibility pop
 

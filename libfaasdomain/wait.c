@@ -30,6 +30,8 @@
 static void begin_waiting(struct faasctl_domain *domain)
 {
 	key_let_go(domain, STATE_WAITS_KEYED);
+	/* Nor has it locks: a signal can stop it. */
+	fault_serving(domain, false);
 }
 
 /* It goes on when it has one again. */
@@ -37,6 +39,7 @@ static void end_waiting(struct faasctl_domain *domain)
 {
 	int again, state;
 
+	fault_serving(domain, true);
 	for (;;) {
 		state = STATE_WAITS_KEYED;
 		if (atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED))
@@ -47,6 +50,9 @@ static void end_waiting(struct faasctl_domain *domain)
 		/* -EBUSY: whoever was about to take the key could not, and gave it back. */
 		if (again == -ENOMEM)
 			usleep(10000);
+		/* It has no lock here, and this can last. */
+		fault_serving(domain, false);
+		fault_serving(domain, true);
 	}
 }
 
@@ -135,7 +141,7 @@ long transfer_outside(void *arg)
  * Whether this thread is a domain now. A handler of the host's that came upon one has no key but 0,
  * and a child of vfork() has the register and not the domain.
  */
-static bool is_domain(void)
+bool is_domain(void)
 {
 	uint32_t keys;
 

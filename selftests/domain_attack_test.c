@@ -96,6 +96,17 @@ static long kernel_iov(void *arg)
 	return read(t->pipe[0], text, sizeof(text)) == sizeof(text) && reads(text);
 }
 
+/* By the page, and not by the byte. */
+static long kernel_splice(void *arg)
+{
+	struct iovec iov = { t->heap, sizeof(SECRET) };
+	char text[sizeof(SECRET)];
+
+	if (vmsplice(t->pipe[1], &iov, 1, 0) != sizeof(SECRET))
+		return 0;
+	return read(t->pipe[0], text, sizeof(text)) == sizeof(text) && reads(text);
+}
+
 static long kernel_stat(void *arg)
 {
 	return !stat("/", (struct stat *)(t->large + (1 << 20)));
@@ -227,6 +238,7 @@ ATTACK(kernel_write, .refused = true);
 ATTACK(kernel_read, .refused = true);
 ATTACK(kernel_path, .refused = true);
 ATTACK(kernel_iov, .refused = true);
+ATTACK(kernel_splice, .refused = true);
 ATTACK(kernel_stat, .refused = true);
 ATTACK(kernel_futex, .refused = true);
 ATTACK(pkey_set_attack, .always = true);

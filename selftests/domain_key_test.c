@@ -488,7 +488,7 @@ static long call_badly(void *arg)
 {
 	int *ends = arg;
 	char *volatile nowhere = NULL;
-	char own[10], *mine_and_more = (char *)((uintptr_t)others | ((1ul << 34) - 1)) - 5;
+	char own[10], *mine_and_more = (char *)((uintptr_t)others | (SLOT - 1)) - 5;
 
 	if (FAILS_WITH(EBADF, read(-1, own, 10)) || FAILS_WITH(EBADF, write(-1, own, 10)) ||
 	    FAILS_WITH(EBADF, read(-1, elsewhere, 10)) || FAILS_WITH(EBADF, write(-1, elsewhere, 10)))

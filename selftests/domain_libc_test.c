@@ -8,7 +8,10 @@
 #include <err.h>
 #include <error.h>
 #include <fenv.h>
+#include <grp.h>
+#include <locale.h>
 #include <pthread.h>
+#include <pty.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -156,6 +159,24 @@ static int make_thrd(void)
 	return code == thrd_error ? EPERM : -1;
 }
 
+static int make_terminal(void)
+{
+	int master;
+	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0)
+		return errno;
+	close(master);
+	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+static long make_daemon(void *arg)
+{
+	return daemon(1, 1) ? errno : 0;
+}
+
 static int load_library(void)
 {
 	const char *text;
@@ -239,11 +260,23 @@ static const struct attempt {
 	{ "signal", set_handler, EPERM }, { "sigaction", ignore_fault, EPERM },
 	{ "sigprocmask", block_signals, EPERM }, { "pthread_sigmask", block_in_thread, EPERM },
 	{ "sigaltstack", change_stack, EPERM }, { "munmap", unmap_heap, EACCES },
+	{ "forkpty", make_terminal, EPERM },
 };
 
 static long make(void *arg)
 {
 	return attempts[(long)arg].make();
+}
+
+/* The process that it would leave behind is all there is. */
+TEST_F(domain, no_daemon)
+{
+	long result = 0;
+
+	if (!variant->threads)
+		SKIP(return, "a process may end as it likes");
+	EXPECT_OK(faasctl_domain_call(self->a, make_daemon, NULL, &result, &self->err));
+	EXPECT_EQ(EPERM, result);
 }
 
 /* On a thread that goes on to others; a process may do as it likes, and so may who is outside. */
@@ -432,6 +465,129 @@ TEST_F(domain, interrupted)
 		SKIP(return, "threads ask nobody");
 	EXPECT_OK(faasctl_domain_call(self->a, interrupted, NULL, &result, &self->err));
 	EXPECT_EQ(4, result);
+}
+
+/* What would be changed for all threads is not. */
+static long change_users(void *arg)
+{
+	gid_t group = 0;
+	long n = 0;
+
+	errno = 0;
+	n += setuid(0) == -1 && errno == EPERM;
+	n += seteuid(0) == -1 && errno == EPERM;
+	n += setreuid(0, 0) == -1 && errno == EPERM;
+	n += setresuid(0, 0, 0) == -1 && errno == EPERM;
+	n += setgid(0) == -1 && errno == EPERM;
+	n += setegid(0) == -1 && errno == EPERM;
+	n += setregid(0, 0) == -1 && errno == EPERM;
+	n += setresgid(0, 0, 0) == -1 && errno == EPERM;
+	n += setgroups(1, &group) == -1 && errno == EPERM;
+	n += initgroups("root", 0) == -1 && errno == EPERM;
+	return n;
+}
+
+TEST_F(domain, users)
+{
+	long result = 0;
+
+	if (!variant->threads)
+		SKIP(return, "a process has its own");
+	EXPECT_OK(faasctl_domain_start(self->b, change_users, NULL, &self->err));
+	EXPECT_OK(faasctl_domain_join(self->b, &result, &self->err));
+	EXPECT_EQ(10, result);
+	EXPECT_OK(faasctl_domain_call(self->a, change_users, NULL, &result, &self->err));
+	EXPECT_EQ(10, result);
+	/* Threads can be made, as before. */
+	EXPECT_OK(faasctl_domain_start(self->b, change_users, NULL, &self->err));
+	EXPECT_OK(faasctl_domain_join(self->b, &result, &self->err));
+}
+
+/* ---------------------------------------------- what the C library keeps of a thread */
+
+#define NO_NAME		"faasin_there_is_no_such_function"
+#define NO_CODE		12345
+
+/* Each leaves something; what comes next, whoever's, gives it back. Returns whether it did as ever. */
+static bool keep_symbol(void) { return !dlsym(RTLD_DEFAULT, NO_NAME); }
+static bool keep_told(void) { return keep_symbol() && strstr(dlerror(), NO_NAME); }
+static bool keep_found(void) { return keep_symbol() && dlsym(RTLD_DEFAULT, "write"); }
+static bool keep_refusal(void) { return !dlopen("/no/such/library.so", RTLD_NOW); }
+static bool keep_error(void) { return strstr(strerror(NO_CODE), "12345"); }
+static bool keep_local_error(void) { return strstr(strerror_l(NO_CODE, uselocale(0)), "12345"); }
+static bool keep_signal(void) { return strstr(strsignal(NO_CODE), "12345"); }
+
+static const struct keeping {
+	const char *name;
+	bool (*keep)(void);
+} keepings[] = {
+	{ "dlsym", keep_symbol }, { "dlerror", keep_told }, { "dlsym of what is there", keep_found },
+	{ "dlopen", keep_refusal }, { "strerror", keep_error }, { "strerror_l", keep_local_error },
+	{ "strsignal", keep_signal },
+};
+
+static long keep(void *arg)
+{
+	return keepings[(long)arg].keep();
+}
+
+static void use_all(bool *fine)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keepings); i++)
+		*fine &= keepings[i].keep();
+}
+
+static long keep_all(void *arg)
+{
+	bool fine = true;
+
+	use_all(&fine);
+	return fine;
+}
+
+struct keeper {
+	struct faasctl_domain *domain;
+	long which, result;
+};
+
+static void *keep_and_free(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (faasctl_domain_call(keeper->domain, keep, (void *)keeper->which, &keeper->result, NULL) ||
+	    faasctl_domain_free(keeper->domain, NULL))
+		keeper->result = -1;
+	return NULL;
+}
+
+/* It is in no other's way that the domain is gone: on this thread, or at the end of another. */
+TEST_F(domain, kept)
+{
+	struct keeper keeper;
+	pthread_t thread;
+	long i, result;
+	bool fine = true;
+
+	for (i = 0; i < (long)ARRAY_SIZE(keepings); i++) {
+		EXPECT_OK(faasctl_domain_call(self->a, keep, (void *)i, &result, &self->err));
+		EXPECT_EQ(1, result)
+			TH_LOG("%s", keepings[i].name);
+		EXPECT_OK(faasctl_domain_call(self->b, keep_all, NULL, &result, &self->err));
+		EXPECT_EQ(1, result);
+		EXPECT_OK(faasctl_domain_call(self->a, keep, (void *)i, &result, &self->err));
+		EXPECT_OK(faasctl_domain_free(self->a, &self->err));
+		self->a = NULL;
+		use_all(&fine);
+		EXPECT_TRUE(fine);
+		ASSERT_EQ(0, faasctl_domain_new("a", NULL, &keeper.domain, &self->err));
+		keeper.which = i;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, keep_and_free, &keeper));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		EXPECT_EQ(1, keeper.result);
+		ASSERT_EQ(0, faasctl_domain_new("a", NULL, &self->a, &self->err));
+	}
 }
 
 /* ---------------------------------------------------------------- what is left as it was */

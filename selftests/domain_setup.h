@@ -7,6 +7,9 @@
 
 #include "harness.h"
 
+/* From a domain's memory to that of the next one. */
+#define SLOT	(1ul << 35)
+
 /* For fixtures with the members err and info. */
 #define DOMAINS_SETUP(self, options)				\
 do {								\

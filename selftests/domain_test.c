@@ -6,10 +6,12 @@
  */
 #include <dirent.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+#include "domain_churn.h"
 #include "domain_fixture.h"
 
 static long add_one(void *arg)
@@ -82,9 +84,6 @@ static long where_stack(void *arg)
 {
 	return (long)__builtin_frame_address(0);
 }
-
-/* What is between a domain's memory and that of the next one. */
-#define SLOT	(1ul << 34)
 
 /*
  * That one call could not begin is no reason to stop the domain: here there is no descriptor
@@ -167,6 +166,46 @@ TEST_F(domain, ends_of_others)
 	}
 }
 
+static atomic_int all_made;
+
+static void *make_more(void *arg)
+{
+	struct faasctl_domain *domain;
+	struct faasctl_error err;
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		if (faasctl_domain_new("more", NULL, &domain, &err) ||
+		    faasctl_domain_call(domain, add_one, NULL, NULL, &err) || faasctl_domain_free(domain, &err))
+			break;
+	}
+	atomic_store(&all_made, 1);
+	return (void *)(long)i;
+}
+
+/* Nor has another child of this process any of them, made when it may be. */
+TEST_F(domain, ends_in_children)
+{
+	long before = count_ends(NULL);
+	pthread_t thread;
+	void *made;
+	pid_t pid;
+
+	if (variant->threads)
+		SKIP(return, "threads have no ends");
+	ASSERT_LE(0, before);
+	EXPECT_OK(faasctl_domain_call(self->a, add_one, NULL, NULL, &self->err));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, make_more, NULL));
+	while (!atomic_load(&all_made)) {
+		pid = child();
+		if (!pid)
+			_exit(count_ends(NULL));
+		ASSERT_EQ(before, child_end(pid));
+	}
+	pthread_join(thread, &made);
+	EXPECT_EQ(60, (long)made);
+}
+
 /* What a domain keeps from one call to the next. */
 static char *kept;
 
@@ -179,36 +218,6 @@ static long keep(void *arg)
 static long kept_is(void *arg)
 {
 	return kept && !strcmp(kept, arg);
-}
-
-/* Allocates, frees and checks memory of all sizes for a while. */
-static long churn(void *arg)
-{
-	uint64_t seed = (long)arg;
-	unsigned char *p[64] = { 0 };
-	size_t size[64], i, n;
-	unsigned int round;
-
-	for (round = 0; round < 3000; round++) {
-		i = random_next(&seed) % 64;
-		if (p[i] && (p[i][0] != (unsigned char)i || p[i][size[i] - 1] != (unsigned char)i))
-			return -1;
-		n = 1 + random_next(&seed) % (round % 50 ? 3000 : 3000000);
-		if (round % 3 || !p[i]) {
-			free(p[i]);
-			p[i] = round % 2 ? malloc(n) : calloc(1, n);
-		} else {
-			p[i] = realloc(p[i], n);
-		}
-		if (!p[i] || malloc_usable_size(p[i]) < n)
-			return -2;
-		size[i] = n;
-		p[i][0] = i;
-		p[i][n - 1] = i;
-	}
-	for (i = 0; i < 64; i++)
-		free(p[i]);
-	return 0;
 }
 
 TEST_F(domain, heap)
@@ -335,6 +344,41 @@ TEST_F(domain, inputs)
 	EXPECT_OK(faasctl_input_free(input, &self->err));
 }
 
+static long get_parent(void *arg)
+{
+	return getppid();
+}
+
+/* A child that goes into such a domain has its own process, and leaves this one's alone. */
+TEST_F(domain, children)
+{
+	struct faasctl_input *input;
+	long parent = 0, result = 0;
+	char *data;
+	pid_t pid;
+
+	if (variant->threads)
+		SKIP(return, "threads are not in children");
+	EXPECT_OK(faasctl_input_new(PAGE, &input, &self->err));
+	data = faasctl_input_data(input);
+	data[0] = 5;
+	EXPECT_OK(faasctl_input_share(input, self->a, &self->err));
+	EXPECT_OK(faasctl_domain_call(self->a, keep, "kept", NULL, &self->err));
+	EXPECT_OK(faasctl_domain_call(self->a, read_byte, data, &result, &self->err));
+	pid = child();
+	if (!pid)
+		_exit(faasctl_domain_call(self->a, get_parent, NULL, &parent, NULL) || parent != getpid() ||
+		      faasctl_domain_call(self->a, read_byte, data, &result, NULL) || result != 5 ||
+		      faasctl_domain_free(self->a, NULL));
+	EXPECT_EQ(0, child_end(pid));
+	EXPECT_OK(faasctl_domain_call(self->a, get_parent, NULL, &parent, &self->err));
+	EXPECT_EQ(getpid(), parent);
+	EXPECT_OK(faasctl_domain_call(self->a, kept_is, "kept", &result, &self->err));
+	EXPECT_EQ(1, result);
+	EXPECT_OK(faasctl_domain_call(self->a, read_byte, data, &result, &self->err));
+	EXPECT_EQ(5, result);
+}
+
 /* One input for each request, as a host that serves many has them: the old one is gone. */
 TEST_F(domain, input_renewed)
 {
@@ -425,118 +469,9 @@ static long crash_null(void *arg)
 	return *(volatile char *)((char *)arg + 8);
 }
 
-static long crash_divide(void *arg)
-{
-	volatile long zero = 0;
-
-	return (100 + (long)arg) / zero;
-}
-
-static long crash_illegal(void *arg)
-{
-	__asm__ volatile("ud2");
-	return 0;
-}
-
-static long crash_abort(void *arg)
-{
-	abort();
-}
-
-/* @arg: the frame of its caller, so that none can be left out. */
-static __attribute__((noinline)) long deep(void *arg)
-{
-	void *volatile frame[512];
-
-	frame[511] = arg;
-	if ((long)arg == -1)
-		return 0;
-	return deep((void *)frame) + (frame[511] == arg);
-}
-
-/* The allocator needs more of the stack than this does: that is where it ends. */
-static __attribute__((noinline)) long deep_malloc(void *arg)
-{
-	void *volatile block = malloc(40000);
-
-	return block ? deep_malloc((void *)&block) + (block == arg) : 0;
-}
-
 static long leave(void *arg)
 {
 	exit((long)arg);
-}
-
-FIXTURE(crash)
-{
-	struct faasctl_domain *a, *b;
-	struct faasctl_error err;
-	struct faasctl_domains_info info;
-};
-
-FIXTURE_VARIANT(crash)
-{
-	long (*fn)(void *arg);
-	const char *text;
-	int signal;
-	bool thread;
-};
-
-FIXTURE_VARIANT_ADD(crash, null) { crash_null, "it touched 0x8, which is not there for it", SIGSEGV };
-FIXTURE_VARIANT_ADD(crash, divide) { crash_divide, "it divided by zero", SIGFPE };
-FIXTURE_VARIANT_ADD(crash, illegal) { crash_illegal, "it executed what is no instruction", SIGILL };
-FIXTURE_VARIANT_ADD(crash, abort) { crash_abort, "it called abort()", SIGABRT };
-FIXTURE_VARIANT_ADD(crash, stack) { deep, "below its stack: it overflowed", SIGSEGV };
-FIXTURE_VARIANT_ADD(crash, stack_in_malloc) { deep_malloc, "below its stack: it overflowed", SIGSEGV };
-FIXTURE_VARIANT_ADD(crash, stack_in_malloc_thread) { deep_malloc, "below its stack: it overflowed", SIGSEGV, true };
-FIXTURE_VARIANT_ADD(crash, null_thread) { crash_null, "it touched 0x8", SIGSEGV, true };
-FIXTURE_VARIANT_ADD(crash, abort_thread) { crash_abort, "it called abort()", SIGABRT, true };
-FIXTURE_VARIANT_ADD(crash, stack_thread) { deep, "below its stack: it overflowed", SIGSEGV, true };
-
-FIXTURE_SETUP(crash)
-{
-	DOMAINS_SETUP(self, NULL);
-	NEED_KEYS(self);
-	TWO_DOMAINS_SETUP(self);
-}
-
-FIXTURE_TEARDOWN(crash)
-{
-	TWO_DOMAINS_TEARDOWN(self);
-}
-
-/* It is stopped, says why, and others go on. */
-TEST_F(crash, stopped)
-{
-	long result = 0;
-	pid_t pid;
-	int ret;
-
-	if (variant->thread) {
-		EXPECT_OK(faasctl_domain_start(self->a, variant->fn, NULL, &self->err));
-		ret = faasctl_domain_join(self->a, NULL, &self->err);
-	} else {
-		ret = faasctl_domain_call(self->a, variant->fn, NULL, NULL, &self->err);
-	}
-	EXPECT_EQ(-EFAULT, ret);
-	EXPECT_NE(NULL, strstr(self->err.message, variant->text))
-		TH_LOG("it said: %s", self->err.message);
-	EXPECT_EQ(0, strncmp(self->err.message, "stage a was stopped: ", 21));
-	EXPECT_EQ(variant->signal, faasctl_domain_signal(self->a));
-	EXPECT_EQ(0, faasctl_domain_signal(self->b));
-	EXPECT_FAIL(EFAULT, variant->text, faasctl_domain_call(self->a, add_one, NULL, NULL, &self->err));
-	EXPECT_FAIL(EFAULT, variant->text, faasctl_domain_start(self->a, add_one, NULL, &self->err));
-	EXPECT_OK(faasctl_domain_call(self->b, churn, (void *)9, &result, &self->err));
-	EXPECT_EQ(0, result);
-	/* No lock of the allocator is left behind: freeing, making and fork() take them all. */
-	EXPECT_OK(faasctl_domain_free(self->a, &self->err));
-	EXPECT_OK(faasctl_domain_new("a", NULL, &self->a, &self->err));
-	EXPECT_OK(faasctl_domain_call(self->a, churn, (void *)9, &result, &self->err));
-	EXPECT_EQ(0, result);
-	pid = child();
-	if (!pid)
-		_exit(churn((void *)9) ? 1 : 0);
-	EXPECT_EQ(0, child_end(pid));
 }
 
 /* The registers of who was stopped are in no memory that others can read. */

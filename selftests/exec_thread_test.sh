@@ -150,12 +150,13 @@ check 'stages of one file have data of their own each' gives 0 faasctl exec --th
 	"alone=$functions/once.so" "p=$functions/once.so" "b=$functions/once.so"
 
 # faults SIGNAL STATUS: it is told of by name; its stream aborts while others of its process go on
-faults()
+# goes_alone STREAM STATUS FILE: its stream ends like that while others of its process go on
+goes_alone()
 {
 	local got=0 end running=yes
 	mkfifo "$work/fifo"
 	exec 9<>"$work/fifo"
-	several "a=$functions/fault.so $1" "alone=$functions/upper.so" <"$work/fifo" >"$work/out" 9>&- &
+	several "a=$3" "alone=$functions/upper.so" <"$work/fifo" >"$work/out" 9>&- &
 	end=$(consumer b)
 	kill -0 $! || running=no
 	echo 'words after that' >&9
@@ -164,7 +165,11 @@ faults()
 	rm "$work/fifo"
 	cat "$work/said"
 	echo "the stream: $end; running then: $running; exit status $got"
-	[ "$end $running $got" = "abort yes $2" ] && [ "$(cat "$work/out")" = 'WORDS AFTER THAT' ] &&
+	[ "$end $running $got" = "$1 yes $2" ] && [ "$(cat "$work/out")" = 'WORDS AFTER THAT' ]
+}
+faults()
+{
+	goes_alone abort "$2" "$functions/fault.so $1" &&
 		grep -q '^faasctl: stage a was stopped: ' "$work/said" &&
 		grep -qx "a: killed by SIG$1" "$work/said" && grep -qx 'alone: ok' "$work/said"
 }
@@ -181,25 +186,8 @@ says 'what several printed and cannot be written is told' '^faasctl: (stage alon
 	bash -c 'faasctl exec --thread "$1" "alone=$2" "free=$2" >/dev/full' - "$wf" "$functions/print.so"
 check 'several of which one crashes in the middle of printing' gives 139 faasctl exec --thread "$wf" \
 	"alone=$functions/print_nowhere.so" "free=$functions/once.so"
-# ends_alone STATUS FILE: its stream ends while others of its process go on
-ends_alone()
-{
-	local got=0 end running=yes
-	mkfifo "$work/fifo"
-	exec 9<>"$work/fifo"
-	several "a=$2" "alone=$functions/upper.so" <"$work/fifo" >"$work/out" 9>&- &
-	end=$(consumer b)
-	kill -0 $! || running=no
-	echo 'words after that' >&9
-	exec 9>&-
-	wait $! || got=$?
-	rm "$work/fifo"
-	cat "$work/said"
-	echo "the stream: $end; running then: $running; exit status $got"
-	[ "$end $running $got" = "end yes $1" ] && [ "$(cat "$work/out")" = 'WORDS AFTER THAT' ]
-}
-check 'a stream ends with its function, not with the process' ends_alone 0 "$functions/once.so"
-check 'and so if that failed' ends_alone 2 "$functions/fault.so"
+check 'a stream ends with its function, not with the process' goes_alone end 0 "$functions/once.so"
+check 'and so if that failed' goes_alone end 2 "$functions/fault.so"
 
 # rule STREAM STAGE FILE: how the stream of $3 ends, by its link's rule
 rule()
