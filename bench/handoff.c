@@ -4,8 +4,9 @@
  * consumer has touched every line of it, and how long the producer then takes to
  * fill its memory anew, which is where a sealed window pays.
  *
- * The consumer waits in its call before each hand-off. In both processes all memory
- * was touched before anything is measured.
+ * The consumer waits in its call before each hand-off, or, as another question, has just said
+ * that it is about to, by memory that the producer looks at: then both run. In both processes all
+ * memory was touched before anything is measured.
  */
 #include <math.h>
 #include <signal.h>
@@ -24,7 +25,35 @@ static void fill(char *at, size_t size, char with)
 		p[i] = with;
 }
 
-/* Tells the producer when it is about to receive, by a byte, and when it has received: the time. */
+_Static_assert(2 * ROUNDS <= WORDS, "each round has two words");
+
+/* To the producer: by a pipe, for which it sleeps, or by memory, if that is -1. */
+static void say(int tell, uint64_t word)
+{
+	if (tell < 0) {
+		shared->words[shared->said] = word;
+		__atomic_add_fetch(&shared->said, 1, __ATOMIC_RELEASE);
+	} else if (write(tell, &word, sizeof(word)) != sizeof(word)) {
+		die("cannot tell the producer: %s", strerror(errno));
+	}
+}
+
+/* The @nth word. */
+static uint64_t hear(int told, int nth)
+{
+	uint64_t word;
+
+	if (told < 0) {
+		while (__atomic_load_n(&shared->said, __ATOMIC_ACQUIRE) <= nth)
+			;
+		word = shared->words[nth];
+	} else if (read(told, &word, sizeof(word)) != sizeof(word)) {
+		die("the consumer died");
+	}
+	return word;
+}
+
+/* Tells the producer when it is about to receive, and when it has received: the time. */
 static void consume(struct lane *lane, size_t size, int tell)
 {
 	struct usage before = usage_now();
@@ -32,14 +61,12 @@ static void consume(struct lane *lane, size_t size, int tell)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		if (write(tell, "", 1) != 1)
-			die("cannot tell the producer: %s", strerror(errno));
+		say(tell, 0);
 		lane_receive(lane, size);
 		now = now_ns();
 		if (lane->way->done)
 			lane->way->done(lane);
-		if (write(tell, &now, sizeof(now)) != sizeof(now))
-			die("cannot tell the producer: %s", strerror(errno));
+		say(tell, now);
 	}
 	shared->usage = usage_since(before);
 	lane_close(lane);
@@ -50,8 +77,8 @@ static void consume(struct lane *lane, size_t size, int tell)
 static void produce(struct lane *lane, size_t size, int told, double took[ROUNDS],
 		    double fills[ROUNDS])
 {
-	uint64_t begun, ended;
-	char *from, byte;
+	uint64_t begun;
+	char *from;
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
@@ -59,19 +86,17 @@ static void produce(struct lane *lane, size_t size, int told, double took[ROUNDS
 		from = lane->way->memory(lane, size);
 		fill(from, size, i);
 		fills[i] = now_ns() - begun;
-		if (read(told, &byte, 1) != 1)
-			die("the consumer died");
-		usleep(2000);
+		hear(told, 2 * i);
+		if (told >= 0)
+			usleep(2000);
 		begun = now_ns();
 		lane->way->send(lane, from, size);
-		if (read(told, &ended, sizeof(ended)) != sizeof(ended))
-			die("the consumer died");
-		took[i] = (double)ended - begun;
+		took[i] = (double)hear(told, 2 * i + 1) - begun;
 	}
 }
 
-static void hand_off(const struct way *way, size_t size, const int cpus[2],
-		     double figures[N_FIGURES])
+static void measure(const struct way *way, size_t size, const int cpus[2], bool running,
+		    double figures[N_FIGURES])
 {
 	double took[ROUNDS], fills[ROUNDS];
 	struct usage before;
@@ -91,16 +116,17 @@ static void hand_off(const struct way *way, size_t size, const int cpus[2],
 	lane_begin(&lane, child);
 	close(word[child ? 1 : 0]);
 	if (!child)
-		consume(&lane, size, word[1]);
+		consume(&lane, size, running ? -1 : word[1]);
 	before = usage_now();
-	produce(&lane, size, word[0], took, fills);
+	produce(&lane, size, running ? -1 : word[0], took, fills);
 	before = usage_since(before);
 	reap(child);
 	lane_close(&lane);
 	close(word[0]);
 	cost_end(&cost, before, (double)size * ROUNDS, figures);
-	/* What wakes here is mostly the words between the two. */
-	figures[FIGURE_WAKES] = NAN;
+	/* What wakes there is mostly the words between the two. */
+	if (!running)
+		figures[FIGURE_WAKES] = NAN;
 	qsort(took, ROUNDS, sizeof(double), bench_compare);
 	/* The first fill of a window gets its memory. */
 	qsort(fills + 1, ROUNDS - 1, sizeof(double), bench_compare);
@@ -108,16 +134,37 @@ static void hand_off(const struct way *way, size_t size, const int cpus[2],
 	figures[FIGURE_FILL] = fills[1 + (ROUNDS - 1) / 2];
 }
 
+static void hand_off(const struct way *way, size_t size, const int cpus[2],
+		     double figures[N_FIGURES])
+{
+	measure(way, size, cpus, false, figures);
+}
+
+/* On one CPU only one of them can. */
+static void hand_off_running(const struct way *way, size_t size, const int cpus[2],
+			     double figures[N_FIGURES])
+{
+	if (cpus[0] != cpus[1])
+		measure(way, size, cpus, true, figures);
+}
+
 int main(void)
 {
 	static const size_t sizes[] = { 32000, 1600000, LARGEST };
-	static const struct question question = {
-		WAY_HANDOFF, "handoffs", "hand-offs", sizes, ARRAY_SIZE(sizes), false, hand_off,
+	static const struct question questions[] = {
+		{
+			WAY_HANDOFF, "handoffs", "hand-offs", sizes, ARRAY_SIZE(sizes), false,
+			hand_off,
+		},
+		{
+			WAY_HANDOFF, "running", "hand-offs between two that run", sizes, 1, false,
+			hand_off_running,
+		},
 	};
 	FILE *json = open_json();
 
 	fputc('{', json);
-	ask_all(&question, 1, json);
+	ask_all(questions, ARRAY_SIZE(questions), json);
 	close_json(json);
 	return 0;
 }

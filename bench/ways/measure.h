@@ -27,18 +27,24 @@ struct usage {
 	double cpu_ns, waits, faults;
 };
 
+#define WORDS	32
+
 /**
  * struct shared - what the two processes of a measurement tell each other
  * @ready: how many of them wait for the start
  * @begun: when the producer began
  * @bytes: what it wrote
  * @usage: what the child used
+ * @said: words that the child said
+ * @words: these
  */
 struct shared {
 	int ready;
 	uint64_t begun;
 	uint64_t bytes;
 	struct usage usage;
+	int said;
+	uint64_t words[WORDS];
 };
 
 extern struct shared *shared;
