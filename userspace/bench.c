@@ -262,8 +262,27 @@ static void print_load(const char *when)
 	printf("- load average %s: %.14s\n", when, line);
 }
 
+/* What the CPUs could have done so far, and what a hypervisor took of that, in ticks. */
+static void cpu_ticks(unsigned long long *all, unsigned long long *stolen)
+{
+	unsigned long long t[8];
+	FILE *file = fopen("/proc/stat", "r");
+	int i;
+
+	if (!file ||
+	    fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
+		   &t[4], &t[5], &t[6], &t[7]) != ARRAY_SIZE(t))
+		die("no /proc/stat");
+	fclose(file);
+	*all = 0;
+	for (i = 0; i < (int)ARRAY_SIZE(t); i++)
+		*all += t[i];
+	*stolen = t[7];
+}
+
 int main(void)
 {
+	unsigned long long all, stolen, all_then, stolen_then;
 	int two[2] = { -1, -1 }, one[2], cpu, found = 0, i;
 	struct spread trips = { 0 };
 	cpu_set_t set;
@@ -277,6 +296,7 @@ int main(void)
 	one[1] = two[0];
 	world_begin();
 	print_load("at the start");
+	cpu_ticks(&all_then, &stolen_then);
 	if (found == 2) {
 		for (i = 0; i < REPEATS; i++)
 			spread_add(&trips, spin_round_trip(two));
@@ -289,6 +309,9 @@ int main(void)
 	layout("both sides on one CPU", one);
 	putchar('\n');
 	print_load("at the end");
+	cpu_ticks(&all, &stolen);
+	printf("- taken by other guests of this machine's host (steal): %.1f %%\n",
+	       100.0 * (stolen - stolen_then) / (all > all_then ? all - all_then : 1));
 	world_end();
 	return 0;
 }
