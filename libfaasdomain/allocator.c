@@ -14,11 +14,11 @@
 /* ----------------------------------------------------------------------------- locks */
 
 /*
- * Of a thread with a cache of its own, where nobody looks earlier: a stack that ends does so before
- * the first lock, when nothing has happened yet, and not before the next ones of what it does
- * then, which are taken a little deeper, or not as deep. Of any but the domain's own it is not known
- * where it ends: all of it is looked at. That it may be another one by now, at the same place and
- * with less, matters to who made both.
+ * Of a thread with a cache of its own, where nobody looks earlier: a stack that ends does so
+ * before the first lock, when nothing has happened yet, and not before the next ones of what
+ * it does then, which are taken a little deeper, or not as deep. Of any but the domain's own
+ * it is not known where it ends: all of it is looked at. That it may be another one by now,
+ * at the same place and with less, matters to who made both.
  */
 static __attribute__((noinline)) void look_at_stack(void)
 {
@@ -30,7 +30,7 @@ static __attribute__((noinline)) void look_at_stack(void)
 	/* What ends it may be a single page. */
 	if ((uintptr_t)here - inside.stack_from >= inside.stack_room)
 		for (below = PAGE_SIZE; below <= STACK_LOOKED; below += PAGE_SIZE)
-			here[-below];
+			(void)here[-below];
 	inside.looked = (uintptr_t)here;
 }
 

@@ -274,10 +274,10 @@ struct faasctl_domains_info {
  *   - inputs that were there can be read, and not be written.
  * A child that a handler of a signal makes, or a thread without keys, if there are any, can do
  * nothing with domains: EPERM; on a thread beside which glibc has one of a domain's, it may even
- * crash in fork(3). Handlers of pthread_atfork(3) that were registered after this library was loaded
- * can go into domains that are processes, and make others; but when the library itself makes a process
- * they are run, too, and all that fails with EPERM there. What makes children in other ways
- * (clone(2), _Fork(3), vfork(2)) must do nothing with domains there.
+ * crash in fork(3). Handlers of pthread_atfork(3) that were registered after this library was
+ * loaded can go into domains that are processes, and make others; but when the library itself makes
+ * a process they are run, too, and all that fails with EPERM there. What makes children in other
+ * ways (clone(2), _Fork(3), vfork(2)) must do nothing with domains there.
  *
  * Return: 0, or
  *   -EALREADY  it was called before

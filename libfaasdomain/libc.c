@@ -197,11 +197,11 @@ OVERRIDE int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 }
 
 /* Handlers of a fork() by which a process is made may make children, too: these are none. */
-#define FORKS(type, function, params, args)				\
-OVERRIDE type function params						\
+#define FORKS(function, params, args)					\
+OVERRIDE int function params						\
 {									\
 	struct process *made;						\
-	type ret;							\
+	int ret;							\
 									\
 	if (is_inside()) {						\
 		errno = EPERM;						\
@@ -213,10 +213,9 @@ OVERRIDE type function params						\
 	return ret;							\
 }
 
-FORKS(pid_t, fork, (void), ())
-FORKS(int, daemon, (int nochdir, int noclose), (nochdir, noclose))
-FORKS(int, forkpty, (int *master, char *name, const struct termios *t, const struct winsize *size),
-      (master, name, t, size))
+FORKS(fork, (void), ())
+FORKS(daemon, (int nochdir, int noclose), (nochdir, noclose))
+FORKS(forkpty, (int *m, char *n, const struct termios *t, const struct winsize *w), (m, n, t, w))
 
 /*
  * Users and groups are the process's; the C library visits all threads to change them, of which

@@ -254,18 +254,18 @@ static int end_with(int life)
 	       fcntl(life, F_SETFL, O_RDONLY | O_ASYNC) ? -errno : 0;
 }
 
-/* Of all but what @mine, if not NULL, is to have as a process. */
-static void close_ends(const struct process *mine)
+/* Of all; what the one with @its_socket, if not -1, is to have as a process is left open. */
+static void close_ends(int its_socket)
 {
 	const struct process *other;
 
 	for (other = processes; other; other = other->next) {
 		close(other->socket);
 		close(other->life);
-		if (other == mine || other->its_socket < 0)
-			continue;
-		close(other->its_socket);
-		close(other->its_life);
+		if (other->its_socket >= 0 && other->its_socket != its_socket) {
+			close(other->its_socket);
+			close(other->its_life);
+		}
 	}
 }
 
@@ -288,7 +288,7 @@ int process_leave_files(void)
 	}
 	ret = unshare(CLONE_FILES | CLONE_FS) ? -errno : 0;
 	if (!ret) {
-		close_ends(NULL);
+		close_ends(-1);
 		for (i = 0; i < INPUTS; i++)
 			if (domains->inputs[i].memory)
 				close(domains->inputs[i].fd);
@@ -307,7 +307,7 @@ static void become(struct process *process)
 	fault_reset();
 	process_home = socket;
 	server = getpid();
-	close_ends(process);
+	close_ends(process->its_socket);
 	/* Nothing of what others have is left here, and others do not look into it. */
 	munmap(domains, sizeof(*domains));
 	domains = NULL;
@@ -365,7 +365,10 @@ bool process_is_made(void)
 	return makes;
 }
 
-/* Such a handler makes a child of its own, which is none; @made: what this gave, when it is there. */
+/*
+ * Such a handler makes a child of its own, which is none.
+ * @made: what this gave, when it is there.
+ */
 struct process *process_aside(struct process *made)
 {
 	struct process *was = makes;
@@ -386,7 +389,7 @@ bool processes_leave(void)
 		process_home = makes->its_socket;
 		return false;
 	}
-	close_ends(NULL);
+	close_ends(-1);
 	processes = NULL;
 	return true;
 }
