@@ -405,7 +405,7 @@ u64 deals_polled_round(u64 seed)
 	static const u8 record[3 * CAPACITY / 4];
 	struct file *in[WORLD_LINKS], *out;
 	struct polled p = { .over = false };
-	static __thread u8 buffer[sizeof(record)];
+	u8 buffer[sizeof(record)];
 	unsigned int i, turn;
 	pthread_t poller;
 	u64 moved = 0;
