@@ -64,7 +64,7 @@ void faasin_ring_pass_by(struct faasin_channel *ch, u64 in, u64 out)
 	if (out)
 		trace_faasin_consume(ch->generation, ch->producing->number, tail, out);
 	/* Of moments at which nobody looked, it is not known. */
-	ch->held_max = max(ch->held_max, min(head - tail, ch->pool.capacity));
+	WRITE_ONCE(ch->held_max, max(ch->held_max, min(head - tail, ch->pool.capacity)));
 	ch->wr.moved += in;
 	ch->rd.moved += out;
 	/* As publish() does. */

@@ -134,7 +134,7 @@ static void wake_after_read(struct faasin_channel *ch)
 	if (unlikely(READ_ONCE(ch->window.wanted)))
 		faasin_window_turn(ch);
 	if (!sleeps && !READ_ONCE(ch->full)) {
-		ch->rd.wakes_avoided++;
+		faasin_side_count(&ch->rd.wakes_avoided);
 		return;
 	}
 	capacity = READ_ONCE(ch->pool.capacity);
@@ -146,11 +146,11 @@ static void wake_after_read(struct faasin_channel *ch)
 	if (unlikely(READ_ONCE(ch->want)) && wakes == sleeps && polls == full)
 		WRITE_ONCE(ch->want, 0);
 	if (wakes) {
-		ch->rd.wakes++;
+		faasin_side_count(&ch->rd.wakes);
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
 		wake_up_interruptible_poll(&w->wait, EPOLLOUT | EPOLLWRNORM);
 	} else {
-		ch->rd.wakes_avoided++;
+		faasin_side_count(&ch->rd.wakes_avoided);
 	}
 	if (polls) {
 		WRITE_ONCE(ch->full, false);
@@ -348,7 +348,7 @@ static __always_inline void drain_end(struct faasin_channel *ch, struct faasin_s
 	else if (unlikely(ch->branch))
 		faasin_branch_read(ch);
 	else
-		ch->rd.wakes_avoided++;
+		faasin_side_count(&ch->rd.wakes_avoided);
 }
 
 /* What is there of a stream, in one segment; @done segments were done with before. */
@@ -636,7 +636,7 @@ int faasin_ring_wait_for_data(struct faasin_channel *ch, struct faasin_session *
 	u64 since;
 
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_IN);
-	ch->rd.blocks++;
+	faasin_side_count(&ch->rd.blocks);
 	/* With the mutex: from here on no lane comes on, of which it would not be told. */
 	peer = faasin_side_wait_begin(ch, &ch->rd, &ch->wr, &since);
 	faasin_ring_unlock_reader(ch);
@@ -726,7 +726,7 @@ ssize_t faasin_channel_read(struct faasin_channel *ch, struct faasin_handle *h,
 			goto unlocked;
 	}
 	if (done)
-		ch->rd.calls++;
+		faasin_side_count(&ch->rd.calls);
 	faasin_ring_unlock_reader(ch);
 unlocked:
 	if (done)
@@ -753,7 +753,7 @@ ssize_t faasin_ring_read_record(struct faasin_channel *ch, struct faasin_session
 	n = channel_drain(ch, ss, to);
 	if (n <= 0)
 		return n;
-	ch->rd.calls++;
+	faasin_side_count(&ch->rd.calls);
 	consumed(ch, ss, ch->tail, n);
 	trace_faasin_read(ch->generation, ss->stream->number, n);
 	return n;
@@ -799,7 +799,7 @@ long faasin_channel_take(struct faasin_channel *ch, struct faasin_handle *h,
 	}
 	from = ch->tail - from;
 	if (n > 0)
-		ch->rd.calls++;
+		faasin_side_count(&ch->rd.calls);
 	faasin_ring_unlock_reader(ch);
 	if (n > 0)
 		trace_faasin_read(ch->generation, ss->stream->number, from);

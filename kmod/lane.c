@@ -192,8 +192,8 @@ static void lane_count(struct faasin_channel *ch, const struct passed *p)
 {
 	lockdep_assert_held(&ch->lock);
 	faasin_ring_pass_by(ch, p->in, p->out);
-	ch->wr.calls += p->writes;
-	ch->rd.calls += p->reads;
+	ch->wr.lane_calls += p->writes;
+	ch->rd.lane_calls += p->reads;
 	if (p->in)
 		faasin_writers_wrote(ch->producing, ch->lane->ends[FAASIN_DIRECTION_OUT],
 				     ch->lane->pids[FAASIN_DIRECTION_OUT]);

@@ -91,7 +91,7 @@ static int wait_paused(struct faasin_handle *h)
 	int err = 0;
 	u64 since;
 
-	ch->wr.blocks++;
+	faasin_side_count(&ch->wr.blocks);
 	mutex_unlock(&ch->wr.mutex);
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);

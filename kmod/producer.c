@@ -197,7 +197,8 @@ static void note_held(struct faasin_channel *ch, u64 head)
 		return;
 	ch->tail_known = faasin_ring_tail(ch);
 	/* A block comes back a moment before the tail tells of its last bytes. */
-	ch->held_max = max(ch->held_max, min(head - ch->tail_known, ch->pool.capacity));
+	WRITE_ONCE(ch->held_max,
+		   max(ch->held_max, min(head - ch->tail_known, ch->pool.capacity)));
 }
 
 /*
@@ -438,12 +439,12 @@ static void wake_after_write(struct faasin_channel *ch)
 	}
 	/* No barrier: see above. */
 	if (waitqueue_active(&ch->readers.wait)) {
-		ch->wr.wakes++;
+		faasin_side_count(&ch->wr.wakes);
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_IN);
 		wake_up_interruptible_poll(&ch->readers.wait, EPOLLIN | EPOLLRDNORM);
 	} else if (likely(!ch->inbox) || !ch->inbox->merge) {
 		/* Whom an input that merges wakes is counted for no link, so neither is this. */
-		ch->wr.wakes_avoided++;
+		faasin_side_count(&ch->wr.wakes_avoided);
 	}
 	/* Whoever polls edge-triggered expects to hear of every write. See above. */
 	if (waitqueue_active(&ch->readers.poll))
@@ -520,7 +521,7 @@ int faasin_ring_wait_for_room(const struct faasin_handle *h, size_t need)
 	/* Since the caller looked it may have been without the mutex. */
 	faasin_lane_retire(ch);
 	trace_faasin_block(ch->generation, FAASIN_DIRECTION_OUT);
-	ch->wr.blocks++;
+	faasin_side_count(&ch->wr.blocks);
 	ch->reader_busy = false;
 	/* As in faasin_ring_wait_for_data(). */
 	peer = faasin_side_wait_begin(ch, &ch->wr, &ch->rd, &since);
@@ -634,7 +635,7 @@ ssize_t faasin_channel_write(struct faasin_channel *ch, struct faasin_handle *h,
 			goto unlocked;
 	}
 	if (done)
-		ch->wr.calls++;
+		faasin_side_count(&ch->wr.calls);
 	mutex_unlock(&ch->wr.mutex);
 unlocked:
 	if (done)
@@ -843,7 +844,7 @@ int faasin_channel_queue(struct faasin_handle *h, struct faasin_extent **e, u32 
 	if (err)
 		return err;
 	note_held(ch, head);
-	ch->wr.calls++;
+	faasin_side_count(&ch->wr.calls);
 	wake_after_write(ch);
 	return 0;
 }

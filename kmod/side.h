@@ -19,6 +19,7 @@ struct netlink_ext_ack;
  * @user: whoever used this side last, for the other one's decision to spin;
  *	held; channel->lock
  * @calls: calls that moved bytes; @mutex
+ * @lane_calls: as @calls, by a lane; channel->lock
  * @blocks: times it had to wait; @mutex
  * @blocked_ns: the sum of the times at which waits ended, less that of those at
  *	which they began, waits that last among them; channel->lock
@@ -36,6 +37,7 @@ struct faasin_side {
 	struct mutex mutex;	/* see channel.h */
 	struct task_struct *user;
 	u64 calls;
+	u64 lane_calls;
 	u64 blocks;
 	u64 blocked_ns;
 	unsigned int waiting;
@@ -56,6 +58,12 @@ struct faasin_waiters {
 	wait_queue_head_t wait;
 	wait_queue_head_t poll;
 };
+
+/* What has @mutex above, but is read without it. */
+static inline void faasin_side_count(u64 *counter)
+{
+	WRITE_ONCE(*counter, *counter + 1);
+}
 
 /* 0, or -EAGAIN if it is taken and @nowait, or -ERESTARTSYS. */
 static inline int faasin_side_lock(struct faasin_side *side, bool nowait)

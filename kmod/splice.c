@@ -313,7 +313,7 @@ static ssize_t batch_in(struct faasin_handle *h, const struct batch *batch, bool
 	faasin_lane_retire(ch);
 	n = batch_pass(h, batch);
 	if (n > 0 && !some)
-		ch->wr.calls++;
+		faasin_side_count(&ch->wr.calls);
 	return n;
 }
 
@@ -627,7 +627,7 @@ static ssize_t pipe_give_of(struct faasin_channel *ch, struct faasin_session *ss
 			break;
 	}
 	if (done) {
-		ch->rd.calls++;
+		faasin_side_count(&ch->rd.calls);
 		trace_faasin_consume(ch->generation, ss->stream->number, ch->tail, done);
 	}
 	return done ?: n;

@@ -43,6 +43,8 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	v[FAASIN_A_STATS_READER_BLOCKED_NS] = faasin_side_blocked_ns(ch, &ch->rd);
 	v[FAASIN_A_STATS_LINKED_NS] = (ch->unlinked ? ch->unlinked_at : ktime_get_ns()) -
 				      ch->linked_at;
+	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls) + ch->wr.lane_calls;
+	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls) + ch->rd.lane_calls;
 	v[FAASIN_A_STATS_READER_WAKES] = READ_ONCE(ch->wr.wakes) + ch->wr.lane_wakes;
 	v[FAASIN_A_STATS_WRITER_WAKES] = READ_ONCE(ch->rd.wakes) + ch->rd.lane_wakes;
 	v[FAASIN_A_STATS_WRITER_BLOCKS] = READ_ONCE(ch->wr.blocks) + ch->wr.lane_blocks;
@@ -53,8 +55,6 @@ void faasin_channel_stats(struct faasin_channel *ch, struct faasin_stats *st)
 	if (!ch->branch)
 		faasin_pool_size(&ch->pool, &v[FAASIN_A_STATS_POOL_BYTES],
 				 &v[FAASIN_A_STATS_POOL_KIB_MS]);
-	v[FAASIN_A_STATS_WRITES] = READ_ONCE(ch->wr.calls);
-	v[FAASIN_A_STATS_READS] = READ_ONCE(ch->rd.calls);
 	v[FAASIN_A_STATS_WAKES_AVOIDED] = READ_ONCE(ch->wr.wakes_avoided) +
 					  READ_ONCE(ch->rd.wakes_avoided);
 	if (ch->branch)

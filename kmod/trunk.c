@@ -418,7 +418,7 @@ static void trunk_wake_writers(struct faasin_channel *ch)
 {
 	mutex_lock(&ch->rd.mutex);
 	if (wq_has_sleeper(&ch->writers.wait) && faasin_ring_has_room(ch, PIPE_BUF)) {
-		ch->rd.wakes++;
+		faasin_side_count(&ch->rd.wakes);
 		trace_faasin_wake(ch->generation, FAASIN_DIRECTION_OUT);
 		wake_up_interruptible_poll(&ch->writers.wait, EPOLLOUT | EPOLLWRNORM);
 	}
@@ -441,7 +441,7 @@ void faasin_branch_opened(struct faasin_channel *ch)
 void faasin_branch_read(struct faasin_channel *ch)
 {
 	lockdep_assert_held(&ch->rd.mutex);
-	ch->rd.wakes_avoided++;
+	faasin_side_count(&ch->rd.wakes_avoided);
 	/* There is no more room for this, but another may be well behind now. */
 	trunk_drop_next(ch->branch->trunk->channel);
 }
@@ -456,7 +456,7 @@ void faasin_branch_passed(struct faasin_channel *ch, bool dropped)
 	struct faasin_branch *b = ch->branch;
 
 	lockdep_assert_held(&ch->rd.mutex);
-	ch->rd.wakes_avoided++;
+	faasin_side_count(&ch->rd.wakes_avoided);
 	/* Pairs with trunk_pass(). */
 	smp_store_release(&b->passed, ch->done);
 	trunk_pass(b->trunk);
@@ -532,8 +532,9 @@ void faasin_trunk_publish(struct faasin_channel *ch)
 		spin_lock(&to->lock);
 		if (!to->unlinked) {
 			to->wr.moved += ch->wr.moved - ch->trunk->moved;
-			to->held_max = max(to->held_max, min(ch->head - READ_ONCE(to->tail),
-							     ch->pool.capacity));
+			WRITE_ONCE(to->held_max,
+				   max(to->held_max, min(ch->head - READ_ONCE(to->tail),
+							 ch->pool.capacity)));
 			if (to->producing)
 				trace_faasin_publish(to->generation, to->producing->number,
 						     ch->head, ch->head - to->head);
@@ -591,11 +592,11 @@ void faasin_trunk_wake(struct faasin_channel *ch)
 		to = b->channel;
 		/* No barrier: as in wake_after_write(), by the branch's lock. */
 		if (waitqueue_active(&to->readers.wait)) {
-			to->wr.wakes++;
+			faasin_side_count(&to->wr.wakes);
 			trace_faasin_wake(to->generation, FAASIN_DIRECTION_IN);
 			wake_up_interruptible_poll(&to->readers.wait, EPOLLIN | EPOLLRDNORM);
 		} else {
-			to->wr.wakes_avoided++;
+			faasin_side_count(&to->wr.wakes_avoided);
 		}
 		/* No barrier: see above. */
 		if (waitqueue_active(&to->readers.poll))

@@ -124,7 +124,7 @@ static struct faasin_extent *alloc_once(struct faasin_handle *h, u32 nr, u64 *tu
 	/* The capacity may have become smaller since it began to wait. */
 	e = nr > ch->window.nr_pages ? ERR_PTR(-EMSGSIZE) : faasin_channel_alloc(ch, nr, turn);
 	if (first && alloc_may_wait(ch, e))
-		ch->wr.blocks++;
+		faasin_side_count(&ch->wr.blocks);
 	mutex_unlock(&ch->wr.mutex);
 	return e;
 }
@@ -383,7 +383,7 @@ static int call_send(struct file *file, struct window_call *call)
 		return 0;
 	if (err == -EPIPE && faasin_stream_swallow(ch, h->stream, call->bytes)) {
 		call_free(ch, call);
-		ch->wr.calls++;
+		faasin_side_count(&ch->wr.calls);
 		return 0;
 	}
 	faasin_extents_own(&ch->window, call->extents, call->nr, h);
