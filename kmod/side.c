@@ -107,6 +107,16 @@ u64 faasin_side_blocked_ns(struct faasin_channel *ch, struct faasin_side *side)
 	return side->blocked_ns + side->waiting * ktime_get_ns();
 }
 
+/*
+ * Was it woken, and has another CPU, but is not there yet? Who just woke it and then waits for it
+ * would sleep otherwise, and so would that one in its turn: two that answer each other, and slept
+ * once, would do so ever after.
+ */
+static bool is_coming(struct task_struct *task)
+{
+	return !task_state_index(task) && task_cpu(task) != raw_smp_processor_id();
+}
+
 /**
  * faasin_side_spin() - wait for a task of the other side without sleeping
  * @ch: channel
@@ -114,8 +124,8 @@ u64 faasin_side_blocked_ns(struct faasin_channel *ch, struct faasin_side *side)
  * @ready: is there what the caller waits for
  * @arg: for that
  *
- * Only while it runs on another CPU and nothing else wants this one, and no longer
- * than sleeping would cost.
+ * Only while it runs on another CPU, or is about to, and nothing else wants this one, and no
+ * longer than sleeping would cost.
  *
  * Return: whether it is ready.
  */
@@ -128,8 +138,8 @@ bool faasin_side_spin(struct faasin_channel *ch, struct task_struct *task,
 	if (!task)
 		return false;
 	until = local_clock() + FAASIN_SPIN_NS;
-	while (owner_on_cpu(task) && !need_resched() && !signal_pending(current) &&
-	       local_clock() < until) {
+	while ((owner_on_cpu(task) || is_coming(task)) && !need_resched() &&
+	       !signal_pending(current) && local_clock() < until) {
 		if (ready(ch, arg)) {
 			done = true;
 			break;

@@ -213,4 +213,20 @@ static inline bool owner_on_cpu(struct task_struct *task)
 	return !READ_ONCE(task->asleep) && READ_ONCE(task->cpu) != current->cpu;
 }
 
+/* Runnable: 0. */
+static inline unsigned int task_state_index(struct task_struct *task)
+{
+	return READ_ONCE(task->asleep);
+}
+
+static inline int task_cpu(struct task_struct *task)
+{
+	return READ_ONCE(task->cpu);
+}
+
+static inline int raw_smp_processor_id(void)
+{
+	return current->cpu;
+}
+
 #endif /* _USERSPACE_TASK_H */
