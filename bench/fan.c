@@ -109,7 +109,7 @@ static pid_t reader(const struct way *way, unsigned int i)
 
 	if (child)
 		return child;
-	pin((i + 1) % 2);
+	pin((i + 1) % (unsigned int)sysconf(_SC_NPROCESSORS_ONLN));
 	stage_name(name, i);
 	fd = open_port(WORKFLOW, name, FAASIN_PORT_IN, O_RDONLY);
 	__atomic_fetch_add(ready, 1, __ATOMIC_RELEASE);
