@@ -2,12 +2,10 @@
 /*
  * Code of the process that could write the key register. Ours is known. glibc has it in
  * pkey_set(), which nobody needs who has domains, and the loader in what binds functions
- * when they are first called, which nobody needs when all are bound at the start. Both are
- * made to trap. Whatever else there is, is an error.
+ * when they are first called, which nobody needs when all are bound. Both are made to trap.
+ * Whatever else there is, is an error.
  */
 #include <dlfcn.h>
-#include <elf.h>
-#include <link.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -27,16 +25,6 @@ bool disarmed(const void *address)
 	return false;
 }
 
-/**
- * struct disarming - what is found on the way
- * @err: why it failed
- * @lazy: some function may still be bound when it is first called
- */
-struct disarming {
-	struct faasctl_error *err;
-	bool lazy;
-};
-
 static bool is_gate(uint64_t address)
 {
 	const uintptr_t *at;
@@ -48,11 +36,11 @@ static bool is_gate(uint64_t address)
 }
 
 /* Whether the loader has it: what goes by its name could be anything. */
-static bool is_loader(uint64_t address)
+bool is_loader(uintptr_t address)
 {
 	Dl_info info;
 
-	return dladdr((void *)(uintptr_t)address, &info) &&
+	return dladdr((void *)address, &info) &&
 	       (uintptr_t)info.dli_fbase == getauxval(AT_BASE);
 }
 
@@ -90,76 +78,27 @@ static bool is_in(uint64_t address, const char *function)
 
 static int look_at(const struct faasctl_scan_hit *hit, void *arg)
 {
-	struct disarming *job = arg;
+	struct faasctl_error *err = arg;
 
 	if (hit->kind == FAASCTL_SCAN_WRPKRU && is_gate(hit->address))
 		return 0;
 	if (hit->kind == FAASCTL_SCAN_WRPKRU && is_in(hit->address, "pkey_set"))
-		return make_trap(hit->address, job->err);
+		return make_trap(hit->address, err);
 	if (hit->kind == FAASCTL_SCAN_XRSTOR && is_loader(hit->address)) {
-		if (!job->lazy)
-			return make_trap(hit->address, job->err);
+		if (!domains->binds_late)
+			return make_trap(hit->address, err);
 		domains->info.left++;
 		return 0;
 	}
-	return faasctl__fail(job->err, ENOEXEC,
+	return faasctl__fail(err, ENOEXEC,
 		"code of this process could undo protection keys: %s at 0x%llx in %.200s (byte %llu); see: faasctl scan",
 		faasctl_scan_name(hit->kind), (unsigned long long)hit->address,
 		*hit->path ? hit->path : "no file", (unsigned long long)hit->offset);
 }
 
-/* Whether an object leaves functions to be bound when they are first called. */
-static int find_lazy(struct dl_phdr_info *object, size_t size, void *arg)
-{
-	bool now = false, *lazy = arg, plt = false;
-	const Elf64_Dyn *dyn;
-	int i;
-
-	for (i = 0; i < object->dlpi_phnum; i++) {
-		if (object->dlpi_phdr[i].p_type != PT_DYNAMIC)
-			continue;
-		dyn = (const void *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
-		for (; dyn->d_tag != DT_NULL; dyn++) {
-			plt |= dyn->d_tag == DT_JMPREL;
-			now |= dyn->d_tag == DT_BIND_NOW ||
-			       (dyn->d_tag == DT_FLAGS && dyn->d_un.d_val & DF_BIND_NOW) ||
-			       (dyn->d_tag == DT_FLAGS_1 && dyn->d_un.d_val & DF_1_NOW);
-		}
-	}
-	*lazy |= plt && !now;
-	return 0;
-}
-
-/* What the loader looked at when the process began; setenv() does not change that. */
-static bool bound_at_start(void)
-{
-	static const char name[] = "LD_BIND_NOW=";
-	char *text = NULL, *at;
-	bool found = false;
-	size_t room = 0;
-	ssize_t n;
-	FILE *f;
-
-	f = fopen("/proc/self/environ", "re");
-	if (!f)
-		return false;
-	while ((n = getdelim(&text, &room, '\0', f)) > 0) {
-		at = text + sizeof(name) - 1;
-		found |= !strncmp(text, name, sizeof(name) - 1) && *at;
-	}
-	free(text);
-	fclose(f);
-	return found;
-}
-
 /* Looks through all code; none of it is left that could undo keys, but for info.left. */
 int disarm(struct faasctl_error *err)
 {
-	struct faasctl_error own = { 0 };
-	struct disarming job = { .err = err ? err : &own };
-
 	domains->info.left = 0;
-	if (!bound_at_start())
-		dl_iterate_phdr(find_lazy, &job.lazy);
-	return faasctl_scan_process(look_at, &job, job.err);
+	return faasctl_scan_process(look_at, err, err);
 }

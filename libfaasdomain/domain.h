@@ -206,6 +206,11 @@ enum faasctl_isolation {
 
 /* Bits of faasctl_domains_options.flags. */
 #define FAASCTL_DOMAINS_PROCESSES	1u	/* no threads, even with keys */
+/*
+ * Functions that are to be bound when they are first called are left so. Then code of the loader is
+ * left, too, by which a function that jumps there gives itself any key: faasctl_domains_info.left.
+ */
+#define FAASCTL_DOMAINS_LAZY		2u
 
 /**
  * struct faasctl_domains_options - how all domains are to be
@@ -226,8 +231,7 @@ struct faasctl_domains_options {
  * @waits: how often somebody waited for a key
  * @disarmed: instructions of system libraries that could write the key register and
  *	were made to trap
- * @left: those that were not, because the loader may still need them: start the
- *	process with LD_BIND_NOW=1
+ * @left: those that were not; 0, but with FAASCTL_DOMAINS_LAZY
  * @filters: 1: this kernel has what FAASCTL_DOMAIN_FILTER takes
  * @why: why they are processes, or ""
  * @unfiltered: why they can have no filter, or ""
@@ -250,8 +254,9 @@ struct faasctl_domains_info {
  * @options: how, or NULL
  * @err: why it failed, or NULL
  *
- * To be called once, before there are other threads. All code of the process is looked
- * through for instructions that write the key register. Those that system libraries
+ * To be called once, before there are other threads. Of all that is loaded those functions are bound
+ * that would be when they are first called; one that is nowhere is an error. Then all code of the
+ * process is looked through for instructions that write the key register. Those that system libraries
  * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
  * an error. Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
  * of what happened outside of all domains, those are told that the program set, before or
@@ -282,9 +287,10 @@ struct faasctl_domains_info {
  * Return: 0, or
  *   -EALREADY  it was called before
  *   -EINVAL    unknown flags
- *   -ENOEXEC   code that writes the key register, or that can be written
+ *   -ENOEXEC   code that writes the key register, or that can be written; or functions that
+ *              cannot be bound yet
  *   -ENOMEM    no address space, or no memory
- *   and the errors of sigaction(2) and faasctl_scan_process().
+ *   and the errors of sigaction(2), pipe(2) and faasctl_scan_process().
  */
 int faasctl_domains_begin(const struct faasctl_domains_options *options,
 			  struct faasctl_error *err);

@@ -45,7 +45,9 @@ static int begin_threads(struct faasctl_error *err)
 		return faasctl__fail(err, ENOMEM,
 			"no address space for domains: they take 16 TiB of it; see: ulimit -v");
 	libc_begin();
-	ret = disarm(err);
+	ret = domains->binds_late ? 0 : bind_all(err);
+	if (!ret)
+		ret = disarm(err);
 	if (!ret)
 		ret = fault_begin(err);
 	if (ret)
@@ -70,13 +72,14 @@ FAASCTL_API int faasctl_domains_begin(const struct faasctl_domains_options *opti
 		return faasctl__fail(err, EALREADY, "this process has domains already");
 	if (!options)
 		options = &none;
-	if (options->flags & ~FAASCTL_DOMAINS_PROCESSES)
+	if (options->flags & ~(FAASCTL_DOMAINS_PROCESSES | FAASCTL_DOMAINS_LAZY))
 		return faasctl__fail(err, EINVAL, "unknown flags 0x%x", options->flags);
 	new = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (new == MAP_FAILED)
 		return faasctl__fail(err, ENOMEM, "out of memory");
 	domains = new;
 	home = getpid();
+	domains->binds_late = options->flags & FAASCTL_DOMAINS_LAZY;
 	pthread_mutex_init(&domains->lock, NULL);
 	pthread_cond_init(&domains->freed, NULL);
 	pthread_mutex_init(&domains->broker.lock, NULL);

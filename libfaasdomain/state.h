@@ -276,6 +276,7 @@ struct broker {
  * @next_slot: where to look for one: not where one was given back just now, so that who
  *	frees a domain twice does not end another
  * @broker: who gives keys for filtered threads
+ * @binds_late: functions may be bound when they are first called: FAASCTL_DOMAINS_LAZY
  * @info: what is told of all this
  * @old: handlers of signals that were there before
  * @domains: the domains
@@ -294,6 +295,7 @@ struct domains {
 	uint64_t serial;
 	unsigned int next_slot;
 	struct broker broker;
+	bool binds_late;
 	struct faasctl_domains_info info;
 	struct sigaction old[32];
 	struct faasctl_domain domains[SLOTS];
@@ -545,8 +547,12 @@ int filter_thread(unsigned int slot);
 int filter_process(void);
 extern bool filtered_process;
 
+/* bind.c */
+int bind_all(struct faasctl_error *err);
+
 /* disarm.c */
 int disarm(struct faasctl_error *err);
+bool is_loader(uintptr_t address);
 bool disarmed(const void *address);
 
 /* signals.c */

@@ -5,6 +5,9 @@
  * The same function is then called outside, where all keys are open, and has to succeed: else
  * it would show nothing.
  */
+#include <dlfcn.h>
+#include <sys/auxv.h>
+
 #include "domain_targets.h"
 
 /* ------------------------------------------------------------------------- by pointers */
@@ -355,6 +358,100 @@ TEST_F(own, forged)
 		EXPECT_EQ(-EFAULT, faasctl_domain_call(c, forge_register, (void *)i, NULL, &self->err));
 		EXPECT_STREQ("stage c was stopped: it executed what writes the key register", self->err.message)
 			TH_LOG("gate %ld", i);
+		EXPECT_EQ(0, faasctl_domain_free(c, NULL));
+	}
+}
+
+/* ------------------------------------------------- by what the loader binds functions with */
+
+#define RESTORES_MAX	16
+static uintptr_t restores[RESTORES_MAX];
+static int n_restores;
+
+static int note_restore(const struct faasctl_scan_hit *hit, void *arg)
+{
+	Dl_info info;
+
+	if (hit->kind == FAASCTL_SCAN_XRSTOR && n_restores < RESTORES_MAX &&
+	    dladdr((void *)hit->address, &info) && (uintptr_t)info.dli_fbase == getauxval(AT_BASE))
+		restores[n_restores++] = hit->address;
+	return 0;
+}
+
+/*
+ * Jumps to where the loader restores registers, with an area of zeroes, the key register's among
+ * them, and comes back as a function would that was bound: by r11, with rbx and the stack from where
+ * rbx says.
+ */
+static long restore_keys(void *arg)
+{
+	static char area[16384] __attribute__((aligned(64)));
+	uintptr_t at = restores[(long)arg];
+	char *to = area + 64;
+
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+			 "sub $16, %%rsp\n\t"
+			 "push %%rbx\n\t"
+			 "mov %%rsp, %%rbx\n\t"
+			 "lea 1f(%%rip), %%r11\n\t"
+			 "mov %0, %%rsp\n\t"
+			 "mov $0x200, %%eax\n\t"
+			 "xor %%edx, %%edx\n\t"
+			 "jmp *%1\n"
+			 "1:\tlea 128(%%rsp), %%rsp\n\t"
+			 : "+S"(to), "+D"(at)
+			 : : "rax", "rcx", "rdx", "r8", "r9", "r11", "cc", "memory");
+	return reads(t->heap);
+}
+
+FIXTURE(loader)
+{
+	struct faasctl_domain *a, *b;
+	struct faasctl_error err;
+	struct faasctl_domains_info info;
+};
+
+FIXTURE_VARIANT(loader)
+{
+	uint32_t flags;
+};
+
+FIXTURE_VARIANT_ADD(loader, bound) { };
+/* The defence is missing. */
+FIXTURE_VARIANT_ADD(loader, lazy) { .flags = FAASCTL_DOMAINS_LAZY };
+
+FIXTURE_SETUP(loader)
+{
+	struct faasctl_domains_options options = { .flags = variant->flags, .keys = 3 };
+
+	ASSERT_EQ(0, faasctl_scan_process(note_restore, NULL, NULL));
+	ASSERT_LT(0, n_restores);
+	DOMAINS_SETUP(self, &options);
+	NEED_KEYS(self);
+	TARGETS_SETUP(self, NULL);
+}
+
+FIXTURE_TEARDOWN(loader)
+{
+	TARGETS_TEARDOWN(self);
+}
+
+TEST_F(loader, restores)
+{
+	struct faasctl_domain *c;
+	long i, result;
+
+	EXPECT_EQ(variant->flags ? n_restores : 0, self->info.left);
+	for (i = 0; i < n_restores; i++) {
+		result = 0;
+		ASSERT_EQ(0, faasctl_domain_new("c", NULL, &c, &self->err));
+		if (variant->flags) {
+			EXPECT_OK(faasctl_domain_call(c, restore_keys, (void *)i, &result, &self->err));
+			EXPECT_EQ(1, result);
+		} else {
+			EXPECT_FAIL(EFAULT, "stage c was stopped: it executed what writes the key register",
+				    faasctl_domain_call(c, restore_keys, (void *)i, &result, &self->err));
+		}
 		EXPECT_EQ(0, faasctl_domain_free(c, NULL));
 	}
 }

@@ -217,4 +217,68 @@ TEST_F(function, bad_files)
 	unlink(path);
 }
 
+/* ------------------------------------------------------- what was loaded before domains */
+
+struct before {
+	struct faasctl_domain *domain;
+	struct faasctl_error err;
+	struct faasctl_domains_info info;
+};
+
+/* Which functions it calls is looked for when it does, unless that was done before. */
+TEST(bound_late)
+{
+	struct before before, *self = &before;
+	struct job *job;
+	int in[2], out[2];
+	long result = -1;
+	void *handle;
+
+	handle = dlopen(FUNCTIONS "upper.so", RTLD_LAZY | RTLD_LOCAL);
+	ASSERT_NE(NULL, handle);
+	DOMAINS_SETUP(self, NULL);
+	EXPECT_EQ(0, self->info.left);
+	if (self->info.threads)
+		EXPECT_LT(0, self->info.disarmed);
+	ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
+	job = faasctl_shared_alloc(sizeof(*job));
+	ASSERT_EQ(0, pipe(in));
+	ASSERT_EQ(0, pipe(out));
+	*job = (struct job){ (int (*)(struct faas_io *))dlsym(handle, "faas_main"),
+		{ .size = sizeof(job->io), .input = in[0], .output = out[1], .stage = "f" } };
+	EXPECT_WRITE(in[1], "small letters");
+	close(in[1]);
+	EXPECT_OK(faasctl_domain_call(self->domain, run, job, &result, &self->err));
+	EXPECT_EQ(0, result);
+	EXPECT_READ(out[0], "SMALL LETTERS");
+	EXPECT_EQ(0, faasctl_domain_free(self->domain, NULL));
+}
+
+/* It would be found out when it is called. */
+TEST(cannot_be_bound)
+{
+	static const struct faasctl_domains_options lazy = { .flags = FAASCTL_DOMAINS_LAZY };
+	struct before before, *self = &before;
+	void *handle = dlopen(FUNCTIONS "undefined.so", RTLD_LAZY | RTLD_LOCAL);
+
+	if (!handle)
+		SKIP(return, "this was started with LD_BIND_NOW");
+	memset(self, 0, sizeof(*self));
+	if (!faasctl_domains_begin(NULL, &self->err)) {
+		faasctl_domains_info(&self->info);
+		NEED_KEYS(self);
+		EXPECT_EQ(0, self->info.threads);
+		return;
+	}
+	EXPECT_EQ(ENOEXEC, self->err.code);
+	EXPECT_NE(NULL, strstr(self->err.message, "functions of this process cannot be bound before they are called: "))
+		TH_LOG("it said: %s", self->err.message);
+	EXPECT_NE(NULL, strstr(self->err.message, "undefined symbol: what_nobody_has"))
+		TH_LOG("it said: %s", self->err.message);
+	/* All is as it was: it can be tried again, without what it was. */
+	EXPECT_OK(faasctl_domains_begin(&lazy, &self->err));
+	faasctl_domains_info(&self->info);
+	EXPECT_LT(0, self->info.left);
+}
+
 TEST_HARNESS_MAIN
