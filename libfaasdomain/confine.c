@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What keeps a hostile function's process away from others: it has no rights beyond its
- * own, and calls by which a process reaches into another one fail with EPERM.
+ * own, nothing of /proc (proc.c), and calls by which a process reaches into another one fail
+ * with EPERM.
  */
 #include <asm/ioctls.h>
 #include <asm/sockios.h>
@@ -131,7 +132,7 @@ static int close_others(int a, int b)
 
 /*
  * Confines this process, for good; it keeps the descriptors 0 to 2, @socket and @life.
- * Returns 0 or a negative errno; then it is not confined.
+ * Returns 0 or a negative errno; then it is confined in part at most.
  */
 int confine(int socket, int life)
 {
@@ -139,6 +140,9 @@ int confine(int socket, int life)
 	int ret;
 
 	ret = close_others(socket, life);
+	/* Without rights there is more of it to be closed, and less to close it with. */
+	if (!ret)
+		ret = proc_close();
 	if (!ret)
 		ret = drop_rights();
 	if (ret)

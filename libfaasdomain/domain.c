@@ -18,6 +18,9 @@ static int check_options(const char *name, const struct faasctl_domain_options *
 	if (options->flags && !domains->info.filters)
 		return faasctl__fail(err, EOPNOTSUPP, "stage %s cannot have a filter: %s", name,
 				     domains->info.unfiltered);
+	if (options->isolation == FAASCTL_HOSTILE && !domains->info.filters)
+		return faasctl__fail(err, EOPNOTSUPP, "stage %s cannot be confined: %s", name,
+				     domains->info.unfiltered);
 	if (options->stack_size > STACK_MAX ||
 	    (options->stack_size && options->stack_size < STACK_LEAST))
 		return faasctl__fail(err, EINVAL, "a stack of %zu bytes is outside %lu to %lu",

@@ -197,7 +197,9 @@ struct faasctl_input;
  * enum faasctl_isolation - whom a domain is protected from
  * @FAASCTL_CAREFUL: functions with bugs, or curious ones: they follow any pointer, and
  *	do not write the key register
- * @FAASCTL_HOSTILE: functions that execute whatever they like: no thread, but a process
+ * @FAASCTL_HOSTILE: functions that execute whatever they like: no thread, but a process, without
+ *	capabilities, with a filter of system calls, and without files below /proc, as with
+ *	FAASCTL_DOMAIN_FILTER. It takes the same of the kernel
  */
 enum faasctl_isolation {
 	FAASCTL_CAREFUL,
@@ -232,9 +234,9 @@ struct faasctl_domains_options {
  * @disarmed: instructions of system libraries that could write the key register and
  *	were made to trap
  * @left: those that were not; 0, but with FAASCTL_DOMAINS_LAZY
- * @filters: 1: this kernel has what FAASCTL_DOMAIN_FILTER takes
+ * @filters: 1: this kernel has what FAASCTL_DOMAIN_FILTER and FAASCTL_HOSTILE take
  * @why: why they are processes, or ""
- * @unfiltered: why they can have no filter, or ""
+ * @unfiltered: why they can have no filter, nor be hostile, or ""
  */
 struct faasctl_domains_info {
 	uint32_t threads;
@@ -355,7 +357,7 @@ struct faasctl_domain_options {
  * Return: 0, or
  *   -EINVAL    the name cannot be a stage's, or an option is out of range
  *   -EPERM     called from inside a domain, or before faasctl_domains_begin()
- *   -EOPNOTSUPP a filter is asked for, and this kernel has not what that takes
+ *   -EOPNOTSUPP a filter is asked for, or it is hostile, and this kernel has not what that takes
  *   -ENOSPC    there are as many domains as there can be: 512, less those that were stopped in
  *              malloc(3), or on threads of their own by a signal that was sent, or whose thread
  *              was ended by a system call: their places are not given again
@@ -444,7 +446,7 @@ int faasctl_domain_start(struct faasctl_domain *domain, long (*fn)(void *arg),
  *
  * Return: as faasctl_domain_call(), or
  *   -ESRCH     nothing was started
- *   -EOPNOTSUPP it is to have a filter, and another /proc was mounted since domains began
+ *   -EOPNOTSUPP it is to have a filter, or is hostile, and another /proc was mounted since domains began
  *   and, if a filter cannot be made, the errors of what that takes.
  */
 int faasctl_domain_join(struct faasctl_domain *domain, long *result,

@@ -541,6 +541,10 @@ void domain_exit(long result) __attribute__((noreturn));
 int broker_begin(void);
 int broker_protect(uintptr_t at, size_t size, int prot, int key);
 
+/* proc.c */
+void proc_look(char *why, size_t size);
+int proc_close(void);
+
 /* filter.c */
 void filter_look(char *why, size_t size);
 int filter_thread(unsigned int slot);

@@ -10,6 +10,7 @@
 #include <linux/io_uring.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 
@@ -56,6 +57,17 @@ static long proc_fd(void *arg)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->pid, t->pipe[0]);
 	return open(path, O_RDONLY | O_NONBLOCK) >= 0;
+}
+
+/* Of nobody but itself, and the system. */
+static long proc_own(void *arg)
+{
+	return open("/proc/self/status", O_RDONLY) >= 0;
+}
+
+static long proc_system(void *arg)
+{
+	return open("/proc/cpuinfo", O_RDONLY) >= 0;
 }
 
 static long get_fd(void *arg)
@@ -247,6 +259,8 @@ HOSTILE(vm_write);
 HOSTILE(proc_mem);
 HOSTILE(proc_maps);
 HOSTILE(proc_fd);
+HOSTILE(proc_own);
+HOSTILE(proc_system);
 HOSTILE(get_fd);
 HOSTILE(attach);
 HOSTILE(send_signal);
@@ -274,11 +288,19 @@ HOSTILE(change_user);
 HOSTILE(write_register, .outside = true, .stopped = true);
 HOSTILE(read_address, .outside = true, .stopped = true);
 
+/* Who cannot confine them has none. */
+#define NEED_CONFINEMENT(self)							\
+do {										\
+	if (!(self)->info.filters)						\
+		SKIP(return, "%s", (self)->info.unfiltered);			\
+} while (0)
+
 FIXTURE_SETUP(hostile)
 {
 	struct faasctl_domain_options options = { .isolation = FAASCTL_HOSTILE };
 
 	DOMAINS_SETUP(self, NULL);
+	NEED_CONFINEMENT(self);
 	if (variant->outside && !self->info.threads)
 		SKIP(return, "no protection keys here to be missing");
 	TARGETS_SETUP(self, &options);
@@ -309,6 +331,149 @@ TEST_F(hostile, attack)
 	pid = child();
 	if (!pid)
 		syscall(SYS_exit_group, (int)variant->fn(NULL));
+	EXPECT_EQ(1, child_end(pid));
+}
+
+/* ------------------------------------------- of a user, who can look into his other processes */
+
+/* In the other process only, and where it is. */
+static char other_secret[32];
+#define OTHER_SECRET	"a secret of another process"
+
+/* Reads @name of the other process's in /proc, if it can be opened. */
+static long other_file(const char *name)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", t->pid, name);
+	fd = open(path, O_RDONLY | O_NONBLOCK);
+	return fd >= 0 && read(fd, path, 1) == 1;
+}
+
+static long other_mem_by(const char *format)
+{
+	char path[80], text[sizeof(OTHER_SECRET)] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), format, t->pid, t->pid);
+	fd = open(path, O_RDWR);
+	return fd >= 0 && pread(fd, text, sizeof(text), (off_t)(uintptr_t)other_secret) == sizeof(text) &&
+	       !strcmp(text, OTHER_SECRET) &&
+	       pwrite(fd, text, sizeof(text), (off_t)(uintptr_t)other_secret) == sizeof(text);
+}
+
+static long other_mem(void *arg) { return other_mem_by("/proc/%d/mem"); }
+static long other_thread(void *arg) { return other_mem_by("/proc/%d/task/%d/mem"); }
+static long other_by_root(void *arg) { return other_mem_by("/proc/self/root/proc/%d/mem"); }
+static long other_by_link(void *arg) { return other_mem_by("/proc/%d/root/proc/%d/mem"); }
+static long other_maps(void *arg) { return other_file("maps"); }
+static long other_environ(void *arg) { return other_file("environ"); }
+static long other_auxv(void *arg) { return other_file("auxv"); }
+static long other_status(void *arg) { return other_file("status"); }
+
+/* A pipe of the other one's that is not open here. */
+static long other_descriptor(void *arg)
+{
+	char name[20];
+
+	snprintf(name, sizeof(name), "fd/%d", t->pipe[0]);
+	return other_file(name);
+}
+
+FIXTURE(user)
+{
+	struct faasctl_domain *a;
+	struct faasctl_error err;
+	struct faasctl_domains_info info;
+	pid_t other;
+};
+
+FIXTURE_VARIANT(user)
+{
+	long (*fn)(void *arg);
+};
+
+#define OF_USER(name_) FIXTURE_VARIANT_ADD(user, name_) { .fn = name_ }
+
+OF_USER(other_mem);
+OF_USER(other_thread);
+OF_USER(other_by_root);
+OF_USER(other_by_link);
+OF_USER(other_maps);
+OF_USER(other_environ);
+OF_USER(other_auxv);
+OF_USER(other_status);
+OF_USER(other_descriptor);
+OF_USER(proc_own);
+OF_USER(proc_system);
+
+/* Whoever may trace it, can, and its pipe has more to be read than all of them do. */
+static void be_looked_into(int tell)
+{
+	static const char filling[100];
+	int ends[2];
+
+	strcpy(other_secret, OTHER_SECRET);
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+	if (pipe(ends) || write(ends[1], filling, sizeof(filling)) < 0 ||
+	    write(tell, &ends[0], sizeof(ends[0])) < 0)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+FIXTURE_SETUP(user)
+{
+	struct faasctl_domain_options options = { .isolation = FAASCTL_HOSTILE };
+	int ends[2], descriptor = -1;
+	pid_t other;
+
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	/* The root again, without what is mounted there. */
+	ASSERT_EQ(0, mount("/", "/mnt", NULL, MS_BIND, NULL));
+	ASSERT_EQ(0, setresgid(65534, 65534, 65534));
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
+	ASSERT_EQ(0, pipe(ends));
+	other = child();
+	if (!other)
+		be_looked_into(ends[1]);
+	ASSERT_EQ(sizeof(descriptor), read(ends[0], &descriptor, sizeof(descriptor)));
+	DOMAINS_SETUP(self, NULL);
+	self->other = other;
+	NEED_CONFINEMENT(self);
+	t = faasctl_shared_alloc(sizeof(*t));
+	t->pid = other;
+	t->pipe[0] = descriptor;
+	ASSERT_EQ(0, faasctl_domain_new("a", &options, &self->a, &self->err));
+}
+
+FIXTURE_TEARDOWN(user)
+{
+	child_kill(self->other, SIGKILL);
+	EXPECT_OK(faasctl_domain_free(self->a, &self->err));
+}
+
+/*
+ * Nothing that a user may not do stands in the way, and nothing that a filter of system calls looks
+ * at: that /proc is closed is the one defence.
+ */
+TEST_F(user, attack)
+{
+	long result = -1;
+	pid_t pid;
+
+	EXPECT_OK(faasctl_domain_call(self->a, variant->fn, NULL, &result, &self->err));
+	EXPECT_EQ(0, result);
+	pid = child();
+	if (!pid) {
+		/* As a process that is confined is, but for that. */
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+			_exit(2);
+		syscall(SYS_exit_group, (int)variant->fn(NULL));
+	}
 	EXPECT_EQ(1, child_end(pid));
 }
 

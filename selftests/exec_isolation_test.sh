@@ -199,6 +199,10 @@ says 'a filter that has to be and cannot' \
 	"${without_landlock[@]}" faasctl exec --thread --filter always "$wf" alone "$functions/once.so"
 check 'is no success' gives 125 "${without_landlock[@]}" \
 	faasctl exec --thread --filter always "$wf" alone "$functions/once.so"
+says 'a hostile one that cannot be confined' \
+	'^faasctl: stage alone cannot be confined: this kernel has no Landlock, or it is not let through$' \
+	"${without_landlock[@]}" faasctl exec --thread -i hostile "$wf" alone "$functions/once.so"
+check 'does not run' gives 125 "${without_landlock[@]}" faasctl exec --thread -i hostile "$wf" alone "$functions/once.so"
 without_restrict=("$here/without.py" landlock_restrict_self)
 says 'one that cannot be made after all' '^faasctl: stage alone cannot have a filter: Function not implemented$' \
 	"${without_restrict[@]}" faasctl exec --thread "$wf" alone "$functions/once.so"
