@@ -110,6 +110,7 @@ int faasctl_scan_file(const char *path, faasctl_scan_fn fn, void *arg,
  *
  * Return: 0, what @fn returned, or
  *   -EACCES    something can be executed and not read
+ *   -EAGAIN    another thread unmapped some of it meanwhile
  *   -EBADMSG   /proc/self/maps is not what it should be
  *   -ENOMEM    no memory
  *   and the errors of open(2) and read(2).

@@ -2,6 +2,7 @@
 /* Looks through what this process can execute. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/uio.h>
 
 #include "../libfaasctl/internal.h"
 #include "scan.h"
@@ -35,9 +36,30 @@ static bool parse(char *line, struct mapping *mapping)
 	return mapping->start < mapping->end && strlen(mapping->rights) == 4;
 }
 
-static int look_at(struct scan *scan, const struct mapping *mapping,
+/* As much is looked at at once. */
+#define PIECE	65536u
+
+/*
+ * Takes a copy: other threads may unmap it meanwhile. If the kernel has no such call, or it is not let
+ * through, they must not.
+ */
+static int copy(uint8_t *piece, uint64_t at, size_t len, struct faasctl_error *err)
+{
+	struct iovec to = { piece, len }, from = { (void *)(uintptr_t)at, len };
+	ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+	if (n < 0 && errno != EFAULT)
+		memcpy(piece, from.iov_base, len);
+	else if (n != (ssize_t)len)
+		return faasctl__fail(err, EAGAIN, "code at 0x%" PRIx64 " went while it was looked through",
+				     at);
+	return 0;
+}
+
+static int look_at(struct scan *scan, const struct mapping *mapping, uint8_t *piece,
 		   struct faasctl_error *err)
 {
+	uint64_t at, len;
 	int ret = 0;
 
 	if (mapping->rights[2] != 'x' || !strcmp(mapping->path, "[vsyscall]"))
@@ -50,10 +72,13 @@ static int look_at(struct scan *scan, const struct mapping *mapping,
 	if (mapping->rights[1] == 'w')
 		ret = scan_tell(scan, FAASCTL_SCAN_WRITABLE, mapping->start,
 				mapping->offset);
-	if (!ret)
-		ret = scan_feed(scan, mapping->start, mapping->offset,
-				(const uint8_t *)(uintptr_t)mapping->start,
-				mapping->end - mapping->start);
+	for (at = mapping->start; !ret && at < mapping->end; at += len) {
+		len = mapping->end - at < PIECE ? mapping->end - at : PIECE;
+		ret = copy(piece, at, len, err);
+		if (!ret)
+			ret = scan_feed(scan, at, mapping->offset + (at - mapping->start),
+					piece, len);
+	}
 	return ret;
 }
 
@@ -100,7 +125,7 @@ fail:
 FAASCTL_API int faasctl_scan_process(faasctl_scan_fn fn, void *arg,
 				     struct faasctl_error *err)
 {
-	_cleanup_(faasctl__freep) char *text = NULL;
+	_cleanup_(faasctl__freep) char *text = NULL, *piece = NULL;
 	struct scan scan = { .fn = fn, .arg = arg };
 	struct faasctl_error own;
 	char *line, *save = NULL;
@@ -110,12 +135,15 @@ FAASCTL_API int faasctl_scan_process(faasctl_scan_fn fn, void *arg,
 	text = read_maps(err ? err : &own);
 	if (!text)
 		return -(err ? err : &own)->code;
+	piece = malloc(PIECE);
+	if (!piece)
+		return faasctl__fail(err, ENOMEM, "out of memory");
 	for (line = strtok_r(text, "\n", &save); !ret && line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (!parse(line, &mapping))
 			return faasctl__fail(err, EBADMSG, "a line of /proc/self/maps makes no sense: %.100s",
 					     line);
-		ret = look_at(&scan, &mapping, err);
+		ret = look_at(&scan, &mapping, (uint8_t *)piece, err);
 	}
 	return ret;
 }

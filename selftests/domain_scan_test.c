@@ -5,6 +5,8 @@
  */
 #include <elf.h>
 #include <faasctl/domain.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "harness.h"
 
@@ -394,6 +396,35 @@ TEST_F(scan, unreadable)
 	EXPECT_EQ(-EACCES, faasctl_scan_process(note, &self->job.found, &self->job.err));
 	EXPECT_NE(NULL, strstr(self->job.err.message, "not readable"));
 	munmap(code, PAGE);
+}
+
+static atomic_bool looked;
+
+static void *come_and_go(void *arg)
+{
+	while (!atomic_load(&looked))
+		munmap(mmap(NULL, 16 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 16 * PAGE);
+	return NULL;
+}
+
+/* What another thread unmaps meanwhile is no crash. */
+TEST_F(scan, going)
+{
+	pthread_t thread;
+	int i, ret;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, NULL));
+	for (i = 0; i < 30; i++) {
+		self->job.found.n = 0;
+		ret = faasctl_scan_process(note, &self->job.found, &self->job.err);
+		if (!ret)
+			continue;
+		EXPECT_EQ(-EAGAIN, ret);
+		EXPECT_NE(NULL, strstr(self->job.err.message, "went while it was looked through"))
+			TH_LOG("it said: %s", self->job.err.message);
+	}
+	atomic_store(&looked, true);
+	pthread_join(thread, NULL);
 }
 
 TEST(names)
