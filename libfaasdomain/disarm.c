@@ -4,10 +4,15 @@
  * pkey_set(), which nobody needs who has domains, and the loader in what binds functions
  * when they are first called, which nobody needs when all are bound. Both are made to trap.
  * Whatever else there is, is an error.
+ *
+ * What comes later is looked through before the next one goes in: libraries, and pages that are
+ * made executable.
  */
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "state.h"
 
@@ -44,6 +49,12 @@ bool is_loader(uintptr_t address)
 	       (uintptr_t)info.dli_fbase == getauxval(AT_BASE);
 }
 
+/* Past the library's own mprotect(): this is no new code. */
+static int protect(uint64_t from, uint64_t to, int prot)
+{
+	return syscall(SYS_mprotect, from, to - from, prot);
+}
+
 /* ud2, and a nop where there is a byte left. */
 static int make_trap(uint64_t address, struct faasctl_error *err)
 {
@@ -58,11 +69,11 @@ static int make_trap(uint64_t address, struct faasctl_error *err)
 	 * For a moment it can be written and executed. Other threads, if there are any, have
 	 * no reason to be there: nothing calls pkey_set(), and all is bound.
 	 */
-	if (mprotect((void *)page, end - page, PROT_READ | PROT_WRITE | PROT_EXEC))
+	if (protect(page, end, PROT_READ | PROT_WRITE | PROT_EXEC))
 		return faasctl__fail_errno(err, errno, "cannot change code at 0x%llx",
 					   (unsigned long long)address);
 	memcpy((void *)(uintptr_t)address, trap, sizeof(trap));
-	if (mprotect((void *)page, end - page, PROT_READ | PROT_EXEC))
+	if (protect(page, end, PROT_READ | PROT_EXEC))
 		return faasctl__fail_errno(err, errno, "cannot protect code at 0x%llx",
 					   (unsigned long long)address);
 	return 0;
@@ -97,8 +108,97 @@ static int look_at(const struct faasctl_scan_hit *hit, void *arg)
 }
 
 /* Looks through all code; none of it is left that could undo keys, but for info.left. */
-int disarm(struct faasctl_error *err)
+static int disarm(struct faasctl_error *err)
 {
 	domains->info.left = 0;
 	return faasctl_scan_process(look_at, err, err);
+}
+
+/* ---------------------------------------------------------------------- what comes later */
+
+/* Counts what may have brought code. */
+atomic_uint code_changes = 1;
+
+/* How many of these there were when all was looked through; 0: it was not. */
+static atomic_uint known;
+
+/* How many objects the loader has ever loaded, as far as was noticed. */
+static atomic_ullong noticed;
+
+/* As often code may go while it is looked at. */
+#define LOOKS_MAX	100
+
+/* Who looks. */
+static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER;
+
+void code_changed(void)
+{
+	atomic_fetch_add(&code_changes, 1);
+}
+
+/* What this thread was to load is there. */
+void code_loaded(void)
+{
+	if (inside.loads)
+		code_changed();
+	inside.loads = false;
+}
+
+bool code_is_known(unsigned int changes)
+{
+	return atomic_load(&known) == changes;
+}
+
+static int count_loaded(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	*(unsigned long long *)arg = object->dlpi_adds;
+	return 1;
+}
+
+/* Libraries that libc loads by itself, for names of users and hosts, say, are no calls of dlopen(). */
+static void notice_loaded(void)
+{
+	unsigned long long now = 0;
+
+	dl_iterate_phdr(count_loaded, &now);
+	if (atomic_exchange(&noticed, now) != now)
+		code_changed();
+}
+
+/*
+ * Looks through all code if there may be some that was not. Called outside, without locks. Returns 0
+ * or a negative errno: nobody may go in.
+ */
+int code_check(struct faasctl_error *err)
+{
+	unsigned int now;
+	int ret = 0, tries = 0;
+
+	code_loaded();
+	if (code_is_known(atomic_load(&code_changes)))
+		return 0;
+	pthread_mutex_lock(&looking);
+	do {
+		/* Before the look: what comes meanwhile is looked for again. */
+		now = atomic_load(&code_changes);
+		ret = code_is_known(now) ? 0 : disarm(err);
+	} while (ret == -EAGAIN && ++tries < LOOKS_MAX);
+	if (!ret)
+		atomic_store(&known, now);
+	pthread_mutex_unlock(&looking);
+	return ret;
+}
+
+/* The same, with what libc loaded by itself. */
+int code_look(struct faasctl_error *err)
+{
+	notice_loaded();
+	return code_check(err);
+}
+
+/* Before there are domains. */
+int code_begin(struct faasctl_error *err)
+{
+	atomic_store(&known, 0);
+	return code_look(err);
 }

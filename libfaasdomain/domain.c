@@ -86,6 +86,8 @@ FAASCTL_API int faasctl_domain_new(const char *name,
 		ret = faasctl_name_check("stage", name, err);
 	if (!ret)
 		ret = check_options(name, options, err);
+	if (!ret && domains->info.threads && options->isolation != FAASCTL_HOSTILE && !is_child)
+		ret = code_look(err);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&domains->lock);
@@ -208,13 +210,15 @@ unlock:
 static int prepare_thread(void)
 {
 	/* Before the look: a library that comes meanwhile is looked for again. */
-	unsigned int now = atomic_load(&libraries);
+	unsigned int now = atomic_load(&code_changes);
 
 	if (fault_thread_begin())
 		return -ENOMEM;
 	if (!inside.own_thread)
 		libc_thread_begin();
-	inside.ready = now;
+	/* If there is code that nobody looked through, the next one does not go in at once. */
+	if (code_is_known(now))
+		inside.ready = now;
 	return 0;
 }
 
@@ -223,6 +227,10 @@ static int enter(struct faasctl_domain *domain, struct faasctl_error *err)
 {
 	int state = STATE_KEYED, ret;
 
+	/* With a filter it could not look; that was done when it was started. */
+	ret = inside.filtered ? 0 : code_check(err);
+	if (ret)
+		return ret;
 	if (!atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED)) {
 		if (state == STATE_STOPPED)
 			return stopped(domain, err);
@@ -251,7 +259,7 @@ static inline bool enter_at_once(struct faasctl_domain *domain)
 
 	/* Not ready: there may be no register to read. Inside it has another value. */
 	return !inside.domain &&
-	       inside.ready == atomic_load_explicit(&libraries, memory_order_relaxed) &&
+	       inside.ready == atomic_load_explicit(&code_changes, memory_order_relaxed) &&
 	       gate_rdpkru() == gate_fixed.outside &&
 	       (at / DOMAIN_SIZE | at << (64 - __builtin_ctz(DOMAIN_SIZE))) < SLOTS &&
 	       !domain->held &&
@@ -534,6 +542,8 @@ FAASCTL_API int faasctl_domain_start(struct faasctl_domain *domain,
 {
 	int ret = check_domain(domain, err), state;
 
+	if (!ret && !domain->process)
+		ret = code_look(err);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&domains->lock);

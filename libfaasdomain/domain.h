@@ -261,7 +261,13 @@ struct faasctl_domains_info {
  * that would be when they are first called; one that is nowhere is an error. Then all code of the
  * process is looked through for instructions that write the key register. Those that system libraries
  * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
- * an error. Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
+ * an error. What the process gets later is looked through before the next one goes into a domain that is
+ * a thread, or one is made: if this finds something, that fails, until it is gone. So it is for
+ * libraries that the host loads, and for what it makes executable by mmap(2), mprotect(2) and
+ * pkey_mprotect(2); for what libc loads by itself, when a domain is made or started next; not for
+ * what is mapped by system calls past the C library. Who is inside meanwhile is not held off it.
+ *
+ * Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
  * of what happened outside of all domains, those are told that the program set, before or
  * later. SIGABRT that a thread of this process sends to one that is inside (pthread_kill(3)) is
  * taken for abort(3), and stops the function; if that has locks of the allocator's, or the
@@ -362,7 +368,9 @@ struct faasctl_domain_options {
  *   -ENOSPC    there are as many domains as there can be: 512, less those that were stopped in
  *              malloc(3), or on threads of their own by a signal that was sent, or whose thread
  *              was ended by a system call: their places are not given again
+ *   -ENOEXEC   as faasctl_domain_call()
  *   -ENOMEM    no memory
+ *   and those of faasctl_scan_process().
  */
 int faasctl_domain_new(const char *name,
 		       const struct faasctl_domain_options *options,
@@ -411,8 +419,10 @@ int faasctl_domain_signal(const struct faasctl_domain *domain);
  *              says how. The domain can only be freed now
  *   -EPERM     called from inside a domain; or what it runs is to have a filter, so it has
  *              to be started
+ *   -ENOEXEC   the process has code by now that writes the key register, or that can be written:
+ *              see faasctl_domains_begin(). Nothing ran
  *   -ENOMEM    no memory
- *   and, for the first call of one that is a process, the errors of socketpair(2), pipe(2)
+ *   and those of faasctl_scan_process(); for the first call of one that is a process, the errors of socketpair(2), pipe(2)
  *   and fork(2), and, if it is to have a filter or is hostile, of what that takes: then
  *   nothing ran, and the next call tries again.
  */
@@ -433,8 +443,10 @@ int faasctl_domain_call(struct faasctl_domain *domain, long (*fn)(void *arg),
  *   -EFAULT    the domain was stopped before
  *   -EINVAL    it is no domain: it was freed before
  *   -EPERM     called from inside a domain
+ *   -ENOEXEC   as faasctl_domain_call()
  *   -EAGAIN    no more threads
  *   -ENOMEM    no memory
+ *   and those of faasctl_scan_process().
  */
 int faasctl_domain_start(struct faasctl_domain *domain, long (*fn)(void *arg),
 			 void *arg, struct faasctl_error *err);

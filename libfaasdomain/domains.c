@@ -47,7 +47,7 @@ static int begin_threads(struct faasctl_error *err)
 	libc_begin();
 	ret = domains->binds_late ? 0 : bind_all(err);
 	if (!ret)
-		ret = disarm(err);
+		ret = code_begin(err);
 	if (!ret)
 		ret = fault_begin(err);
 	if (ret)

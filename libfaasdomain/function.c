@@ -94,13 +94,15 @@ FAASCTL_API int faasctl_function_load(const char *path,
 	function->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!function->handle)
 		return faasctl__fail(err, ELIBBAD, "cannot load %.400s", dlerror());
-	atomic_fetch_add(&libraries, 1);
 	function->main = (int (*)(struct faas_io *))dlsym(function->handle, "faas_main");
 	if (!function->main)
 		ret = faasctl__fail(err, ENOEXEC, "%.200s has no function faas_main", path);
-	/* What came with it, and what it is now: the file may have changed since. */
-	else if (domains->info.threads)
-		ret = disarm(err);
+	/*
+	 * What came with it, and what it is now: the file may have changed since. A child has no
+	 * threads to keep it from.
+	 */
+	else if (domains->info.threads && !is_child)
+		ret = code_look(err);
 	if (ret)
 		faasctl_function_unload(function);
 	return ret;

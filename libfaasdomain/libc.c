@@ -272,14 +272,23 @@ void loader_forget(void)
 }
 
 /*
- * The last call has to be a jump here and below: the loader looks at who its caller is.
+ * The last call has to be a jump here and below: the loader looks at who its caller is. So what
+ * dlopen() brings is counted before it, and once more when its thread comes by again: by then it is
+ * there, and others may have looked too early.
  */
+static void note_load(void)
+{
+	inside.loads = true;
+	code_changed();
+}
+
 OVERRIDE void *dlsym(void *handle, const char *name)
 {
 	static typeof(dlsym) *next;
 
 	if (!next)
 		next = (typeof(next))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+	code_loaded();
 	note_loader();
 	return next(handle, name);
 }
@@ -296,12 +305,14 @@ OVERRIDE char *dlerror(void)
 {
 	if (!next_error)
 		find_error();
+	code_loaded();
 	note_loader();
 	return next_error();
 }
 
 OVERRIDE int dlclose(void *handle)
 {
+	code_loaded();
 	note_loader();
 	return NEXT(dlclose)(handle);
 }
@@ -329,6 +340,7 @@ OVERRIDE void *dlopen(const char *path, int mode)
 		mode = 0;
 	} else {
 		mode = library_mode(mode);
+		note_load();
 	}
 	return NEXT(dlopen)(path, mode);
 }
@@ -337,13 +349,11 @@ OVERRIDE void *dlmopen(Lmid_t space, const char *path, int mode)
 {
 	if (is_inside())
 		return dlopen(path, mode);
+	note_load();
 	return NEXT(dlmopen)(space, path, library_mode(mode));
 }
 
 /* ------------------------------------------------------------------------- beginnings */
-
-/* Counts libraries that were loaded. */
-atomic_uint libraries = 1;
 
 /* As __tls_get_addr() takes it. */
 struct tls_index {
@@ -367,7 +377,7 @@ static int touch_data(struct dl_phdr_info *object, size_t size, void *arg)
 void libc_thread_begin(void)
 {
 	static __thread unsigned int seen __attribute__((tls_model("initial-exec")));
-	unsigned int now = atomic_load(&libraries);
+	unsigned int now = atomic_load(&code_changes);
 
 	if (seen == now)
 		return;

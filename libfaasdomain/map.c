@@ -30,6 +30,14 @@ static long ask(struct map_call *call)
 	return -1;
 }
 
+/* What the host makes executable is looked through before the next one goes in. */
+static long made(int prot, long ret)
+{
+	if (prot & PROT_EXEC && ret != -1)
+		code_changed();
+	return ret;
+}
+
 OVERRIDE void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	struct map_call call = {
@@ -41,7 +49,7 @@ OVERRIDE void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t of
 		return (void *)ask(&call);
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) && denied())
 		return MAP_FAILED;
-	return (void *)syscall(SYS_mmap, at, size, prot, flags, fd, offset);
+	return (void *)made(prot, syscall(SYS_mmap, at, size, prot, flags, fd, offset));
 }
 
 OVERRIDE void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset)
@@ -64,9 +72,10 @@ OVERRIDE int mprotect(void *at, size_t size, int prot)
 		.number = SYS_mprotect, .at = (uintptr_t)at, .size = size, .prot = prot,
 	};
 
+
 	if (is_domain())
 		return ask(&call);
-	return denied() ? -1 : syscall(SYS_mprotect, at, size, prot);
+	return denied() ? -1 : made(prot, syscall(SYS_mprotect, at, size, prot));
 }
 
 OVERRIDE int madvise(void *at, size_t size, int advice)
@@ -119,7 +128,7 @@ OVERRIDE void *sbrk(intptr_t more)
 /* Keys are given by domains, and memory has the key of its domain. */
 OVERRIDE int pkey_mprotect(void *at, size_t size, int prot, int key)
 {
-	return refused(EPERM) ? -1 : syscall(SYS_pkey_mprotect, at, size, prot, key);
+	return refused(EPERM) ? -1 : made(prot, syscall(SYS_pkey_mprotect, at, size, prot, key));
 }
 
 OVERRIDE int pkey_alloc(unsigned int flags, unsigned int rights)

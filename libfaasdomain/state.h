@@ -321,8 +321,9 @@ extern struct domains *domains;
  * @stack_from: where it is known to have enough of a stack for the allocator, of one with own_cache
  * @stack_room: and how far up from there
  * @looked: where it was last seen that there is a stack of as much
- * @ready: of how many libraries it has all data that it needs inside, and a stack for
- *	signals; 0: it was not inside yet
+ * @ready: as many code_changes there were when it had all data that it needs inside, and a stack
+ *	for signals, and all code was looked through; 0: it was not inside yet
+ * @loads: it has called dlopen(), which may not be done when others look
  * @own_thread: this thread is the domain's: faasctl_domain_start()
  * @filtered: and has a filter: it gives no keys by itself, and cannot return from handlers
  */
@@ -339,6 +340,7 @@ struct inside {
 	size_t stack_room;
 	uintptr_t looked;
 	unsigned int ready;
+	bool loads;
 	bool own_thread;
 	bool filtered;
 };
@@ -555,7 +557,13 @@ extern bool filtered_process;
 int bind_all(struct faasctl_error *err);
 
 /* disarm.c */
-int disarm(struct faasctl_error *err);
+extern atomic_uint code_changes;
+void code_changed(void);
+void code_loaded(void);
+bool code_is_known(unsigned int changes);
+int code_check(struct faasctl_error *err);
+int code_look(struct faasctl_error *err);
+int code_begin(struct faasctl_error *err);
 bool is_loader(uintptr_t address);
 bool disarmed(const void *address);
 
@@ -601,7 +609,6 @@ void destructors_run(void);
 
 /* libc.c */
 extern pid_t home;
-extern atomic_uint libraries;
 void libc_begin(void);
 void libc_thread_begin(void);
 long loader_note(void *arg);

@@ -281,4 +281,115 @@ TEST(cannot_be_bound)
 	EXPECT_LT(0, self->info.left);
 }
 
+/* ------------------------------------------------------- what the host gets afterwards */
+
+/* A domain that is a thread, and one that was left already. */
+FIXTURE(later)
+{
+	struct faasctl_domain *domain, *other;
+	struct faasctl_function function;
+	struct faasctl_error err;
+	struct faasctl_domains_info info;
+};
+
+FIXTURE_SETUP(later)
+{
+	DOMAINS_SETUP(self, NULL);
+	NEED_KEYS(self);
+	ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
+	EXPECT_OK(faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));
+}
+
+FIXTURE_TEARDOWN(later)
+{
+	EXPECT_EQ(0, faasctl_domain_free(self->domain, NULL));
+}
+
+/* Nobody goes in, and none is made. */
+#define EXPECT_CLOSED(why)									\
+do {												\
+	EXPECT_FAIL(ENOEXEC, why, faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));	\
+	EXPECT_FAIL(ENOEXEC, why, faasctl_domain_start(self->domain, run_nothing, NULL, &self->err));	\
+	EXPECT_FAIL(ENOEXEC, why, faasctl_domain_new("g", NULL, &self->other, &self->err));	\
+	EXPECT_EQ(NULL, self->other);								\
+} while (0)
+
+#define EXPECT_OPEN()										\
+do {												\
+	EXPECT_OK(faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));	\
+	EXPECT_OK(faasctl_domain_start(self->domain, run_nothing, NULL, &self->err));		\
+	EXPECT_OK(faasctl_domain_join(self->domain, NULL, &self->err));				\
+	EXPECT_OK(faasctl_domain_new("g", NULL, &self->other, &self->err));			\
+	EXPECT_OK(faasctl_domain_free(self->other, &self->err));				\
+} while (0)
+
+TEST_F(later, library)
+{
+	void *handle = dlopen(FUNCTIONS "key_write.so", RTLD_NOW | RTLD_LOCAL);
+
+	ASSERT_NE(NULL, handle);
+	EXPECT_CLOSED("key_write.so (byte ");
+	EXPECT_EQ(0, dlclose(handle));
+	EXPECT_OPEN();
+	handle = dlopen(FUNCTIONS "upper.so", RTLD_NOW | RTLD_LOCAL);
+	ASSERT_NE(NULL, handle);
+	EXPECT_OPEN();
+	EXPECT_EQ(0, dlclose(handle));
+}
+
+/* As libc loads what it needs by itself: no call of the library's tells. */
+TEST_F(later, library_by_libc)
+{
+	typeof(dlopen) *load = (typeof(dlopen) *)dlsym(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), "dlopen");
+	void *handle;
+
+	ASSERT_NE(NULL, load);
+	ASSERT_NE((void *)dlopen, (void *)load);
+	EXPECT_OPEN();
+	handle = load(FUNCTIONS "key_write.so", RTLD_NOW | RTLD_LOCAL);
+	ASSERT_NE(NULL, handle);
+	EXPECT_FAIL(ENOEXEC, "key_write.so (byte ", faasctl_domain_new("g", NULL, &self->other, &self->err));
+	EXPECT_CLOSED("key_write.so (byte ");
+	EXPECT_EQ(0, dlclose(handle));
+	EXPECT_OPEN();
+}
+
+/* Of a function, by its constructor: it stays when that is gone. */
+TEST_F(later, library_of_a_function)
+{
+	EXPECT_REFUSED(ENOEXEC, FUNCTIONS "brings_key_write.so", "key_write.so (byte ");
+	EXPECT_CLOSED("key_write.so (byte ");
+}
+
+TEST_F(later, mapping)
+{
+	/* Written by the byte: as one piece it would be in this program's own code. */
+	volatile uint8_t *code;
+	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	code = page + PAGE - 3;
+	code[0] = 0x0f;
+	code[1] = 0x01;
+	code[2] = 0xef;
+	EXPECT_OPEN();
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_EXEC));
+	EXPECT_CLOSED("code of this process could undo protection keys: wrpkru at 0x");
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_OPEN();
+	ASSERT_EQ(0, pkey_mprotect(page, PAGE, PROT_READ | PROT_EXEC, 0));
+	EXPECT_CLOSED("code of this process could undo protection keys: wrpkru at 0x");
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+	memset(page, 0xc3, PAGE);
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_EXEC));
+	EXPECT_OPEN();
+	ASSERT_EQ(0, munmap(page, PAGE));
+	/* Whatever is in there could be changed. */
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	EXPECT_CLOSED("code of this process could undo protection keys: writable-code at 0x");
+	ASSERT_EQ(0, munmap(page, PAGE));
+	EXPECT_OPEN();
+}
+
 TEST_HARNESS_MAIN
