@@ -128,10 +128,17 @@ static long kernel_futex(void *arg)
 static uintptr_t gates[GATES_MAX];
 static int n_gates;
 
+/* Where that of pkey_set() is. */
+static uintptr_t setting;
+
 static int note_gate(const struct faasctl_scan_hit *hit, void *arg)
 {
-	if (hit->kind == FAASCTL_SCAN_WRPKRU && strstr(hit->path, "libfaasdomain") && n_gates < GATES_MAX)
+	if (hit->kind != FAASCTL_SCAN_WRPKRU)
+		return 0;
+	if (strstr(hit->path, "libfaasdomain") && n_gates < GATES_MAX)
 		gates[n_gates++] = hit->address;
+	else if (hit->address - (uintptr_t)dlsym(RTLD_NEXT, "pkey_set") < 128)
+		setting = hit->address;
 	return 0;
 }
 
@@ -298,13 +305,13 @@ TEST_F(careful, attack)
 
 static long free_other(void *arg)
 {
-	free(t->heap);
+	free(t->spare[0]);
 	return 1;
 }
 
 static long realloc_other(void *arg)
 {
-	return !!realloc(t->heap, 100);
+	return !!realloc(t->spare[1], 200);
 }
 
 /* As careful, without variants. */
@@ -345,6 +352,9 @@ TEST_F(own, freeing)
 	EXPECT_EQ(-EFAULT, faasctl_domain_call(c, realloc_other, NULL, NULL, &self->err));
 	EXPECT_STREQ("stage c was stopped: it reallocated memory of another domain", self->err.message);
 	EXPECT_EQ(0, faasctl_domain_free(c, NULL));
+	/* Outside it is nobody's to refuse, and comes out of that heap. */
+	EXPECT_EQ(1, free_other(NULL));
+	EXPECT_EQ(1, realloc_other(NULL));
 }
 
 /* Every gate looks at the register after writing it. */
@@ -359,6 +369,196 @@ TEST_F(own, forged)
 		EXPECT_STREQ("stage c was stopped: it executed what writes the key register", self->err.message)
 			TH_LOG("gate %ld", i);
 		EXPECT_EQ(0, faasctl_domain_free(c, NULL));
+	}
+}
+
+/* ----------------------------------------------------------- where nobody looks at the register */
+
+/* Changes code as the library does not see it. */
+static void patch(uintptr_t at, const void *code, size_t len)
+{
+	uintptr_t page = at & -(uintptr_t)PAGE;
+	size_t size = at + len - page;
+
+	if (syscall(SYS_mprotect, page, size, PROT_READ | PROT_WRITE | PROT_EXEC))
+		abort();
+	memcpy((void *)at, code, len);
+	if (syscall(SYS_mprotect, page, size, PROT_READ | PROT_EXEC))
+		abort();
+}
+
+/* jne, to where those end that have other keys: ud2. */
+static bool is_look(uintptr_t at)
+{
+	int32_t distance;
+
+	memcpy(&distance, (void *)(at + 2), sizeof(distance));
+	return !memcmp((void *)at, "\x0f\x85", 2) &&
+	       !memcmp((void *)(at + 6 + distance), "\x0f\x0b", 2);
+}
+
+/* The next @n behind a write are none. */
+static void take_out_looks(uintptr_t at, int n)
+{
+	static const uint8_t nops[6] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+	uintptr_t end = at + 48;
+
+	for (; n && at < end; at++) {
+		if (!is_look(at))
+			continue;
+		patch(at, nops, sizeof(nops));
+		n--;
+	}
+	if (n)
+		abort();
+}
+
+#define ALL_KEYS	"xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx\n\t"
+
+static long read_heap_once(void *arg)
+{
+	return reads(t->heap);
+}
+
+/* In: the gate calls what it is told to. */
+static long forge_way_in(void *arg)
+{
+	__asm__ volatile("and $-16, %%rsp\n\t" ALL_KEYS "jmp *%0"
+			 : : "r"(gates[0]), "S"(read_heap_once), "D"(0l) : "rax", "rcx", "rdx", "memory");
+	__builtin_unreachable();
+}
+
+/* Out: whoever called goes on, with all keys, and what it is told is the result. */
+static long forge_way_out(void *arg)
+{
+	__asm__ volatile(ALL_KEYS "jmp *%0" : : "r"(gates[1]), "S"(1l) : "rax", "rcx", "rdx", "memory");
+	__builtin_unreachable();
+}
+
+/* What the gate for services takes from the stack when it goes back in. */
+#define PUSH_FRAME	"lea -128(%%rsp), %%rsp\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tpush %%rbp\n\t"	\
+			"mov %%rsp, %%rbp\n\tpush %%rbx\n\tpush %%r12\n\tpush %%r13\n\tpush %%r14\n\tpush %%r15\n\t"
+#define AFTER_FRAME	"1:\tlea 128(%%rsp), %%rsp\n\t"
+#define CHANGED		"rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "cc", "memory"
+
+/* To a service, the loader's, which is done with all keys then. */
+static long forge_service(void *arg)
+{
+	uintptr_t gate = gates[2];
+
+	__asm__ volatile(PUSH_FRAME "mov $5, %%r12d\n\txor %%r13d, %%r13d\n\t" ALL_KEYS "jmp *%0\n" AFTER_FRAME
+			 : "+D"(gate) : : CHANGED);
+	return 1;
+}
+
+/* And back from it. */
+static long forge_way_back(void *arg)
+{
+	uintptr_t gate = gates[3];
+
+	__asm__ volatile(PUSH_FRAME ALL_KEYS "jmp *%0\n" AFTER_FRAME : "+D"(gate) : : CHANGED);
+	return reads(t->heap);
+}
+
+/* What the host does when it is sent one. */
+static void end_by_signal(int sig)
+{
+	syscall(SYS_exit_group, reads(t->heap) ? 1 : 2);
+}
+
+/* Faults: a signal that nobody sent is passed on to the host's handler. */
+static long forge_fault(void *arg)
+{
+	static siginfo_t info = { .si_code = SI_USER };
+
+	__asm__ volatile("mov $0, %%r12d\n\t" ALL_KEYS "jmp *%0"
+			 : : "r"(gates[4]), "D"((long)SIGABRT), "S"(&info) : "rax", "rcx", "rdx", "r12", "memory");
+	__builtin_unreachable();
+}
+
+static long set_all_keys(void *arg)
+{
+	int key;
+
+	for (key = 1; key < 16; key++)
+		pkey_set(key, 0);
+	return reads(t->heap);
+}
+
+FIXTURE(unlooked)
+{
+};
+
+FIXTURE_VARIANT(unlooked)
+{
+	long (*fn)(void *arg);
+	int gate;	/* of which the write is jumped to; -1: it is about pkey_set() */
+	int looks;	/* behind that */
+};
+
+FIXTURE_VARIANT_ADD(unlooked, way_in) { forge_way_in, 0, 2 };
+FIXTURE_VARIANT_ADD(unlooked, way_out) { forge_way_out, 1, 1 };
+FIXTURE_VARIANT_ADD(unlooked, service) { forge_service, 2, 1 };
+FIXTURE_VARIANT_ADD(unlooked, way_back) { forge_way_back, 3, 2 };
+FIXTURE_VARIANT_ADD(unlooked, fault) { forge_fault, 4, 1 };
+FIXTURE_VARIANT_ADD(unlooked, pkey_set) { set_all_keys, -1, 0 };
+
+/* What forge() comes to. */
+enum { COULD = 1, STOPPED = 3, WITHOUT_KEYS, FAILED };
+
+/* In a process that has domains, and ends with this. */
+static int forge(const FIXTURE_VARIANT(unlooked) *variant, bool defended)
+{
+	struct faasctl_domains_options options = { .keys = 3 };
+	struct faasctl_domains_info info;
+	struct faasctl_domain *b, *c;
+	struct faasctl_error err;
+	long result = 0;
+
+	signal(SIGABRT, end_by_signal);
+	if (faasctl_domains_begin(&options, &err))
+		return FAILED;
+	faasctl_domains_info(&info);
+	if (!info.threads)
+		return WITHOUT_KEYS;
+	if (faasctl_domain_new("b", NULL, &b, &err) || faasctl_domain_new("c", NULL, &c, &err))
+		return FAILED;
+	live_begin(b, c);
+	if (!defended && variant->gate >= 0)
+		take_out_looks(gates[variant->gate], variant->looks);
+	else if (!defended)
+		patch(setting, "\x0f\x01\xef", 3);
+	if (!faasctl_domain_call(c, variant->fn, NULL, &result, &err))
+		return result ? COULD : 0;
+	return strstr(err.message, "it executed what writes the key register") ? STOPPED : FAILED;
+}
+
+FIXTURE_SETUP(unlooked)
+{
+	ASSERT_EQ(0, faasctl_scan_process(note_gate, NULL, NULL));
+	ASSERT_EQ(5, n_gates);
+	ASSERT_NE(0, setting);
+}
+
+FIXTURE_TEARDOWN(unlooked)
+{
+}
+
+/* Each of the attacks on the register, with its defence, and without. */
+TEST_F(unlooked, attack)
+{
+	int defended, end;
+	pid_t pid;
+
+	for (defended = 1; defended >= 0; defended--) {
+		pid = child();
+		if (!pid)
+			syscall(SYS_exit_group, forge(variant, defended));
+		end = child_end(pid);
+		if (end == WITHOUT_KEYS)
+			SKIP(return, "no protection keys here");
+		EXPECT_EQ(defended ? STOPPED : COULD, end)
+			TH_LOG("%s", defended ? "with its defence" : "without its defence");
 	}
 }
 

@@ -13,6 +13,7 @@
 /* Where b keeps things; for a to attack. */
 struct targets {
 	char *heap;
+	char *spare[2];	/* nobody looks at these */
 	char *large;
 	char *stack;
 	char *tls;
@@ -32,6 +33,8 @@ static long live(void *arg)
 	char stack[64] = SECRET;
 
 	t->heap = strdup(SECRET);
+	t->spare[0] = malloc(100);
+	t->spare[1] = malloc(100);
 	t->large = malloc(5 << 20);
 	strcpy(t->large + (4 << 20), SECRET);
 	strcpy(tls_secret, SECRET);
