@@ -131,10 +131,13 @@ int check_domain(const struct faasctl_domain *domain, struct faasctl_error *err)
 	if (ret)
 		return ret;
 	at -= (uintptr_t)domains->domains;
-	state = at < sizeof(domains->domains) && !(at % sizeof(*domain)) ?
-		atomic_load(&domain->state) : STATE_NONE;
+	if (at >= sizeof(domains->domains) || at % sizeof(*domain))
+		return faasctl__fail(err, EINVAL, "this is no domain, and never was");
+	/* Its name stays until there is another one in its place. */
+	state = atomic_load(&domain->state);
 	if (state == STATE_NONE || state == STATE_LOST)
-		return faasctl__fail(err, EINVAL, "this is no domain: it was freed before");
+		return faasctl__fail(err, EINVAL, "stage %s is no domain any more: it was freed before",
+				     domain->name);
 	if (is_child && !domain->process)
 		return faasctl__fail(err, EPERM, "stage %s is a thread of the process that this one is a child of",
 				     domain->name);

@@ -60,6 +60,15 @@ static __attribute__((noinline)) long deep(void *arg)
 	return deep((void *)frame) + (frame[511] == arg);
 }
 
+/* More than there is below its stack until that of another one begins. */
+static long large_frame(void *arg)
+{
+	volatile char *below = (char *)__builtin_frame_address(0) - (3 << 20);
+
+	*below = 1;
+	return 1;
+}
+
 /* The allocator needs more of the stack than this does: that is where it ends. */
 static __attribute__((noinline)) long deep_malloc(void *arg)
 {
@@ -192,6 +201,21 @@ TEST_F(crash, stopped)
 	if (!pid)
 		_exit(churn((void *)9) ? 1 : 0);
 	EXPECT_EQ(0, child_end(pid));
+}
+
+/* Past the gap there is another domain's slot, of which it is as far away as of any other. */
+TEST(past_the_gap)
+{
+	FIXTURE_DATA(crash) crash, *self = &crash;
+
+	DOMAINS_SETUP(self, NULL);
+	NEED_KEYS(self);
+	TWO_DOMAINS_SETUP(self);
+	EXPECT_FAIL(EFAULT, "stage b was stopped: it touched ", faasctl_domain_call(self->b, large_frame, NULL, NULL, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.message, ", which is in domain a"))
+		TH_LOG("it said: %s", self->err.message);
+	EXPECT_OK(faasctl_domain_call(self->a, nothing, NULL, NULL, &self->err));
+	TWO_DOMAINS_TEARDOWN(self);
 }
 
 /* --------------------------------------------------------------------- outside of all */

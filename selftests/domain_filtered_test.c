@@ -492,7 +492,7 @@ TEST_F(filtered, ends_threads)
 		ASSERT_EQ(0, faasctl_domain_new("c", &filtered, &domain, &self->err));
 		EXPECT_EQ(-EFAULT, run(domain, end_thread, NULL, &self->err));
 		EXPECT_OK(faasctl_domain_free(domain, &self->err));
-		EXPECT_FAIL(EINVAL, "this is no domain", faasctl_domain_free(domain, &self->err));
+		EXPECT_FAIL(EINVAL, "stage c is no domain any more", faasctl_domain_free(domain, &self->err));
 		EXPECT_EQ(0, run(self->b, nothing, NULL, &self->err));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, use_allocator, NULL));
 		ASSERT_EQ(0, pthread_join(thread, NULL));

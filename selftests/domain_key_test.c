@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "domain_setup.h"
@@ -91,6 +92,42 @@ TEST_F(keys, many)
 	faasctl_domains_info(&info);
 	EXPECT_EQ(i, info.evictions);
 	EXPECT_EQ(0, info.waits);
+}
+
+/* As many as there can be. */
+#define MOST	512
+/* One of as many is gone into: to be emulated takes its time. */
+#define SOME	16
+
+TEST_F(keys, most)
+{
+	struct faasctl_domains_info info;
+	struct faasctl_domain *more[MOST - MANY], *another;
+	long i, result;
+
+	/* What the allocator knows of each would take 2 MiB of huge pages: too much for a small guest. */
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	mine = calloc(MOST, sizeof(*mine));
+	for (i = 0; i < MOST - MANY; i++) {
+		ASSERT_EQ(0, faasctl_domain_new("more", NULL, &more[i], &self->err))
+			TH_LOG("%ld: %s", i, self->err.message);
+		if (!(i % SOME))
+			EXPECT_OK(faasctl_domain_call(more[i], put, (void *)i, NULL, &self->err));
+	}
+	faasctl_domains_info(&info);
+	EXPECT_EQ(MOST, info.domains);
+	EXPECT_FAIL(ENOSPC, "stage another: there are 512 domains, which is the most",
+		    faasctl_domain_new("another", NULL, &another, &self->err));
+	EXPECT_EQ(NULL, another);
+	for (i = 0; i < MOST - MANY; i += SOME) {
+		EXPECT_OK(faasctl_domain_call(more[i], get, (void *)i, &result, &self->err));
+		EXPECT_EQ(i * 7, result);
+	}
+	EXPECT_OK(faasctl_domain_free(more[100], &self->err));
+	EXPECT_OK(faasctl_domain_new("another", NULL, &more[100], &self->err));
+	EXPECT_OK(faasctl_domain_call(more[100], put, (void *)1l, NULL, &self->err));
+	for (i = 0; i < MOST - MANY; i++)
+		EXPECT_OK(faasctl_domain_free(more[i], &self->err));
 }
 
 /* Without a key its memory is as far away as ever, and with a key that was another's, too. */

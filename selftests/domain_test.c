@@ -561,10 +561,35 @@ TEST_F(domain, refusals)
 	EXPECT_FAIL(EINVAL, "it was freed before", faasctl_domain_free(d, &self->err));
 	EXPECT_FAIL(EINVAL, "it was freed before", faasctl_domain_call(d, add_one, NULL, NULL, &self->err));
 	EXPECT_FAIL(EINVAL, "it was freed before", faasctl_domain_start(d, add_one, NULL, &self->err));
-	EXPECT_FAIL(EINVAL, "it was freed before", faasctl_domain_join(d, NULL, &self->err));
+	EXPECT_FAIL(EINVAL, "stage a is no domain any more", faasctl_domain_join(d, NULL, &self->err));
+	EXPECT_FAIL(EINVAL, "this is no domain, and never was",
+		    faasctl_domain_join((void *)self, NULL, &self->err));
 	EXPECT_OK(faasctl_domain_call(self->a, add_one, NULL, &result, &self->err));
 	EXPECT_EQ(1, result);
 	EXPECT_OK(faasctl_domain_free(NULL, &self->err));
+}
+
+/* Whose processes and threads are counted. */
+TEST(without_threads)
+{
+	struct rlimit old, one;
+	struct faasctl_domain *domain;
+	struct { struct faasctl_error err; } ours, *self = &ours;
+	long result = 0;
+
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	ASSERT_EQ(0, faasctl_domains_begin(NULL, &self->err));
+	ASSERT_EQ(0, faasctl_domain_new("a", NULL, &domain, &self->err));
+	ASSERT_EQ(0, getrlimit(RLIMIT_NPROC, &old));
+	one = (struct rlimit){ 1, old.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &one));
+	EXPECT_FAIL(EAGAIN, "no thread for stage a: Resource temporarily unavailable",
+		    faasctl_domain_start(domain, add_one, NULL, &self->err));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &old));
+	EXPECT_OK(faasctl_domain_start(domain, add_one, NULL, &self->err));
+	EXPECT_OK(faasctl_domain_join(domain, &result, &self->err));
+	EXPECT_EQ(1, result);
+	EXPECT_OK(faasctl_domain_free(domain, &self->err));
 }
 
 TEST(before_begin)

@@ -63,6 +63,16 @@ for function in crash_constructor.so exit_constructor.so exit0_constructor.so no
 	check "$function is no function: what waits stays" did_nothing 126 "$functions/$function"
 	check "$function is no function: there is no stream" made_nothing 126 "$functions/$function"
 done
+head -c 4196 "$functions/upper.so" >"$work/short.so"
+cp "$functions/upper.so" "$work/other.so"
+# Its machine: an AArch64.
+printf '\xb7\0' | dd of="$work/other.so" bs=1 seek=18 conv=notrunc status=none
+says 'a file that was cut' '^faasctl: stage alone: .*/short.so is cut short: ' thread alone "$work/short.so"
+says 'one for another machine' \
+	'^faasctl: stage alone: .*/other.so is for another machine: only x86-64 is known here$' thread alone "$work/other.so"
+for function in short other; do
+	check "$function.so is no function: what waits stays" did_nothing 126 "$work/$function.so"
+done
 check 'a function that is not there: what waits stays' did_nothing 127 "$functions/none.so"
 check 'a function that is not there: there is no stream' made_nothing 127 "$functions/none.so"
 says 'a function without a path' '^faasctl: say where function "upper.so" is: ./upper.so$' thread alone upper.so
