@@ -19,6 +19,7 @@
 #include "trace.h"
 #include "trunk.h"
 #include "window.h"
+#include "workflow.h"
 
 /* These are arrays in calls, and offsets and lengths in 32 bits of pages and bytes. */
 static_assert(FAASIN_RANGES_MAX * sizeof(struct faasin_range) <= PAGE_SIZE);
@@ -449,13 +450,23 @@ static long window_return(struct file *file, const struct faasin_ranges __user *
 
 /* ------------------------------------------------------------------ taking */
 
+/*
+ * How many the workflow has. A deleted link's go on to count, since what they have lives on: links
+ * that are made again and again give nobody more. The channel holds its workflow.
+ */
+static atomic_t *workflow_windows(const struct faasin_channel *ch)
+{
+	return &ch->src->stage->workflow->windows;
+}
+
 /**
  * faasin_window_count() - an open file may have memory mapped, or landed
  * @h: open file
  *
  * Once an open file, whatever it has, until it is closed.
  *
- * Return: 0, or -ENOSPC if FAASIN_WINDOWS_MAX others of the same side do.
+ * Return: 0, or -ENOSPC if FAASIN_WINDOWS_MAX others of the same side do, or
+ * FAASIN_WORKFLOW_WINDOWS_MAX of the workflow.
  */
 int faasin_window_count(struct faasin_handle *h)
 {
@@ -464,7 +475,9 @@ int faasin_window_count(struct faasin_handle *h)
 
 	mutex_lock(&win->lock);
 	if (!h->counted) {
-		if (win->counted[h->direction] < FAASIN_WINDOWS_MAX) {
+		if (win->counted[h->direction] < FAASIN_WINDOWS_MAX &&
+		    atomic_add_unless(workflow_windows(h->channel), 1,
+				      FAASIN_WORKFLOW_WINDOWS_MAX)) {
 			win->counted[h->direction]++;
 			h->counted = true;
 		} else {
@@ -548,6 +561,7 @@ void faasin_window_leave(struct faasin_handle *h)
 		faasin_window_await_unmapping(&ch->window, h->direction);
 		if (!--ch->window.counted[h->direction])
 			ch->window.inodes[h->direction] = NULL;
+		atomic_dec(workflow_windows(ch));
 		mutex_unlock(&ch->window.lock);
 	}
 	if (!list_empty(&h->extents)) {

@@ -109,7 +109,8 @@ struct faasin_extent {
  * @chunks: NULL until something was allocated; set under the pool's mutex and @lock
  * @used: bitmap of allocated pages, likewise; pages are marked in the pool's mutex, too
  * @extents: by their first page; @lock
- * @counted: open files that may have memory mapped or landed, by direction; @lock
+ * @counted: open files that may have memory mapped or landed, by direction; those of all links are
+ *	counted in their workflow, too; @lock
  * @turn: counts times that room was made for somebody who found none; @lock
  * @wanted: somebody found no room, or no memory; @lock
  * @starved: there was room, but no memory for it, since the last turn; @lock

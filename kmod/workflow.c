@@ -71,6 +71,7 @@ static void node_release(struct kref *ref)
 	case FAASIN_KIND_WORKFLOW: {
 		struct faasin_workflow *wf = faasin_node_workflow(node);
 
+		WARN_ON_ONCE(atomic_read(&wf->windows));
 		faasin_event_forget(&wf->events);
 		faasin_cgroup_memory_put(wf->memcg_css);
 		faasin_cgroup_put(wf->cgroup);

@@ -22,6 +22,7 @@
 #ifndef _FAASIN_WORKFLOW_H
 #define _FAASIN_WORKFLOW_H
 
+#include <linux/atomic.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -85,6 +86,8 @@ struct faasin_node {
  * @memcg_css: its memory controller's state, held; NULL if @uncharged; constant
  * @uncharged: nobody pays; constant
  * @events: how many events of it may be sent
+ * @windows: open files of its links that may have memory mapped or landed, deleted links' included;
+ *	see faasin_window_count()
  * @order: who begins a stream on several links at once; see inbox.h
  * @accounts_mutex: see account.h
  * @accounts: what went between its stages; @accounts_mutex
@@ -101,6 +104,7 @@ struct faasin_workflow {
 	struct cgroup_subsys_state *memcg_css;
 	bool uncharged;
 	struct faasin_event_rate events;
+	atomic_t windows;
 	spinlock_t order;		/* see inbox.h */
 	struct mutex accounts_mutex;	/* see account.h */
 	struct faasin_ledger accounts;

@@ -856,7 +856,8 @@ struct faasctl_window;
  *   -ENOTTY    @fd is not a port
  *   -EINVAL    the link's capacity is one page
  *   -EACCES    an output that is not open for reading, too
- *   -ENOSPC    FAASIN_WINDOWS_MAX descriptors of this end of the link have a window
+ *   -ENOSPC    FAASIN_WINDOWS_MAX descriptors of this end of the link have a window, or
+ *              FAASIN_WORKFLOW_WINDOWS_MAX of the workflow
  *   -ENOMEM    no memory
  *   -EAGAIN, -EINTR  an input that may have several links: each has a window of its own, so this
  *              waits for a stream to begin, as reading does

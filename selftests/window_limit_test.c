@@ -67,6 +67,85 @@ TEST_F(limits, windows_of_a_port)
 	unmap_all(fd, at);
 }
 
+/*
+ * Opens and maps both ends of the flow, as often as each may, again and again: all windows that a
+ * workflow may have. Their links are gone but for the last one, and there is one without any.
+ */
+static void map_workflow(struct __test_metadata *_metadata, struct flow *flow, int *fd,
+			 uint8_t **at)
+{
+	bool reads;
+
+	for (int i = 0; i < FAASIN_WORKFLOW_WINDOWS_MAX; i++) {
+		if (!(i % (2 * FAASIN_WINDOWS_MAX))) {
+			ASSERT_EQ(0, flow_unlink(flow));
+			ASSERT_EQ(0, flow_link(flow));
+		}
+		reads = i % 2;
+		fd[i] = reads ? flow_reader(flow, O_NONBLOCK) : flow_writer(flow, O_RDWR);
+		ASSERT_LE(0, fd[i]);
+		at[i] = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd[i], 0);
+		ASSERT_NE(MAP_FAILED, (void *)at[i])
+			TH_LOG("window %d: %s", i, strerror(errno));
+	}
+	ASSERT_EQ(0, flow_unlink(flow));
+	ASSERT_EQ(0, flow_link(flow));
+}
+
+/* 0, or an errno, of a child: a process has one workflow here. */
+static int map_in_another_workflow(void)
+{
+	pid_t pid = child();
+	struct flow flow;
+	long err;
+
+	if (!pid) {
+		err = flow_new(&flow, NULL);
+		if (!err) {
+			err = map_page(flow_reader(&flow, O_NONBLOCK), PROT_READ);
+			flow_del(&flow);
+		}
+		_exit(-err);
+	}
+	return child_end(pid);
+}
+
+TEST_F_TIMEOUT(limits, windows_of_a_workflow, 200)
+{
+	struct rlimit files = { FAASIN_WORKFLOW_WINDOWS_MAX + 100, FAASIN_WORKFLOW_WINDOWS_MAX + 100 };
+	static int fd[FAASIN_WORKFLOW_WINDOWS_MAX];
+	static uint8_t *at[FAASIN_WORKFLOW_WINDOWS_MAX];
+	struct faasin_range range;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	/* Twice: all of them come back. */
+	for (int round = 0; round < 2; round++) {
+		close(self->w);
+		close(self->r);
+		map_workflow(_metadata, &self->flow, fd, at);
+		self->w = flow_writer(&self->flow, O_RDWR);
+		self->r = flow_reader(&self->flow, O_NONBLOCK);
+		EXPECT_EQ(-ENOSPC, map_page(self->r, PROT_READ));
+		EXPECT_EQ(-ENOSPC, map_page(self->w, PROT_READ | PROT_WRITE));
+		/* What was written cannot land; reading it takes no window. */
+		EXPECT_WRITE(self->w, "abc");
+		EXPECT_EQ(-ENOSPC, window_take(self->r, &range));
+		EXPECT_READ(self->r, "abc");
+		/* The link that one of them is of is long gone, and it counts as long as it is open. */
+		close(fd[0]);
+		EXPECT_EQ(-ENOSPC, map_page(self->r, PROT_READ));
+		munmap(at[0], PAGE);
+		EXPECT_EQ(0, map_page(self->r, PROT_READ));
+		EXPECT_EQ(-ENOSPC, map_page(self->w, PROT_READ | PROT_WRITE));
+		EXPECT_EQ(0, map_in_another_workflow());
+		for (int i = 1; i < FAASIN_WORKFLOW_WINDOWS_MAX; i++) {
+			munmap(at[i], PAGE);
+			close(fd[i]);
+		}
+		EXPECT_EQ(0, map_page(self->w, PROT_READ | PROT_WRITE));
+	}
+}
+
 TEST_F(limits, mappings_of_a_window)
 {
 	uint8_t *at[FAASIN_MAPPINGS_MAX - 1], *three;

@@ -174,6 +174,7 @@ void world_free(struct world *w)
 	faasin_accounts_close(&w->stages[1]);
 	faasin_account_workflow(&w->workflow, &all, &gone);
 	BUG_ON(!list_empty(&w->workflow.accounts.accounts));
+	BUG_ON(atomic_read(&w->workflow.windows));
 	BUG_ON(v[FAASIN_A_STATS_BYTES_HELD]);
 	BUG_ON(v[FAASIN_A_STATS_BYTES_IN] !=
 	       v[FAASIN_A_STATS_BYTES_OUT] + v[FAASIN_A_STATS_BYTES_DROPPED]);

@@ -140,6 +140,7 @@
 #define FAASIN_CAPACITY_DEFAULT	(1024 * 1024)
 #define FAASIN_MODE_DEFAULT	0666
 #define FAASIN_WINDOWS_MAX	64		/* descriptors with a window, an end of a link */
+#define FAASIN_WORKFLOW_WINDOWS_MAX	4096	/* likewise, of a workflow, deleted links too */
 #define FAASIN_MAPPINGS_MAX	1024		/* of a link's window, both ends' */
 #define FAASIN_RANGES_MAX	64		/* of a record */
 #define FAASIN_FAN_MAX		32		/* links of an output, or of an input */
@@ -380,7 +381,8 @@ struct faasin_context {
  *   EINVAL     a private mapping; a range beyond the window; a channel of one page,
  *              which has none
  *   EPERM      an executable mapping
- *   ENOSPC     FAASIN_WINDOWS_MAX descriptors of this end of the link have a window: they
+ *   ENOSPC     FAASIN_WINDOWS_MAX descriptors of this end of the link have a window, or
+ *              FAASIN_WORKFLOW_WINDOWS_MAX of the workflow, those of deleted links included: they
  *              were mapped, or what was written was taken through them; each has one
  *              until it and its mappings are closed
  *   ENODEV     this machine's pages cannot be kept from being pinned

@@ -42,6 +42,18 @@ typedef struct { long counter; } atomic_long_t;
 #define atomic_set(v, n)		WRITE_ONCE((v)->counter, n)
 #define atomic_inc(v) ((void)__atomic_fetch_add(&(v)->counter, 1, __ATOMIC_RELAXED))
 #define atomic_dec(v) ((void)__atomic_fetch_sub(&(v)->counter, 1, __ATOMIC_RELAXED))
+/* Nobody else reads what an order would be needed for. */
+static inline bool atomic_add_unless(atomic_t *v, int n, int unless)
+{
+	int was = __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+
+	while (was != unless)
+		if (__atomic_compare_exchange_n(&v->counter, &was, was + n, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 #define atomic64_read(v)		READ_ONCE((v)->counter)
 #define atomic64_read_acquire(v)	smp_load_acquire(&(v)->counter)
 #define atomic64_set(v, n)		WRITE_ONCE((v)->counter, n)
