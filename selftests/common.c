@@ -2,6 +2,8 @@
 /* What the test programs share: flows, children, bytes. See common.h. */
 #include "common.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/prctl.h>
 
@@ -546,6 +548,21 @@ void send_fd(int socket, int fd)
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
 	if (sendmsg(socket, &msg, 0) != 1)
 		abort();
+}
+
+int tcp_pair(int ends[2])
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(addr);
+
+	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(s, (void *)&addr, sizeof(addr)) || listen(s, 1) ||
+	    getsockname(s, (void *)&addr, &len) || connect(ends[0], (void *)&addr, len))
+		return -errno;
+	ends[1] = accept(s, NULL, NULL);
+	close(s);
+	return ends[1] < 0 ? -errno : 0;
 }
 
 /* -------------------------------------------------------------------- bytes */

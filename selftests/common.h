@@ -188,6 +188,9 @@ bool await(int bell);
 /* Passes a descriptor on by a unix socket. */
 void send_fd(int socket, int fd);
 
+/* Two ends of a TCP connection within the machine: 0 or -errno. */
+int tcp_pair(int ends[2]);
+
 /* A handler that does nothing but interrupt (@flags: 0 or SA_RESTART). */
 void interrupt_by(int signal, int flags);
 

@@ -5,8 +5,6 @@
  */
 #include "common.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/sendfile.h>
 
@@ -327,22 +325,6 @@ TEST_F(in, a_part_of_a_gift_is_copied)
 
 /* ---------------------------------------------------------------------- sockets */
 
-/* Two ends of a TCP connection within the machine: 0 or -errno. */
-static long connection(int ends[2])
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(addr);
-
-	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(s, (void *)&addr, sizeof(addr)) || listen(s, 1) ||
-	    getsockname(s, (void *)&addr, &len) || connect(ends[0], (void *)&addr, len))
-		return -errno;
-	ends[1] = accept(s, NULL, NULL);
-	close(s);
-	return ends[1] < 0 ? -errno : 0;
-}
-
 FIXTURE(socket)
 {
 	struct flow flow;
@@ -367,7 +349,7 @@ FIXTURE_SETUP(socket)
 	ASSERT_NE(NULL, self->buf);
 	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
 	pattern_fill(self->buf, SIZE, 1, 0);
-	ASSERT_EQ(0, variant->tcp ? connection(self->ends) :
+	ASSERT_EQ(0, variant->tcp ? tcp_pair(self->ends) :
 		  sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, self->ends)));
 }
 
