@@ -2,6 +2,7 @@
 /* Windows: extents that are handed off, and all other ways in and out. */
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include "window_fixture.h"
 
@@ -384,6 +385,113 @@ TEST_F(window, few_faults_show_all_of_it)
 		if (!side) {
 			ASSERT_EQ(0, window_send(self->w, 0, self->info.size));
 			ASSERT_EQ(1, window_take(self->r, &range));
+		}
+	}
+}
+
+/* KiB of page tables that this process has; -1: it is not told. */
+static long page_tables(void)
+{
+	long kib = -1;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "VmPTE: %ld kB", &kib);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/*
+ * What page tables it takes to show a window: maps it anew, and touches each 2 MiB of it, so that
+ * a fault that shows a part of that has to have a table for it.
+ */
+static long tables_to_show(int fd, int prot, size_t size, bool larger_entries)
+{
+	long before = page_tables(), after = -1;
+	uint8_t *at = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED || (!larger_entries && madvise(at, size, MADV_NOHUGEPAGE)))
+		return -errno;
+	for (size_t i = 0; i < size; i += 2 * MIB)
+		if (window_peek(at + i) < 0)
+			return -EFAULT;
+	after = page_tables();
+	munmap(at, size);
+	return before < 0 || after < 0 ? -ENODATA : after - before;
+}
+
+/*
+ * Whether nobody can pin what a larger entry shows here, so that there may be such: fast GUP did
+ * before 6.12.
+ */
+static bool has_larger_entries(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	uname(&name);
+	sscanf(name.release, "%d.%d", &major, &minor);
+	return (major > 6 || (major == 6 && minor >= 12)) &&
+	       !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
+FIXTURE(entries)
+{
+	struct flow flow;
+	int w, r;
+};
+
+FIXTURE_VARIANT(entries)
+{
+	bool trusted;
+};
+
+FIXTURE_VARIANT_ADD(entries, sealed) { .trusted = false };
+FIXTURE_VARIANT_ADD(entries, trusted) { .trusted = true };
+
+FIXTURE_SETUP(entries)
+{
+	struct flow_options options = { .capacity = 32 * MIB, .trusted = variant->trusted };
+
+	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
+}
+
+FIXTURE_TEARDOWN(entries)
+{
+	ENDS_TEARDOWN(self);
+}
+
+/* A larger entry needs no table below it: 4 KiB less for each 2 MiB. */
+TEST_F(entries, are_larger_where_they_cannot_be_pinned)
+{
+	size_t size = window_info(self->w).size, whole = size / (2 * MIB);
+	long small, large;
+
+	/* The memory of a window is in larger pieces where the machine has such. */
+	write_text("/proc/sys/vm/drop_caches", "3");
+	write_text("/proc/sys/vm/compact_memory", "1");
+	ASSERT_EQ(0, window_alloc(self->w, size));
+	for (int side = 0; side < 2; side++) {
+		int fd = side ? self->r : self->w, prot = side ? PROT_READ : PROT_READ | PROT_WRITE;
+
+		small = tables_to_show(fd, prot, size, false);
+		large = tables_to_show(fd, prot, size, true);
+		/* Without any, a table for each. */
+		EXPECT_LE(4 * (long)whole, small);
+		EXPECT_LE(0, large);
+		if (has_larger_entries()) {
+			EXPECT_GE(small / 2, large)
+				TH_LOG("side %d: %ld KiB of page tables, %ld by small entries", side,
+				       large, small);
+		} else {
+			EXPECT_LE(4 * (long)whole, large)
+				TH_LOG("side %d: %ld KiB of page tables", side, large);
+		}
+		if (!side) {
+			ASSERT_EQ(0, window_send(self->w, 0, size));
+			ASSERT_EQ(1, window_take(self->r, &(struct faasin_range){ 0 }));
 		}
 	}
 }
