@@ -912,7 +912,7 @@ int faasctl_window_alloc(struct faasctl_window *win, size_t size, void **at,
  * @n: number of @parts, at most FAASIN_RANGES_MAX
  * @err: why it failed, or NULL
  *
- * All of it goes or none. Afterwards touching it is SIGBUS.
+ * All of it goes or none. Afterwards touching it is SIGBUS (not on a trusted link).
  *
  * Return: 0, or
  *   -EINVAL    too many parts or none; an empty one; not the beginning of a page
@@ -934,12 +934,15 @@ int faasctl_window_send(struct faasctl_window *win, const struct iovec *parts,
  * @n: for how many there is room; FAASIN_RANGES_MAX is always enough
  * @err: why it failed, or NULL
  *
- * What was written instead of sent comes as records of one part, one at a time.
+ * What was written instead of sent comes as records of one part, one at a time: a copy, of up to
+ * 64 KiB. On a link with records, one that was written and is longer is not received but read: its
+ * length is @record of FAASIN_IOC_INFO, and one read() with as much room gives it whole, unless
+ * others read there. What was sent has no such limit: it is as large as the window at most.
  *
  * Return: number of parts; 0 at the end of the stream; or
  *   -EINVAL    no room, or for more than FAASIN_RANGES_MAX
  *   -EMSGSIZE  the record has more parts; or was written, and is longer than there is room to land
- *              for: read() takes it. It stays where it is
+ *              for: read() takes it, see above. It stays where it is
  *   -EBUSY     what was written and received before has to be released first
  *   -ECONNABORTED  the stream was aborted, and all of it received
  *   -ENOMEM    no memory
@@ -956,7 +959,8 @@ int faasctl_window_receive(struct faasctl_window *win, struct iovec *parts,
  * @n: number of @parts, at most FAASIN_RANGES_MAX
  * @err: why it failed, or NULL
  *
- * All of it goes or none. Afterwards touching it is SIGBUS.
+ * All of it goes or none. Afterwards touching it is SIGBUS (not on a trusted link, nor what was
+ * written: see faasctl_window_receive()).
  *
  * Return: 0, or -EINVAL (too many parts or none), -EACCES (not had here, or released
  * before), -ENOMEM (no memory).

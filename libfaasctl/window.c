@@ -289,6 +289,9 @@ FAASCTL_API int faasctl_window_receive(struct faasctl_window *win, struct iovec 
 		if (got > 0)
 			BY_LANE(win, had_all(win, ranges, got));
 	}
+	if (got < 0 && errno == EMSGSIZE)
+		return faasctl__fail(err, EMSGSIZE,
+			"window: the record has more parts than there is room for, or was written and is too long to land: read() it");
 	if (got < 0)
 		return refuse(err, errno);
 	for (i = 0; i < got; i++) {

@@ -77,6 +77,62 @@ TEST_F(library, receives_what_was_written)
 	EXPECT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
 }
 
+FIXTURE(record)
+{
+	struct flow flow;
+	int w, r;
+	struct faasctl_window *out, *in;
+	struct faasctl_error err;
+};
+
+FIXTURE_SETUP(record)
+{
+	struct flow_options options = { .records = true };
+
+	ENDS_SETUP(self, &options, O_RDWR, O_NONBLOCK);
+	ASSERT_EQ(0, faasctl_window_open(&self->out, self->w, &self->err));
+	ASSERT_EQ(0, faasctl_window_open(&self->in, self->r, &self->err));
+}
+
+FIXTURE_TEARDOWN(record)
+{
+	faasctl_window_close(self->out);
+	faasctl_window_close(self->in);
+	ENDS_TEARDOWN(self);
+}
+
+/*
+ * A written record that is longer than can land stays until it is read: whole, into memory of as
+ * many bytes as INFO says.
+ */
+TEST_F(record, what_cannot_land_is_read)
+{
+	static uint8_t buf[400 * KIB];
+	const size_t size = 300 * KIB + 7;
+	struct iovec parts[FAASIN_RANGES_MAX], part = { .iov_len = 400 * KIB };
+
+	pattern_fill(buf, size, 1, 0);
+	ASSERT_EQ((long)size, sys(write(self->w, buf, size)));
+	ASSERT_EQ(0, faasctl_window_alloc(self->out, part.iov_len, &part.iov_base, &self->err));
+	pattern_fill(part.iov_base, part.iov_len, 2, 0);
+	ASSERT_EQ(0, faasctl_window_send(self->out, &part, 1, &self->err));
+
+	EXPECT_REFUSED(EMSGSIZE, "read()",
+		       faasctl_window_receive(self->in, parts, FAASIN_RANGES_MAX, &self->err));
+	EXPECT_EQ(size, port_info(self->r).record);
+	memset(buf, 0, size);
+	EXPECT_EQ((long)size, sys(read(self->r, buf, sizeof(buf))));
+	EXPECT_TRUE(pattern_is(buf, size, 1, 0));
+	/* What was sent is as long as it likes, and what can land is received. */
+	ASSERT_EQ(1, faasctl_window_receive(self->in, parts, FAASIN_RANGES_MAX, &self->err));
+	EXPECT_EQ(part.iov_len, parts[0].iov_len);
+	EXPECT_TRUE(pattern_is(parts[0].iov_base, part.iov_len, 2, 0));
+	EXPECT_EQ(0, faasctl_window_release(self->in, parts, 1, &self->err));
+	EXPECT_WRITE(self->w, "short");
+	EXPECT_EQ(1, faasctl_window_receive(self->in, parts, 1, &self->err));
+	EXPECT_EQ(5, parts[0].iov_len);
+}
+
 TEST_F(library, says_what_is_wrong)
 {
 	struct iovec many[FAASIN_RANGES_MAX + 1] = { 0 }, part = { 0 }, two[2];
