@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The library's windows: records in and out, and what is said when they cannot be. */
+#include <pthread.h>
+
 #include "common.h"
 
 #include "harness.h"
@@ -75,6 +77,131 @@ TEST_F(library, receives_what_was_written)
 	EXPECT_REFUSED(EBUSY, "released first", faasctl_window_receive(self->in, &got, 1, &self->err));
 	EXPECT_EQ(0, faasctl_window_release(self->in, &got, 1, &self->err));
 	EXPECT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
+}
+
+/* What polling says of a port at this moment. */
+static int ready(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+TEST_F(library, polling_tells_of_records)
+{
+	struct iovec part = { .iov_len = 5000 }, got;
+
+	EXPECT_EQ(0, ready(self->r));
+	EXPECT_REFUSED(EAGAIN, "poll", faasctl_window_receive(self->in, &got, 1, &self->err));
+	ASSERT_EQ(0, faasctl_window_alloc(self->out, part.iov_len, &part.iov_base, &self->err));
+	pattern_fill(part.iov_base, part.iov_len, 1, 0);
+	/* What was not sent is nobody's to hear of. */
+	EXPECT_EQ(0, ready(self->r));
+	ASSERT_EQ(0, faasctl_window_send(self->out, &part, 1, &self->err));
+	EXPECT_EQ(POLLIN, ready(self->r));
+	ASSERT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
+	EXPECT_TRUE(pattern_is(got.iov_base, 5000, 1, 0));
+	EXPECT_EQ(0, ready(self->r));
+	EXPECT_EQ(0, faasctl_window_release(self->in, &got, 1, &self->err));
+	EXPECT_EQ(0, ready(self->r));
+	EXPECT_EQ(0, sys(ioctl(self->w, FAASIN_IOC_END)));
+	EXPECT_EQ(POLLHUP, ready(self->r));
+	EXPECT_EQ(0, faasctl_window_receive(self->in, &got, 1, &self->err));
+}
+
+TEST_F(library, polling_tells_of_room)
+{
+	struct iovec all = { .iov_len = faasctl_window_size(self->out) }, got;
+	void *at;
+
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(POLLOUT, ready(self->w));
+	ASSERT_EQ(0, faasctl_window_alloc(self->out, all.iov_len, &all.iov_base, &self->err));
+	EXPECT_REFUSED(EAGAIN, "poll", faasctl_window_alloc(self->out, 1, &at, &self->err));
+	EXPECT_EQ(0, ready(self->w));
+	ASSERT_EQ(0, faasctl_window_send(self->out, &all, 1, &self->err));
+	EXPECT_EQ(0, ready(self->w));
+	ASSERT_EQ(1, faasctl_window_receive(self->in, &got, 1, &self->err));
+	/* It is the consumer's: who tries all the same is not told to try again before it comes back. */
+	EXPECT_REFUSED(EAGAIN, "poll", faasctl_window_alloc(self->out, 1, &at, &self->err));
+	EXPECT_EQ(0, ready(self->w));
+	EXPECT_EQ(0, faasctl_window_release(self->in, &got, 1, &self->err));
+	EXPECT_EQ(POLLOUT, ready(self->w));
+	EXPECT_EQ(0, faasctl_window_alloc(self->out, all.iov_len, &at, &self->err));
+	/* A reader that is gone is told at once. */
+	faasctl_window_close(self->in);
+	self->in = NULL;
+	close(self->r);
+	self->r = -1;
+	EXPECT_EQ(POLLOUT | POLLERR, ready(self->w));
+	EXPECT_EQ(-EPIPE, faasctl_window_alloc(self->out, 1, &at, &self->err));
+}
+
+/* Waits for nothing but poll(): 0, or an errno. */
+static long polled(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	long n = sys(poll(&p, 1, DEADLINE * 1000));
+
+	return n == 1 ? 0 : n ? n : -ETIMEDOUT;
+}
+
+#define POLLED_RECORDS	400
+
+static size_t polled_length(uint64_t *seed)
+{
+	return 1 + random_next(seed) % (300 * KIB);
+}
+
+static void *send_by_polling(void *arg)
+{
+	FIXTURE_DATA(library) *self = arg;
+	struct iovec part;
+	uint64_t seed = 3;
+	long err = 0;
+
+	for (int i = 0; i < POLLED_RECORDS && !err; i++) {
+		part.iov_len = polled_length(&seed);
+		while ((err = faasctl_window_alloc(self->out, part.iov_len, &part.iov_base,
+						   NULL)) == -EAGAIN)
+			if (polled(self->w, POLLOUT))
+				return (void *)-ETIMEDOUT;
+		if (err)
+			break;
+		pattern_fill(part.iov_base, part.iov_len, i, i);
+		err = faasctl_window_send(self->out, &part, 1, NULL);
+	}
+	return (void *)(err ?: sys(ioctl(self->w, FAASIN_IOC_END)));
+}
+
+/* Neither side ever waits in a call, and neither is left to wait in poll(). */
+TEST_F_TIMEOUT(library, passes_records_by_polling, 120)
+{
+	uint64_t seed = 3;
+	struct iovec got;
+	pthread_t thread;
+	int n, records = 0;
+	void *sent;
+
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, send_by_polling, self));
+	for (;;) {
+		n = faasctl_window_receive(self->in, &got, 1, &self->err);
+		if (n == -EAGAIN) {
+			ASSERT_EQ(0, polled(self->r, POLLIN));
+			continue;
+		}
+		ASSERT_LE(0, n);
+		if (!n)
+			break;
+		ASSERT_EQ(polled_length(&seed), got.iov_len);
+		ASSERT_TRUE(pattern_is(got.iov_base, got.iov_len, records, records));
+		ASSERT_EQ(0, faasctl_window_release(self->in, &got, 1, &self->err));
+		records++;
+	}
+	ASSERT_EQ(0, pthread_join(thread, &sent));
+	EXPECT_EQ(NULL, sent);
+	EXPECT_EQ(POLLED_RECORDS, records);
 }
 
 FIXTURE(record)
