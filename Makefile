@@ -402,6 +402,7 @@ FUZZ_SECONDS := $(if $(filter command line environment,$(origin SECONDS)),$(SECO
 
 .PHONY: fuzz-uapi
 fuzz-uapi: tools $(B)/fuzz/uapi ## fuzz all that user space can ask of the module (SECONDS=300 SEED=1 FUZZ_KERNEL=debug CORPUS=)
+	@fuzz/uapi-planted --check
 	@$(MAKE) -s module KERNEL='$(FUZZ_KERNEL)' KCOV=1
 	@vm-test/run --kernel '$(FUZZ_KERNEL)' --timeout $$(($(FUZZ_SECONDS) + 600)) \
 		--module '$(B)/kmod-kcov-$(FUZZ_KERNEL)/faasin.ko' --output '$(B)/fuzz/output' -- \
