@@ -139,6 +139,7 @@ static int make_workflow(size_t which)
  * struct look - what there is
  * @signature: of each workflow of the scene; 0 if it is not there
  * @generation: of each of its links
+ * @state: what they are doing
  * @held: bytes that wait there
  * @out: bytes that were read from it
  * @queued: streams that nobody has read
@@ -148,6 +149,7 @@ static int make_workflow(size_t which)
 struct look {
 	uint64_t signature[ARRAY_SIZE(workflows)];
 	uint64_t generation[ARRAY_SIZE(flows)];
+	uint32_t state[ARRAY_SIZE(flows)];
 	uint64_t held[ARRAY_SIZE(flows)], out[ARRAY_SIZE(flows)];
 	uint64_t queued[ARRAY_SIZE(flows)];
 	char other[OTHERS_MAX][FAASIN_NAME_MAX + 1];
@@ -244,6 +246,7 @@ static bool see_link(void *arg, const void *attrs, size_t len)
 	const struct nlattr *nest = nl_find(attrs, len, FAASIN_A_LINK_STATS);
 	const char *workflow = nl_str(attrs, len, FAASIN_A_LINK_WORKFLOW);
 	const char *src = nl_str(attrs, len, FAASIN_A_LINK_SRC_STAGE);
+	const char *dst = nl_str(attrs, len, FAASIN_A_LINK_DST_STAGE);
 	int which = which_workflow(workflow);
 	uint64_t capacity = UINT64_MAX;
 	struct look *look = arg;
@@ -255,15 +258,21 @@ static bool see_link(void *arg, const void *attrs, size_t len)
 	}
 	for (i = 0; i < ARRAY_SIZE(flows); i++) {
 		if (strcmp(flows[i].workflow, workflow) || strcmp(flows[i].src, src) ||
-		    strcmp(nl_str(attrs, len, FAASIN_A_LINK_SRC_PORT), FAASIN_PORT_OUT))
+		    strcmp(flows[i].dst, dst) ||
+		    strcmp(nl_str(attrs, len, FAASIN_A_LINK_SRC_PORT), FAASIN_PORT_OUT) ||
+		    strcmp(nl_str(attrs, len, FAASIN_A_LINK_DST_PORT), FAASIN_PORT_IN))
 			continue;
 		look->generation[i] = nl_u64(attrs, len, FAASIN_A_LINK_GENERATION);
+		look->state[i] = nl_u32(attrs, len, FAASIN_A_LINK_STATE);
 		look->held[i] = nl_u64(nl_data(nest), nl_len(nest), FAASIN_A_STATS_BYTES_HELD);
 		look->out[i] = nl_u64(nl_data(nest), nl_len(nest), FAASIN_A_STATS_BYTES_OUT);
 		look->queued[i] = nl_u64(nl_data(nest), nl_len(nest),
 					 FAASIN_A_STATS_STREAMS_QUEUED);
 		if (look->generation[i] == flows[i].generation)
 			capacity = nl_u64(attrs, len, FAASIN_A_LINK_CAPACITY);
+		/* Another was set. */
+		if (nl_u64(attrs, len, FAASIN_A_LINK_CAPACITY) != flows[i].capacity)
+			look->signature[which] = 0;
 		check_link(workflow, nl_data(nest), nl_len(nest), capacity);
 		return false;
 	}
@@ -389,7 +398,8 @@ static bool look_at(struct look *look, const struct scene_flow *f)
 	memset(look, 0, sizeof(*look));
 	error = nl_call(&control, FAASIN_CMD_LINK_GET, 0,
 			NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, f->workflow),
-				NL_STR(FAASIN_A_LINK_SRC_STAGE, f->src)));
+				NL_STR(FAASIN_A_LINK_SRC_STAGE, f->src),
+				NL_STR(FAASIN_A_LINK_DST_STAGE, f->dst)));
 	if (error)
 		broken("a link cannot be asked for", error);
 	else
@@ -430,6 +440,18 @@ static const char *drain(const struct look *before, size_t which)
 	return wrong;
 }
 
+/* From a link that is paused nothing can be read, and of one that drains no stream begins. */
+static const char *resume(const struct scene_flow *f)
+{
+	int error = nl_call(&control, FAASIN_CMD_LINK_SET, 0,
+			    NL_LIST(NL_STR(FAASIN_A_LINK_WORKFLOW, f->workflow),
+				    NL_STR(FAASIN_A_LINK_SRC_STAGE, f->src),
+				    NL_STR(FAASIN_A_LINK_DST_STAGE, f->dst),
+				    NL_U32(FAASIN_A_LINK_STATE, FAASIN_LINK_STATE_RUNNING)));
+
+	return error ? broken("a link cannot be resumed", error) : NULL;
+}
+
 static const char *mend_tree(struct look *look)
 {
 	int error = 0;
@@ -468,7 +490,9 @@ const char *scene_mend(unsigned int changes)
 	for (i = 0; !what && i < ARRAY_SIZE(flows); i++) {
 		if (look.generation[i] != flows[i].generation)
 			continue;
-		if (look.held[i] || look.queued[i])
+		if (look.state[i] != FAASIN_LINK_STATE_RUNNING)
+			what = resume(&flows[i]);
+		if (!what && (look.held[i] || look.queued[i]))
 			what = drain(&look, i);
 	}
 	if (what)

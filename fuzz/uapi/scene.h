@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What every program finds: the workflow fz0, for which the cgroup fuzz-w0 pays, with a
- * chain of three stages, of which b is bound to fuzz-s0; and fz1, for which nobody pays,
- * and whose link takes one page. All channels are empty.
+ * chain of three stages, of which b is bound to fuzz-s0, by a sealed and a trusted link; and
+ * fz1, for which nobody pays, whose links have records, and those of b are dealt. All
+ * channels are empty.
  *
  * To make it anew takes longer than most programs do: what a program left as it was stays.
  */

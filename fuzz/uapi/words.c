@@ -11,8 +11,10 @@
 const char *const paths[] = {
 	"sys/fz0/a/faasout", "sys/fz0/b/faasin", "sys/fz0/b/faasout", "sys/fz0/c/faasin",
 	"sys/fz0/a/out1", "sys/fz0/b/in1", "sys/fz1/a/faasout", "sys/fz1/b/faasin",
+	"sys/fz1/b/faasout", "sys/fz1/c/faasin", "sys/fz1/d/faasin",
 	"sys/fz0/a/faasin", "sys/fz0/c/faasout", "sys/self/faasout", "sys/self/faasin",
-	"sys/fz0/self/faasin", "sys/fz2/a/faasout", "sys/fz2/b/faasin", "sys", "sys/fz0",
+	"sys/fz0/self/faasin", "sys/fz2/a/faasout", "sys/fz2/b/faasin", "sys/fz2/b/faasout",
+	"sys/fz2/c/faasin", "sys/fz2/c/faasout", "sys/fz2/d/faasin", "sys", "sys/fz0",
 	"sys/fz0/a", "sys/self", "sys/none", "m0", "m0/a/faasout", "m0/b/faasin",
 	"m0/fz0/a/faasout", "m0/faasout", "m0/faasin", "m1", "m1/faasout", "m1/faasin",
 	"m1/self/faasin", "m2/fz0/b/faasin", "file",
