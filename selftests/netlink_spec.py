@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Holds the five descriptions of the netlink family against each other.
+"""Holds the six descriptions of the netlink family against each other.
 
 kmod/faasin.yaml (for programs), kmod/uapi/faasin.h (for people and C), the
 policies of kmod/policy.c with the operations of kmod/netlink*.c (what the kernel
-takes), the attributes that kmod/reply.c and kmod/event.c send, and what
-docs/syzkaller/faasin.txt tells a fuzzer. TAP on standard output. Needs no kernel; the
+takes), the attributes that kmod/reply.c and kmod/event.c send, what
+docs/syzkaller/faasin.txt tells a fuzzer, and what the project's own makes requests of
+(fuzz/uapi/mutation.c). TAP on standard output. Needs no kernel; the
 schema comes from the kernel's source (vm-test/kernels --source gets it,
 FAASIN_LINUX_SOURCE names another).
 """
@@ -634,6 +635,46 @@ def check_syzkaller(tap, spec, header, text):
     tap.result("syzkaller: constants", problems)
 
 
+# The letters of a request's attributes in fuzz/uapi/program.h.
+FORMS = {"string": "s", "u32": "d", "u64": "q", "s32": "f", "nest": "n"}
+
+
+def check_fuzzer(tap, spec, policies, mutation):
+    """fuzz/uapi makes requests of all that is taken."""
+    table = re.search(r"^static const struct form forms\[\]\[(\d+)\] = \{\n(.*?)^\};", mutation,
+                      flags=re.S | re.M)
+    size, rows = int(table.group(1)), re.split(r"\[(FAASIN_CMD_\w+)\] = ", table.group(2))[1:]
+    found = {cmd: re.findall(r"\{ '(\w)', (\w+) \}", row)
+             for cmd, row in zip(rows[::2], rows[1::2])}
+    # Ends of links that stand in for one: see nest_instead().
+    nests = re.findall(r"^\tcase (FAASIN_A_\w+): return (FAASIN_A_\w+);", mutation, flags=re.M)
+    problems, used = [], set()
+    for op in spec.operations:
+        names = list(dict.fromkeys(spec.request(op, "do") + spec.request(op, "dump")))
+        expected = {
+            (FORMS[spec.attribute(op["attribute-set"], name)["type"]],
+             spec.c_name(op["attribute-set"], name)) for name in names
+        }
+        cmd = upper(spec.doc["operations"]["name-prefix"] + op["name"])
+        forms = found.pop(cmd, [])
+        if len(forms) > size:
+            problems.append("%s: more than the table has room for" % cmd)
+        if cmd == "FAASIN_CMD_LINK_NEW":
+            forms = forms + [("n", nest) for _, nest in nests]
+        used |= {nested for form, name in forms if form == "n"
+                 for rules in policies.tables.values() for attr, rule in rules
+                 if attr == name for nested in [rule[2]]}
+        problems += differ(cmd, sorted(expected), sorted(forms))
+    problems += ["%s is no command" % cmd for cmd in found]
+    tap.result("fuzzer: requests", problems)
+
+    body = mutation[table.end():]
+    tap.result("fuzzer: nests", [
+        "%s is in none of %s" % (attr, nested) for nested in sorted(used)
+        for attr, _ in policies.tables[nested] if not re.search(r"\b%s\b" % attr, body)
+    ])
+
+
 def main():
     tap = Tap()
     print("TAP version 13")
@@ -655,6 +696,7 @@ def main():
     check_sent(tap, spec, without_comments(read("kmod/reply.c")),
                without_comments(read("kmod/event.c")))
     check_syzkaller(tap, spec, header, read("docs/syzkaller/faasin.txt"))
+    check_fuzzer(tap, spec, policies, without_comments(read("fuzz/uapi/mutation.c")))
     return tap.done()
 
 

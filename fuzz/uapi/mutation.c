@@ -12,6 +12,8 @@
 #include "call.h"
 #include "chance.h"
 
+#define TYPES	(FAASIN_A_LINK_MAX + 2)	/* links have most attributes */
+
 static uint64_t pick(const uint64_t *from, size_t count)
 {
 	return from[chance(count)];
@@ -70,7 +72,10 @@ static uint64_t random_value(enum kind kind)
 	}
 }
 
-/* Attributes of each command: what a good request has. */
+/*
+ * Attributes of each command: what a good request has. selftests/netlink_spec.py sees that
+ * it is all that the module takes.
+ */
 struct form {
 	char form;
 	uint16_t type;
@@ -91,9 +96,11 @@ static const struct form forms[][11] = {
 	[FAASIN_CMD_STAGE_DEL] = { { 's', FAASIN_A_STAGE_WORKFLOW }, { 's', FAASIN_A_STAGE_NAME },
 		{ 'q', FAASIN_A_STAGE_GENERATION } },
 	[FAASIN_CMD_LINK_GET] = { { 's', FAASIN_A_LINK_WORKFLOW }, { 's', FAASIN_A_LINK_SRC_STAGE },
-		{ 's', FAASIN_A_LINK_SRC_PORT } },
-	[FAASIN_CMD_LINK_NEW] = { { 's', FAASIN_A_LINK_WORKFLOW }, { 's', FAASIN_A_LINK_SRC_STAGE },
-		{ 's', FAASIN_A_LINK_DST_STAGE }, { 's', FAASIN_A_LINK_SRC_PORT },
+		{ 's', FAASIN_A_LINK_SRC_PORT }, { 's', FAASIN_A_LINK_DST_STAGE },
+		{ 's', FAASIN_A_LINK_DST_PORT } },
+	[FAASIN_CMD_LINK_NEW] = { { 's', FAASIN_A_LINK_WORKFLOW },
+		{ 's', FAASIN_A_LINK_SRC_STAGE }, { 's', FAASIN_A_LINK_DST_STAGE },
+		{ 's', FAASIN_A_LINK_SRC_PORT },
 		{ 's', FAASIN_A_LINK_DST_PORT }, { 'q', FAASIN_A_LINK_CAPACITY },
 		{ 'd', FAASIN_A_LINK_ABORT_ON }, { 'd', FAASIN_A_LINK_EARLY_CLOSE },
 		{ 'd', FAASIN_A_LINK_FLAGS },
@@ -117,7 +124,8 @@ static uint64_t random_payload(char form)
 	case 's':
 		return random_value(K_WORD);
 	case 'd':
-		return one_in(4) ? random_next(&chance_seed) : PICK(0, 1, 2, 0644, 0777, 65534);
+		return one_in(4) ? random_next(&chance_seed) :
+			PICK(0, 1, 2, 3, 4, 6, 0644, 0777, 65534);
 	case 'q':
 		return one_in(4) ? random_next(&chance_seed) :
 			PICK(1, 2, 4096, 8192, 65536, 1 << 20, 1 << 30);
@@ -144,26 +152,47 @@ static void good_ends(struct call *c, uint16_t type)
 	while (n--) {
 		add_attr(c, 'n', type, one_in(8));
 		add_attr(c, 's', FAASIN_A_END_STAGE, name_value("a") + chance(4));
+		if (one_in(6))
+			add_attr(c, 's', FAASIN_A_END_PORT, name_value("faasin") + chance(4));
 		add_attr(c, 'e', 0, 0);
 	}
+}
+
+/* Ends of a new link can be several, in nests. */
+static uint16_t nest_instead(const struct call *c, const struct form *form)
+{
+	if (c->arg[1] != FAASIN_CMD_LINK_NEW)
+		return 0;
+	switch (form->type) {
+	case FAASIN_A_LINK_SRC_STAGE: return FAASIN_A_LINK_SRC;
+	case FAASIN_A_LINK_DST_STAGE: return FAASIN_A_LINK_DST;
+	default: return 0;
+	}
+}
+
+/* Stages are named by attributes with other numbers. */
+static bool names_port(const struct form *form)
+{
+	return form->type == FAASIN_A_LINK_SRC_PORT || form->type == FAASIN_A_LINK_DST_PORT;
 }
 
 /* Workflows and stages by their names, as otherwise nothing would be found. */
 static void good_attr(struct call *c, const struct form *form, size_t place)
 {
 	uint64_t value = random_payload(form->form);
+	uint16_t nest = nest_instead(c, form);
 
-	if (c->arg[1] == FAASIN_CMD_LINK_NEW && (place == 1 || place == 2) && one_in(3)) {
-		good_ends(c, place == 1 ? FAASIN_A_LINK_SRC : FAASIN_A_LINK_DST);
+	if (nest && one_in(3)) {
+		good_ends(c, nest);
 		return;
 	}
 	if (form->form == 's' && !one_in(8)) {
 		if (place == 0)
 			value = name_value("fz0") + (one_in(3) ? chance(3) : 0);
-		else if (place < 3)
-			value = name_value("a") + chance(4);
-		else
+		else if (names_port(form))
 			value = name_value("faasin") + chance(4);
+		else
+			value = name_value("a") + chance(4);
 	}
 	if (form->form != 'n') {
 		add_attr(c, form->form, form->type, value);
@@ -194,7 +223,7 @@ static void random_attrs(struct call *c)
 		}
 	}
 	if (one_in(6))
-		add_attr(c, kinds[chance(7)], chance(20), chance(256));
+		add_attr(c, kinds[chance(7)], chance(TYPES), chance(256));
 }
 
 static void fix_attr(struct attr *a)
@@ -225,7 +254,7 @@ static void random_attr(struct call *c)
 		a->form = kinds[chance(7)];
 		break;
 	case 3:
-		a->type = one_in(4) ? chance(65536) : chance(20);
+		a->type = one_in(4) ? chance(65536) : chance(TYPES);
 		break;
 	default:
 		a->value = random_payload(a->form);
