@@ -6,7 +6,7 @@ kmod/faasin.yaml (for programs), kmod/uapi/faasin.h (for people and C), the
 policies of kmod/policy.c with the operations of kmod/netlink*.c (what the kernel
 takes), the attributes that kmod/reply.c and kmod/event.c send, what
 docs/syzkaller/faasin.txt tells a fuzzer, and what the project's own makes requests of
-(fuzz/uapi/mutation.c). TAP on standard output. Needs no kernel; the
+(fuzz/uapi/mutation.c). Ioctls likewise. TAP on standard output. Needs no kernel; the
 schema comes from the kernel's source (vm-test/kernels --source gets it,
 FAASIN_LINUX_SOURCE names another).
 """
@@ -639,8 +639,8 @@ def check_syzkaller(tap, spec, header, text):
 FORMS = {"string": "s", "u32": "d", "u64": "q", "s32": "f", "nest": "n"}
 
 
-def check_fuzzer(tap, spec, policies, mutation):
-    """fuzz/uapi makes requests of all that is taken."""
+def check_fuzzer(tap, spec, policies, header, mutation, ioctls):
+    """fuzz/uapi makes requests of all that is taken, and calls every ioctl."""
     table = re.search(r"^static const struct form forms\[\]\[(\d+)\] = \{\n(.*?)^\};", mutation,
                       flags=re.S | re.M)
     size, rows = int(table.group(1)), re.split(r"\[(FAASIN_CMD_\w+)\] = ", table.group(2))[1:]
@@ -674,6 +674,12 @@ def check_fuzzer(tap, spec, policies, mutation):
         for attr, _ in policies.tables[nested] if not re.search(r"\b%s\b" % attr, body)
     ])
 
+    expected = {name for name in header.defines
+                if name.startswith("FAASIN_IOC_") and name != "FAASIN_IOC_MAGIC"}
+    tap.result("fuzzer: ioctls", differ(
+        "ioctls", sorted(expected),
+        sorted(re.findall(r'^\t\{ "\w+", (FAASIN_IOC_\w+),', ioctls, flags=re.M))))
+
 
 def main():
     tap = Tap()
@@ -696,7 +702,8 @@ def main():
     check_sent(tap, spec, without_comments(read("kmod/reply.c")),
                without_comments(read("kmod/event.c")))
     check_syzkaller(tap, spec, header, read("docs/syzkaller/faasin.txt"))
-    check_fuzzer(tap, spec, policies, without_comments(read("fuzz/uapi/mutation.c")))
+    check_fuzzer(tap, spec, policies, header, without_comments(read("fuzz/uapi/mutation.c")),
+                 without_comments(read("fuzz/uapi/ioctls.c")))
     return tap.done()
 
 

@@ -12,12 +12,29 @@
 #define BASE		"/tmp/faasin-fuzz"
 
 /**
+ * struct mapping - what a thread has mapped
+ * @at: where; NULL: nothing
+ * @length: bytes
+ * @of: of what
+ * @output: of a window: that of an output
+ * @writable: it is, or was
+ */
+struct mapping {
+	uint8_t *at;
+	size_t length;
+	enum mapping_of { MAPS_FILE, MAPS_WINDOW, MAPS_LANE } of;
+	bool output;
+	bool writable;
+};
+
+/**
  * struct thread - who makes calls
  * @number: 0 or 1
  * @tid: its number for the kernel
  * @fail: fail-nth of this task, -1 where there is none, -2 while nobody asked
  * @nl: sockets for requests, -1 while nobody asked; the second hears events, too
  * @into: what is read goes here
+ * @mapping: what it mapped last
  */
 struct thread {
 	int number;
@@ -25,6 +42,7 @@ struct thread {
 	int fail;
 	int nl[2];
 	uint8_t *into;
+	struct mapping mapping;
 };
 
 /**
@@ -43,16 +61,28 @@ struct operation {
 	enum kind kind[ARGS_MAX];
 };
 
-#define OPS	42
+#define OPS	46
 extern const struct operation ops[OPS];
 
 typedef long call_fn(struct thread *t, const struct call *c);
 
 /* files.c */
 call_fn call_open, call_reopen, call_read, call_write, call_readv, call_writev, call_pread,
-	call_poll, call_epoll, call_epoll_ctl, call_epoll_wait, call_ioctl, call_pipe, call_splice,
+	call_poll, call_epoll, call_epoll_ctl, call_epoll_wait, call_pipe, call_splice,
 	call_tee, call_vmsplice, call_sendfile, call_copy_range, call_dup, call_fcntl, call_close,
-	call_mmap, call_socketpair, call_pass, call_take;
+	call_socketpair, call_pass, call_take;
+
+/* ioctls.c */
+call_fn call_ioctl;
+
+/* mappings.c */
+call_fn call_mmap, call_touch, call_protect, call_unmap;
+void mappings_init(void);		/* faults in them are survived */
+void mapping_end(struct thread *t);
+bool mapping_is_data(const struct mapping *m);	/* what is there, somebody may read */
+
+/* lanes.c */
+call_fn call_lane;
 
 /* tree.c */
 call_fn call_mount, call_fsmount, call_umount, call_look, call_change, call_cgroup_mkdir,
@@ -75,6 +105,15 @@ bool slots_open(void);		/* makes what is written */
 const uint8_t *slots_source(void);
 uint8_t *slots_buffer(void);	/* one to read into; NULL if there is no memory */
 void slots_close(void);
+bool is_port(int fd, bool *output);
+bool is_lane(int fd);
+bool is_written(uint8_t byte);	/* it can be what somebody wrote, or was never filled */
+
+/* Memory that a program names: @buffer, which is the thread's or the source, or something else. */
+#define AT_END		2	/* half of it is behind the buffer's end, and not there */
+#define IN_MAPPING	6
+#define PLACED		7	/* how many there are */
+void *place(struct thread *t, uint8_t *buffer, uint64_t how, uint64_t size);
 
 /* Children of the program. */
 void children_end(void);		/* kills those that call_fork() made, waits for all */

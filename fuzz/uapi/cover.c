@@ -91,7 +91,8 @@ size_t cover_new_outcomes(const struct program *p, const uint16_t *errors)
 	for (i = 0; i < p->ncalls; i++) {
 		const struct call *c = &p->call[i];
 		/* One call that is many. */
-		bool many = ops[c->op].call == call_netlink || ops[c->op].call == call_ioctl;
+		bool many = ops[c->op].call == call_netlink || ops[c->op].call == call_ioctl ||
+			ops[c->op].call == call_lane;
 		uint64_t what = c->op << 24 | (many ? (c->arg[1] & 0xff) << 16 : 0) | errors[i];
 
 		found += mark(outcomes, what * MIX_1);

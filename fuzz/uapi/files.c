@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 
-#include "call.h"
 #include "common.h"
+#include "worker.h"
 
 static int slots[SLOTS + 1];	/* programs do not name the last one */
 static uint8_t *source;		/* every byte that is written comes from here */
@@ -77,16 +77,34 @@ void slots_close(void)
 	}
 }
 
-static void *pointer(uint8_t *buffer, uint64_t how, uint64_t size)
+void *place(struct thread *t, uint8_t *buffer, uint64_t how, uint64_t size)
 {
 	switch (how) {
 	default: return buffer;
 	case 1: return NULL;
-	case 2: return buffer + BUFFER - PAGE - size / 2 % PAGE;
+	case AT_END: return buffer + BUFFER - PAGE - size / 2 % PAGE;
 	case 3: return (void *)0xffffffff81000000UL;
 	case 4: return buffer + 1;
 	case 5: return (void *)0x800000000000UL;
+	case IN_MAPPING: return t->mapping.at;
 	}
+}
+
+/* Only what is mapped is named; what a lane's memory holds is nothing that anybody writes. */
+static uint64_t place_of(const struct thread *t, uint64_t how, const uint8_t *buffer)
+{
+	bool lane = t->mapping.of == MAPS_LANE;
+
+	if (how == IN_MAPPING && (!t->mapping.at || (lane && buffer == source)))
+		return 0;
+	return how;
+}
+
+static uint64_t room(const struct thread *t, uint64_t size, uint64_t how)
+{
+	if (how == IN_MAPPING && size > t->mapping.length)
+		return t->mapping.length;
+	return length(size, how);
 }
 
 uint64_t length(uint64_t size, uint64_t how)
@@ -95,11 +113,20 @@ uint64_t length(uint64_t size, uint64_t how)
 	return size > BUFFER - PAGE - 8 && !how ? BUFFER - PAGE - 8 : size;
 }
 
-static bool is_port(int fd)
+bool is_port(int fd, bool *output)
 {
 	struct faasin_port_info info;
 
-	return !ioctl(fd, FAASIN_IOC_INFO, &info);
+	if (ioctl(fd, FAASIN_IOC_INFO, &info))
+		return false;
+	if (output)
+		*output = info.flags & FAASIN_INFO_OUTPUT;
+	return true;
+}
+
+bool is_written(uint8_t byte)
+{
+	return byte == FILLED || (!byte && worker_report->zeroes);
 }
 
 /* What comes out of a port was written by somebody. */
@@ -108,9 +135,9 @@ static void check_bytes(int fd, const uint8_t *bytes, long len)
 	char text[100];
 	long i = 0;
 
-	while (i < len && bytes[i] == FILLED)
+	while (i < len && is_written(bytes[i]))
 		i++;
-	if (i >= len || !is_port(fd))
+	if (i >= len || !is_port(fd, NULL))
 		return;
 	snprintf(text, sizeof(text), "a read gave a byte that nobody wrote: %#x, at %ld of %ld",
 		 bytes[i], i, len);
@@ -132,27 +159,31 @@ long call_reopen(struct thread *t, const struct call *c)
 
 long call_read(struct thread *t, const struct call *c)
 {
-	uint8_t *to = pointer(t->into, c->arg[2], c->arg[1]);
+	uint64_t how = place_of(t, c->arg[2], t->into);
+	uint8_t *to = place(t, t->into, how, c->arg[1]);
 	int fd = slot(c->arg[0]);
-	long n = read(fd, to, length(c->arg[1], c->arg[2]));
+	long n = read(fd, to, room(t, c->arg[1], how));
 
-	if (n > 0)
+	/* What was mapped may be gone again. */
+	if (n > 0 && how != IN_MAPPING)
 		check_bytes(fd, to, n);
 	return n;
 }
 
 long call_write(struct thread *t, const struct call *c)
 {
-	return write(slot(c->arg[0]), pointer(source, c->arg[2], c->arg[1]),
-		     length(c->arg[1], c->arg[2]));
+	uint64_t how = place_of(t, c->arg[2], source);
+
+	return write(slot(c->arg[0]), place(t, source, how, c->arg[1]), room(t, c->arg[1], how));
 }
 
-static long call_vector(const struct call *c, uint8_t *buffer,
+static long call_vector(struct thread *t, const struct call *c, uint8_t *buffer,
 			ssize_t (*fn)(int fd, const struct iovec *iov, int n, off_t at, int flags))
 {
+	uint64_t how = place_of(t, c->arg[2], buffer);
 	struct iovec iov[] = {
 		{ buffer, length(c->arg[1], 0) },
-		{ pointer(buffer, c->arg[2], c->arg[3]), length(c->arg[3], c->arg[2]) },
+		{ place(t, buffer, how, c->arg[3]), room(t, c->arg[3], how) },
 		{ buffer, 1 },
 	};
 
@@ -161,12 +192,12 @@ static long call_vector(const struct call *c, uint8_t *buffer,
 
 long call_readv(struct thread *t, const struct call *c)
 {
-	return call_vector(c, t->into, preadv2);
+	return call_vector(t, c, t->into, preadv2);
 }
 
 long call_writev(struct thread *t, const struct call *c)
 {
-	return call_vector(c, source, pwritev2);
+	return call_vector(t, c, source, pwritev2);
 }
 
 long call_pread(struct thread *t, const struct call *c)
@@ -207,28 +238,6 @@ long call_epoll_wait(struct thread *t, const struct call *c)
 	return epoll_wait(slot(c->arg[0]), got, 4, c->arg[1] % 3);
 }
 
-long call_ioctl(struct thread *t, const struct call *c)
-{
-	static const unsigned long numbers[] = {
-		FAASIN_IOC_END, FAASIN_IOC_ABORT, FAASIN_IOC_INFO, FIONREAD, FIONBIO, FIOASYNC,
-		TCGETS, FIOCLEX, FAASIN_IOC_SET_CONTEXT, FAASIN_IOC_GET_CONTEXT,
-		FAASIN_IOC_WINDOW, FAASIN_IOC_ALLOC, FAASIN_IOC_SEND, FAASIN_IOC_TAKE,
-		FAASIN_IOC_RETURN, FAASIN_IOC_LANE, FAASIN_IOC_LANE_WAIT, FAASIN_IOC_LANE_KICK,
-	};
-	unsigned long number = c->arg[1] < ARRAY_SIZE(numbers) ? numbers[c->arg[1]] :
-		_IO(FAASIN_IOC_MAGIC, c->arg[3]);
-	struct faasin_abort argument = {
-		.cause = c->arg[3], .code = c->arg[4],
-		.pid = c->arg[5] & 1 ? getpid() : (int32_t)c->arg[5],
-		.reserved = c->arg[5] >> 32,
-	};
-	uint8_t *p = pointer(t->into, c->arg[2], 16);
-
-	if (p == t->into || p == t->into + 1)
-		memcpy(p, &argument, sizeof(argument));
-	return ioctl(slot(c->arg[0]), number, p);
-}
-
 long call_pipe(struct thread *t, const struct call *c)
 {
 	int ends[2];
@@ -254,8 +263,8 @@ long call_tee(struct thread *t, const struct call *c)
 
 long call_vmsplice(struct thread *t, const struct call *c)
 {
-	struct iovec iov = { pointer(source, c->arg[2], c->arg[1]),
-		length(c->arg[1], c->arg[2]) };
+	uint64_t how = place_of(t, c->arg[2], source);
+	struct iovec iov = { place(t, source, how, c->arg[1]), room(t, c->arg[1], how) };
 
 	return vmsplice(slot(c->arg[0]), &iov, 1, c->arg[3]);
 }
@@ -299,21 +308,6 @@ long call_close(struct thread *t, const struct call *c)
 	int fd = __atomic_exchange_n(&slots[c->arg[0] % SLOTS], -1, __ATOMIC_RELAXED);
 
 	return fd >= 0 ? close(fd) : -1;
-}
-
-long call_mmap(struct thread *t, const struct call *c)
-{
-	int fd = slot(c->arg[0]);
-	void *p = mmap(NULL, length(c->arg[1] | 1, 0), c->arg[2] & 7,
-		       c->arg[3] & 1 ? MAP_SHARED : MAP_PRIVATE, fd, c->arg[4] & 1 ? PAGE : 0);
-
-	if (p == MAP_FAILED)
-		return -1;
-	/* The slot may have got another file meanwhile: only a port stays one. */
-	if (fd == slot(c->arg[0]) && is_port(fd) && (!(c->arg[3] & 1) || c->arg[2] & PROT_EXEC))
-		violation("a port could be mapped, but not as a window");
-	munmap(p, length(c->arg[1] | 1, 0));
-	return 0;
 }
 
 long call_socketpair(struct thread *t, const struct call *c)

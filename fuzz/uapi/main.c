@@ -32,6 +32,7 @@
 #define FAILURES_MAX	10		/* the rest would be the same */
 #define RENEW		64		/* programs until the scene is made anew in any case */
 #define TRIES		3		/* of a program that failed */
+#define ENOUGH_RUNS	200		/* for the seeds, and some more */
 #define STALL		240		/* seconds after which the engine itself counts as stuck */
 
 /**
@@ -290,15 +291,39 @@ static bool prepare(void)
 	return record_init(want.record, want.failures) && corpus_init(want.keep) && worker_init();
 }
 
+static void print_count(const char *what, uint64_t tried, uint64_t worked)
+{
+	printf("  %-14s %9llu %9llu\n", what, (unsigned long long)tried,
+	       (unsigned long long)worked);
+}
+
 static void print_calls(void)
 {
 	size_t i;
 
 	puts("calls: made, and of these successful");
 	for (i = 0; i < OPS; i++)
-		printf("  %-14s %9llu %9llu\n", ops[i].name,
-		       (unsigned long long)worker_report->tried[i],
-		       (unsigned long long)worker_report->worked[i]);
+		print_count(ops[i].name, worker_report->tried[i], worker_report->worked[i]);
+	puts("ioctls, likewise:");
+	for (i = 0; i < IOCTLS; i++)
+		print_count(ioctls[i].word, worker_report->ioctl_tried[i],
+			    worker_report->ioctl_worked[i]);
+}
+
+/* What never succeeds is never tried either, as far as the module's bugs go. */
+static void check_ioctls(void)
+{
+	bool all = true;
+	size_t i;
+
+	for (i = 0; i < IOCTLS; i++) {
+		if (!ioctl_is_ports(&ioctls[i]) || worker_report->ioctl_worked[i])
+			continue;
+		printf("ioctl %s: of %llu calls none succeeded\n", ioctls[i].word,
+		       (unsigned long long)worker_report->ioctl_tried[i]);
+		all = false;
+	}
+	result(all, "each ioctl of ports succeeded at least once");
 }
 
 static void check_leaks(void)
@@ -338,6 +363,10 @@ static void __attribute__((noreturn)) engine(void)
 
 	result(figures.runs > 0 && !failures, "no program made the module break its word");
 	result(!hangs, "every program ended");
+	if (figures.runs > ENOUGH_RUNS)
+		check_ioctls();
+	else if (!want.replay)
+		skip("whether each ioctl succeeds", "too few programs were executed");
 	if (!guided)
 		skip("coverage", "the kernel has no KCOV (the debug kernel has)");
 	else

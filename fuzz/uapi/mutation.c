@@ -34,7 +34,7 @@ static uint64_t random_value(enum kind kind)
 	case K_SLOT:
 		return one_in(4) ? chance(SLOTS) : chance(4);
 	case K_OPEN:
-		return PICK(O_RDONLY, O_WRONLY, O_WRONLY, O_RDONLY, O_RDWR) |
+		return PICK(O_RDONLY, O_WRONLY, O_RDWR, O_RDONLY, O_RDWR) |
 			(one_in(8) ? 0 : O_NONBLOCK) | (one_in(8) ? 1u << chance(24) : 0);
 	case K_SIZE:
 		if (one_in(4))
@@ -42,7 +42,7 @@ static uint64_t random_value(enum kind kind)
 		return PICK(0, 1, 2, 100, 4095, 4096, 4097, 8191, 8192, 8193, 12288, 65535,
 			    65536, 65537, 131072, 200000, INT32_MAX, UINT64_MAX, 1ull << 40);
 	case K_POINTER:
-		return one_in(6) ? chance(6) : 0;
+		return one_in(4) ? chance(PLACED) : 0;
 	case K_POLL:
 		return one_in(3) ? chance(0x4000) : PICK(POLLIN, POLLOUT, POLLIN | POLLOUT, 0);
 	case K_FCNTL:

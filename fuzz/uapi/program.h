@@ -27,19 +27,22 @@ enum kind {
 
 /**
  * struct words - values that are words, so that texts outlive changes to the tables
- * @word: table
- * @count: its entries; 0 where values are numbers
+ * @table: its entries are words, or begin with one
+ * @count: how many; 0 where values are numbers
+ * @size: of an entry
  */
 struct words {
-	const char *const *word;
+	const void *table;
 	size_t count;
+	size_t size;
 };
 
-#define WORDS(table)	{ table, ARRAY_SIZE(table) }
+#define WORDS(table)	{ table, ARRAY_SIZE(table), sizeof((table)[0]) }
 #define PLACES		6
 #define CGROUPS_OWN	5	/* of the cgroups: the others are what these are in */
 
 struct words words_of(enum kind kind);
+const char *word_at(struct words words, size_t i);
 extern const char *const paths[], *const names[], *const options[], *const places[],
 	*const cgroups[];
 uint64_t name_value(const char *name);

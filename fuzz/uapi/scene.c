@@ -359,7 +359,7 @@ static bool intact(const uint8_t *bytes, ssize_t len)
 {
 	ssize_t i = 0;
 
-	while (i < len && bytes[i] == FILLED)
+	while (i < len && is_written(bytes[i]))
 		i++;
 	if (i < len)
 		snprintf(wrong, sizeof(wrong), "a byte waits that nobody wrote: %#x, at %zd of %zd",

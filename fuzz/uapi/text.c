@@ -23,7 +23,7 @@ void program_print(FILE *to, const struct program *p)
 			struct words words = words_of(op->kind[n]);
 
 			if (words.count)
-				fprintf(to, " %s", words.word[c->arg[n]]);
+				fprintf(to, " %s", word_at(words, c->arg[n]));
 			else
 				fprintf(to, c->arg[n] > 9 ? " 0x%llx" : " %llu",
 					(unsigned long long)c->arg[n]);
@@ -49,7 +49,7 @@ void program_print(FILE *to, const struct program *p)
 static bool parse_word(struct words words, const char *word, uint64_t *value)
 {
 	for (*value = 0; *value < words.count; ++*value)
-		if (!strcmp(words.word[*value], word))
+		if (!strcmp(word_at(words, *value), word))
 			return true;
 	return false;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program.h"
+#include "ioctls.h"
 
 const char *const paths[] = {
 	"sys/fz0/a/faasout", "sys/fz0/b/faasin", "sys/fz0/b/faasout", "sys/fz0/c/faasin",
@@ -45,10 +45,6 @@ const char *const cgroups[] = {
 
 static_assert(ARRAY_SIZE(cgroups) == CGROUPS_OWN + 2);
 
-static const char *const ioctls[] = {
-	"end", "abort", "info", "fionread", "fionbio", "fioasync", "tcgets", "fioclex", "number",
-};
-
 struct words words_of(enum kind kind)
 {
 	switch (kind) {
@@ -58,8 +54,15 @@ struct words words_of(enum kind kind)
 	case K_PLACE: return (struct words)WORDS(places);
 	case K_CGROUP: return (struct words)WORDS(cgroups);
 	case K_IOCTL: return (struct words)WORDS(ioctls);
-	default: return (struct words){ NULL, 0 };
+	default: return (struct words){ .count = 0 };
 	}
+}
+
+const char *word_at(struct words words, size_t i)
+{
+	const char *entry = words.table;
+
+	return *(const char *const *)(entry + i * words.size);
 }
 
 uint64_t name_value(const char *name)

@@ -11,6 +11,7 @@
 #include "common.h"
 #include "cover.h"
 #include "faults.h"
+#include "ranges.h"
 #include "worker.h"
 
 #define HANGS		60		/* seconds until a program counts as hung */
@@ -72,11 +73,6 @@ static void thread_end(struct thread *t)
 		close(t->fail);
 }
 
-static void count(uint64_t *what)
-{
-	__atomic_add_fetch(what, 1, __ATOMIC_RELAXED);
-}
-
 static void execute_calls(struct thread *t, uint8_t thread)
 {
 	const struct program *p = &shared->program;
@@ -88,16 +84,16 @@ static void execute_calls(struct thread *t, uint8_t thread)
 
 		if (c->thread != thread)
 			continue;
-		count(&worker_report->tried[c->op]);
+		count_one(&worker_report->tried[c->op]);
 		shared->calls[t->number]++;
 		if (c->fail)
 			faults_arm(t, c->fail);
 		result = ops[c->op].call(t, c);
 		worker_report->error[i] = result < 0 ? errno : 0;
 		if (c->fail && faults_disarm(t))
-			count(&worker_report->injected);
+			count_one(&worker_report->injected);
 		if (result >= 0)
-			count(&worker_report->worked[c->op]);
+			count_one(&worker_report->worked[c->op]);
 	}
 }
 
@@ -140,6 +136,7 @@ static void *second(void *arg)
 		shared->tid[1] = 0;
 		if (!lasts(&shared->program))
 			break;
+		mapping_end(t);
 		requests_end(t);
 		sem_post(&second_ended);
 	}
@@ -214,8 +211,10 @@ static void execute_processes(void)
 static void tidy(void)
 {
 	slots_close();
+	mapping_end(&threads[0]);
 	children_end();
 	requests_end(&threads[0]);
+	ranges_end();
 }
 
 static void be_worker(void)
@@ -230,6 +229,7 @@ static void be_worker(void)
 	interrupt_by(SIGALRM, 0);
 	interrupt_by(SIGPIPE, 0);
 	interrupt_by(SIGIO, 0);
+	mappings_init();
 	sem_init(&second_begins, 0, 0);
 	sem_init(&second_ended, 0, 0);
 	thread_start(&threads[0]);
@@ -351,6 +351,7 @@ enum worker_end worker_run(const struct program *p)
 	shared->program = *p;
 	shared->waiting = 0;
 	shared->tid[1] = 0;
+	worker_report->zeroes = false;
 	memset(worker_report->error, 0, sizeof(worker_report->error));
 	if (!worker)
 		start();
