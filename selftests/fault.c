@@ -35,20 +35,154 @@ bool fault_linked(struct try *t)
 	return !world_link(&t->w, "a", "b");
 }
 
+bool fault_link(struct try *t, const char *src, const char *dst,
+		const struct faasctl_link_options *options)
+{
+	struct faasctl *ctl;
+	int error = faasctl_open(&ctl, NULL);
+
+	if (error)
+		return false;
+	error = faasctl_link_add(ctl, t->w.wf, src, dst, options, NULL);
+	faasctl_close(ctl);
+	return !error;
+}
+
+bool fault_more_stages(struct try *t)
+{
+	return !world_stage(&t->w, "c", NULL) && !world_stage(&t->w, "x", NULL);
+}
+
+bool fault_open_ends(struct try *t, int flags)
+{
+	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, flags);
+	t->in = world_open(&t->w, "b", FAASIN_PORT_IN, O_RDONLY);
+	return t->in >= 0 && t->out >= 0;
+}
+
 bool fault_opened(struct try *t)
 {
-	if (!fault_linked(t))
-		return false;
-	t->out = world_open(&t->w, "a", FAASIN_PORT_OUT, O_WRONLY);
-	t->in = world_open(&t->w, "b", FAASIN_PORT_IN, O_RDONLY);
 	/* It may have to wait for memory; it never has to for the peer. */
-	return t->in >= 0 && t->out >= 0 && !fcntl(t->out, F_SETFL, 0);
+	return fault_linked(t) && fault_open_ends(t, O_WRONLY) && !fcntl(t->out, F_SETFL, 0);
 }
 
 bool fault_filled(struct try *t)
 {
 	return fault_opened(t) && write(t->out, fault_data, SMALL) == SMALL;
 }
+
+/* ------------------------------------------------------------ what several do */
+
+long fault_write_small(struct try *t)
+{
+	return sys(write(t->out, fault_data, SMALL));
+}
+
+long fault_write_large(struct try *t)
+{
+	return sys(write(t->out, fault_data, LARGE));
+}
+
+long fault_write_parts(struct try *t)
+{
+	struct iovec parts[] = {
+		{ .iov_base = fault_data, .iov_len = 40 },
+		{ .iov_base = fault_data + 40, .iov_len = 0 },
+		{ .iov_base = fault_data + 40, .iov_len = SMALL - 40 },
+	};
+
+	return sys(writev(t->out, parts, 3));
+}
+
+long fault_read_small(struct try *t)
+{
+	memset(fault_back, 0, SMALL);
+	return sys(read(t->in, fault_back, SMALL));
+}
+
+long fault_read_large(struct try *t)
+{
+	memset(fault_back, 0, LARGE);
+	return sys(read(t->in, fault_back, LARGE));
+}
+
+long fault_read_parts(struct try *t)
+{
+	struct iovec parts[] = {
+		{ .iov_base = fault_back, .iov_len = 30 },
+		{ .iov_base = fault_back + 30, .iov_len = SMALL - 30 },
+	};
+
+	memset(fault_back, 0, SMALL);
+	return sys(readv(t->in, parts, 2));
+}
+
+long fault_splice_in(struct try *t)
+{
+	return sys(splice(t->pipe[0], NULL, t->out, NULL, SMALL, 0));
+}
+
+long fault_splice_out(struct try *t)
+{
+	return sys(splice(t->in, NULL, t->pipe[1], NULL, SMALL, 0));
+}
+
+long fault_poll(struct try *t)
+{
+	struct pollfd fds[] = {
+		{ .fd = t->in, .events = POLLIN },
+		{ .fd = t->out, .events = POLLOUT },
+	};
+
+	return sys(poll(fds, 2, 0));
+}
+
+long fault_ask_unread(struct try *t)
+{
+	return unread(t->in);
+}
+
+long fault_end_stream(struct try *t)
+{
+	return sys(ioctl(t->out, FAASIN_IOC_END));
+}
+
+long fault_end_session(struct try *t)
+{
+	return sys(ioctl(t->in, FAASIN_IOC_END));
+}
+
+long fault_abort(struct try *t)
+{
+	struct faasin_abort abort = { .cause = FAASIN_CAUSE_SIGNAL, .code = 9, .pid = getpid() };
+
+	return sys(ioctl(t->out, FAASIN_IOC_ABORT, &abort));
+}
+
+long fault_set_context(struct try *t)
+{
+	struct faasin_context c = { .length = 2, .data = "of" };
+
+	return sys(ioctl(t->out, FAASIN_IOC_SET_CONTEXT, &c));
+}
+
+long fault_close_out(struct try *t)
+{
+	long result = sys(close(t->out));
+
+	t->out = -1;
+	return result;
+}
+
+long fault_close_in(struct try *t)
+{
+	long result = sys(close(t->in));
+
+	t->in = -1;
+	return result;
+}
+
+/* -------------------------------------------------------- effects several have */
 
 bool fault_one(struct try *t, long result)
 {
@@ -58,6 +192,50 @@ bool fault_one(struct try *t, long result)
 bool fault_two(struct try *t, long result)
 {
 	return result == 2;
+}
+
+bool fault_all_unread(struct try *t, long result)
+{
+	return result == SMALL && unread(t->in) == SMALL;
+}
+
+bool fault_arrives(struct try *t, long result)
+{
+	return result > 0 && read_full(t->in, fault_back, result) == result &&
+	       pattern_is(fault_back, result, 1, 0) && sys(read(t->in, fault_back, 1)) == -EAGAIN;
+}
+
+bool fault_arrives_together(struct try *t, long result)
+{
+	return result == SMALL && fault_arrives(t, result);
+}
+
+bool fault_keeps(struct try *t, long result, long size)
+{
+	return result > 0 && unread(t->in) == size - result &&
+	       (result == size || read_full(t->in, fault_back + result, size - result) == size - result) &&
+	       pattern_is(fault_back, size, 1, 0);
+}
+
+bool fault_keeps_small(struct try *t, long result)
+{
+	return fault_keeps(t, result, SMALL);
+}
+
+bool fault_keeps_large(struct try *t, long result)
+{
+	return fault_keeps(t, result, LARGE);
+}
+
+bool fault_spliced(struct try *t, long result)
+{
+	return result > 0 && read_full(t->pipe[0], fault_back, result) == result &&
+	       fault_keeps_small(t, result);
+}
+
+bool fault_closed_early(struct try *t, long result)
+{
+	return sys(write(t->out, fault_data, 1)) == -EPIPE;
 }
 
 /* ---------------------------------------------------------------- injection */

@@ -112,11 +112,49 @@ const char *fault_leaks(void);
 /* What several operations need before. */
 bool fault_linked(struct try *t);	/* a to b */
 bool fault_opened(struct try *t);	/* both ends, the output blocking */
+bool fault_open_ends(struct try *t, int flags);	/* of what is linked; @flags: of the output */
 bool fault_filled(struct try *t);	/* SMALL bytes of fault_data wait */
+bool fault_more_stages(struct try *t);	/* c and x */
+
+/* Links, by the library: @src and @dst may be several, separated by commas. */
+bool fault_link(struct try *t, const char *src, const char *dst,
+		const struct faasctl_link_options *options);
+
+/* What several do: with fault_data, to fault_back. */
+long fault_write_small(struct try *t);
+long fault_write_large(struct try *t);
+long fault_write_parts(struct try *t);	/* SMALL bytes, in three */
+long fault_read_small(struct try *t);
+long fault_read_large(struct try *t);
+long fault_read_parts(struct try *t);	/* SMALL bytes, in two */
+long fault_splice_in(struct try *t);	/* SMALL bytes, from the pipe */
+long fault_splice_out(struct try *t);	/* into the pipe */
+long fault_poll(struct try *t);
+long fault_ask_unread(struct try *t);
+long fault_end_stream(struct try *t);
+long fault_end_session(struct try *t);
+long fault_abort(struct try *t);
+long fault_set_context(struct try *t);
+long fault_close_out(struct try *t);
+long fault_close_in(struct try *t);
 
 /* Effects that several have. */
 bool fault_one(struct try *t, long result);
 bool fault_two(struct try *t, long result);
+bool fault_all_unread(struct try *t, long result);	/* as @result and the kernel say */
+
+/* What was written arrives, all of it and once; the second: SMALL bytes, together. */
+bool fault_arrives(struct try *t, long result);
+bool fault_arrives_together(struct try *t, long result);
+
+/* What was read before and what is left are all there was, which was @size bytes, or SMALL. */
+bool fault_keeps(struct try *t, long result, long size);
+bool fault_keeps_small(struct try *t, long result);
+bool fault_keeps_large(struct try *t, long result);
+bool fault_spliced(struct try *t, long result);	/* as the former, but to the pipe */
+
+/* What is written now is for nobody. */
+bool fault_closed_early(struct try *t, long result);
 
 /* Filled with the pattern of tag 1. */
 extern uint8_t fault_data[LARGE], fault_back[LARGE];

@@ -221,11 +221,6 @@ static bool nothing_is_left(struct world *w)
 	       world_link(w, "a", "c") == EBUSY && !world_unlink(w, "x");
 }
 
-static bool four_stages(struct try *t)
-{
-	return !world_stage(&t->w, "c", NULL) && !world_stage(&t->w, "x", NULL);
-}
-
 /* Two to two: what was made before one of the links cannot be is undone, all of it. */
 static long link_crossed(struct try *t)
 {
@@ -289,7 +284,7 @@ static bool three_links(struct try *t, long result)
 
 static bool is_dealt(struct try *t)
 {
-	return four_stages(t) && !link_dealt(t);
+	return fault_more_stages(t) && !link_dealt(t);
 }
 
 static bool is_gathered(struct try *t)
@@ -581,8 +576,8 @@ OPERATION(link_new_large, as_it_is, link_new_large, link_is_new, REQUEST);
 OPERATION(link_new_small, as_it_is, link_small, link_is_new, REQUEST);
 OPERATION(link_shared, as_it_is, link_shared, link_is_new, REQUEST);
 OPERATION(link_gathered, as_it_is, link_gathered, link_is_new, REQUEST);
-OPERATION(link_dealt, four_stages, link_dealt, three_links, REQUEST);
-OPERATION(link_crossed, four_stages, link_crossed, four_links, REQUEST);
+OPERATION(link_dealt, fault_more_stages, link_dealt, three_links, REQUEST);
+OPERATION(link_crossed, fault_more_stages, link_crossed, four_links, REQUEST);
 OPERATION(link_merged, as_it_is, link_merged, link_is_new, REQUEST);
 OPERATION(link_again, was_linked, link_new, link_is_new, REQUEST);
 OPERATION(link_resize, fault_filled, link_resize, link_is_resized, REQUEST);
