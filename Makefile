@@ -393,8 +393,7 @@ detectors: ## see that what finds faults finds them, on the debug kernel
 
 .PHONY: fault
 fault: tools selftests ## fail every allocation and every copy in turn, on the debug kernel (ROUNDS=1 STEP=1)
-	@$(MAKE) -s module KERNEL=debug
-	@vm-test/run --kernel debug -- env FAASIN_SLOWER=3 FAULT_ROUNDS=$(ROUNDS) FAULT_STEP=$(STEP) selftests/run --verbose fault_control fault_data fault_window fault_records fault_load
+	@vm-test/fault --rounds '$(ROUNDS)' --step '$(STEP)'
 
 # Variables that a user gives: a shell has one called SECONDS that is none of his.
 FUZZ_KERNEL ?= debug

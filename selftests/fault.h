@@ -160,7 +160,8 @@ bool fault_closed_early(struct try *t, long result);
 extern uint8_t fault_data[LARGE], fault_back[LARGE];
 
 /*
- * The tests of a program: FAULT_TESTS, then OPERATION() for each, then FAULT_MAIN.
+ * The tests of a program: FAULT_TESTS, then OPERATION() for each, then FAULT_MAIN. What each says
+ * of its points vm-test/fault makes a table of.
  */
 #define OPERATION(called, before, does, check, ends)				\
 	FIXTURE_VARIANT_ADD(fault, called) {					\
