@@ -6,7 +6,7 @@
  *
  * The consumer waits in its call before each hand-off, or, as another question, has just said
  * that it is about to, by memory that the producer looks at: then both run. In both processes all
- * memory was touched before anything is measured.
+ * memory was touched before anything is measured: that of windows in a round that does not count.
  */
 #include <math.h>
 #include <signal.h>
@@ -14,7 +14,8 @@
 
 #include "ways/measure.h"
 
-#define ROUNDS		9	/* of a repetition; the median counts */
+#define ROUNDS		9	/* of a repetition that count; the median does */
+#define WARM_UP		1	/* that go before them */
 
 static void fill(char *at, size_t size, char with)
 {
@@ -25,7 +26,7 @@ static void fill(char *at, size_t size, char with)
 		p[i] = with;
 }
 
-_Static_assert(2 * ROUNDS <= WORDS, "each round has two words");
+_Static_assert(2 * (WARM_UP + ROUNDS) <= WORDS, "each round has two words");
 
 /* To the producer: by a pipe, for which it sleeps, or by memory, if that is -1. */
 static void say(int tell, uint64_t word)
@@ -56,11 +57,15 @@ static uint64_t hear(int told, int nth)
 /* Tells the producer when it is about to receive, and when it has received: the time. */
 static void consume(struct lane *lane, size_t size, int tell)
 {
-	struct usage before = usage_now();
+	struct usage before = { 0 };
 	uint64_t now;
 	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < WARM_UP + ROUNDS; i++) {
+		if (i == WARM_UP) {
+			meet();
+			before = usage_now();
+		}
 		say(tell, 0);
 		lane_receive(lane, size);
 		now = now_ns();
@@ -73,39 +78,57 @@ static void consume(struct lane *lane, size_t size, int tell)
 	_exit(0);
 }
 
-/* Times in ns, of hand-offs and of the fills before them. */
-static void produce(struct lane *lane, size_t size, int told, double took[ROUNDS],
-		    double fills[ROUNDS])
+/* The @nth round. */
+static void hand_over(struct lane *lane, size_t size, int told, int nth, double *took,
+		      double *fills)
 {
-	uint64_t begun;
-	char *from;
+	uint64_t begun = now_ns();
+	char *from = lane->way->memory(lane, size);
+
+	fill(from, size, nth);
+	*fills = now_ns() - begun;
+	hear(told, 2 * nth);
+	if (told >= 0)
+		usleep(2000);
+	begun = now_ns();
+	lane->way->send(lane, from, size);
+	*took = (double)hear(told, 2 * nth + 1) - begun;
+}
+
+/* When the producer hears that a round is over, the consumer has given back what it received. */
+static void produce(struct lane *lane, size_t size, int told, pid_t consumer,
+		    double figures[N_FIGURES])
+{
+	double took[ROUNDS], fills[ROUNDS];
+	struct usage used;
+	struct cost cost;
 	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
-		begun = now_ns();
-		from = lane->way->memory(lane, size);
-		fill(from, size, i);
-		fills[i] = now_ns() - begun;
-		hear(told, 2 * i);
-		if (told >= 0)
-			usleep(2000);
-		begun = now_ns();
-		lane->way->send(lane, from, size);
-		took[i] = (double)hear(told, 2 * i + 1) - begun;
-	}
+	for (i = 0; i < WARM_UP; i++)
+		hand_over(lane, size, told, i, took, fills);
+	cost_begin(&cost, lane->way);
+	/* Until now the consumer has not begun to wait: it would have gone to sleep. */
+	meet();
+	used = usage_now();
+	for (i = 0; i < ROUNDS; i++)
+		hand_over(lane, size, told, WARM_UP + i, &took[i], &fills[i]);
+	used = usage_since(used);
+	reap(consumer);
+	lane_close(lane);
+	cost_end(&cost, used, (double)size * ROUNDS, figures);
+	qsort(took, ROUNDS, sizeof(double), bench_compare);
+	qsort(fills, ROUNDS, sizeof(double), bench_compare);
+	figures[FIGURE_NS] = took[ROUNDS / 2];
+	figures[FIGURE_FILL] = fills[ROUNDS / 2];
 }
 
 static void measure(const struct way *way, size_t size, const int cpus[2], bool running,
 		    double figures[N_FIGURES])
 {
-	double took[ROUNDS], fills[ROUNDS];
-	struct usage before;
 	struct lane lane;
-	struct cost cost;
 	int word[2];
 	pid_t child;
 
-	cost_begin(&cost, way);
 	open_pipe(word);
 	lane_open(&lane, way, 0, size);
 	lane.touch = true;
@@ -117,21 +140,11 @@ static void measure(const struct way *way, size_t size, const int cpus[2], bool 
 	close(word[child ? 1 : 0]);
 	if (!child)
 		consume(&lane, size, running ? -1 : word[1]);
-	before = usage_now();
-	produce(&lane, size, running ? -1 : word[0], took, fills);
-	before = usage_since(before);
-	reap(child);
-	lane_close(&lane);
+	produce(&lane, size, running ? -1 : word[0], child, figures);
 	close(word[0]);
-	cost_end(&cost, before, (double)size * ROUNDS, figures);
 	/* What wakes there is mostly the words between the two. */
 	if (!running)
 		figures[FIGURE_WAKES] = NAN;
-	qsort(took, ROUNDS, sizeof(double), bench_compare);
-	/* The first fill of a window gets its memory. */
-	qsort(fills + 1, ROUNDS - 1, sizeof(double), bench_compare);
-	figures[FIGURE_NS] = took[ROUNDS / 2];
-	figures[FIGURE_FILL] = fills[1 + (ROUNDS - 1) / 2];
 }
 
 static void hand_off(const struct way *way, size_t size, const int cpus[2],
