@@ -419,7 +419,7 @@ demo: ## install what is missing, build, and stream text through two containers 
 	@demo/run
 
 .PHONY: bench
-bench: tools $(bench_programs) ## measure in a guest
+bench: tools $(bench_programs) $(B)/userspace/native/bench ## measure: natively, in a guest, in one that counts instructions
 	@bench/run
 
 .PHONY: instructions
@@ -514,7 +514,7 @@ userspace_programs += $(B)/userspace/native/bench
 
 .PHONY: bench-native
 bench-native: $(B)/userspace/native/bench ## measure the channel in user space beside pipes and sockets of this machine
-	@$<
+	@bench/run --places native
 
 .PHONY: userspace-programs
 userspace-programs: $(userspace_programs)

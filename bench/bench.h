@@ -129,6 +129,16 @@ static inline void spread_json(const struct spread *spread, FILE *json)
 		median(spread), lowest(spread), highest(spread));
 }
 
+/* What came out each time, in order. */
+static inline void values_json(const double *values, int n, FILE *json)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		fprintf(json, "%s%.6g", i ? ", " : "[", values[i]);
+	fputc(']', json);
+}
+
 static inline FILE *open_json(void)
 {
 	const char *path = getenv("BENCH_JSON");

@@ -17,12 +17,10 @@ static const unsigned int numbers[] = { 1, 2, 4, READERS_MAX };
 /**
  * struct way - how readers read
  * @key: for the JSON
- * @name: for people
  * @read: until the end of the stream; how much that was
  */
 struct way {
 	const char *key;
-	const char *name;
 	uint64_t (*read)(int fd);
 };
 
@@ -62,8 +60,8 @@ static uint64_t by_reference(int fd)
 }
 
 static const struct way ways[] = {
-	{ "read", "read", by_copying },
-	{ "splice", "splice", by_reference },
+	{ "read", by_copying },
+	{ "splice", by_reference },
 };
 
 static void stage_name(char name[16], unsigned int i)
@@ -145,34 +143,6 @@ static double stream(const struct way *way, unsigned int readers)
 	return begun / 1e9;
 }
 
-static void print_table(const double took[][ARRAY_SIZE(numbers)][REPEATS], int n)
-{
-	struct spread ratio;
-	size_t w, i;
-	int r;
-
-	printf("\n## fan\n\nTime until all readers have %llu MiB, written in chunks of 64 KiB, divided by that of one reader.\n\n",
-	       BYTES >> 20);
-	printf("| readers |");
-	for (w = 0; w < ARRAY_SIZE(ways); w++)
-		printf(" %s |", ways[w].name);
-	printf("\n| --- |");
-	for (w = 0; w < ARRAY_SIZE(ways); w++)
-		printf(" ---: |");
-	for (i = 1; i < ARRAY_SIZE(numbers); i++) {
-		printf("\n| %u |", numbers[i]);
-		for (w = 0; w < ARRAY_SIZE(ways); w++) {
-			ratio.n = 0;
-			for (r = 0; r < n; r++)
-				spread_add(&ratio, took[w][i][r] / took[w][0][r]);
-			printf(" %.2f (%.2f-%.2f) |", median(&ratio), lowest(&ratio),
-			       highest(&ratio));
-		}
-	}
-	printf("\n\nOne reader: %.0f MB/s by read, %.0f MB/s by splice.\n",
-	       BYTES / 1e6 / took[0][0][0], BYTES / 1e6 / took[1][0][0]);
-}
-
 int main(void)
 {
 	static double took[ARRAY_SIZE(ways)][ARRAY_SIZE(numbers)][REPEATS];
@@ -196,15 +166,12 @@ int main(void)
 					took[w][i][r] = s;
 			}
 	}
-	print_table(took, n);
 	fputc('{', json);
 	for (w = 0; w < ARRAY_SIZE(ways); w++) {
 		fprintf(json, "%s\"%s\": {", w ? ", " : "", ways[w].key);
 		for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-			fprintf(json, "%s\"%u\": [", i ? ", " : "", numbers[i]);
-			for (r = 0; r < n; r++)
-				fprintf(json, "%s%.6g", r ? ", " : "", took[w][i][r]);
-			fputc(']', json);
+			fprintf(json, "%s\"%u\": ", i ? ", " : "", numbers[i]);
+			values_json(took[w][i], n, json);
 		}
 		fputc('}', json);
 	}

@@ -6,6 +6,8 @@
  *
  * In user space a call of the channel's is no system call. So that it is not compared
  * with what it saves there alone, one way makes the cheapest system call with each call.
+ *
+ * The JSON has the format of bench/rw's. bench/run --places native makes tables of it.
  */
 #include "world.h"
 
@@ -20,11 +22,13 @@
 
 /**
  * struct way - a way to move bytes from one thread to another
+ * @key: in the JSON
  * @name: in the tables
  * @open: opens a new one: @fds, or @files
  * @syscall: makes one with each call
  */
 struct way {
+	const char *key;
 	const char *name;
 	void (*open)(int fds[2]);
 	bool syscall;
@@ -50,11 +54,11 @@ static void open_unix(int fds[2])
 }
 
 static const struct way ways[] = {
-	{ "channel", NULL, false },
-	{ "channel, and a system call each", NULL, true },
-	{ "default pipe", open_pipe, false },
-	{ "1 MiB pipe", open_large_pipe, false },
-	{ "AF_UNIX stream", open_unix, false },
+	{ "channel", "channel in user space", NULL, false },
+	{ "channel_syscall", "the same, and a system call each", NULL, true },
+	{ "pipe", "default pipe", open_pipe, false },
+	{ "pipe_1m", "1 MiB pipe", open_large_pipe, false },
+	{ "unix", "AF_UNIX stream", open_unix, false },
 };
 
 #define N_WAYS	ARRAY_SIZE(ways)
@@ -217,77 +221,64 @@ static double spin_round_trip(const int cpus[2])
 	return (double)(now_ns() - begun) / TURNS;
 }
 
-/* ------------------------------------------------------------------- tables */
+/* -------------------------------------------------------------------- JSON */
 
-static void measure(size_t chunk, const int cpus[2])
+static void measure(size_t chunk, const int cpus[2], FILE *json)
 {
-	struct spread rates[N_WAYS] = { 0 }, ratios[N_WAYS] = { 0 };
-	double values[N_WAYS];
+	double rates[N_WAYS][REPEATS], rate;
 	size_t t;
 	int i;
 
 	/* One to warm up. */
-	for (i = -1; i < REPEATS; i++) {
-		for (t = 0; t < N_WAYS; t++)
-			values[t] = stream(&ways[t], chunk, cpus);
-		for (t = 0; i >= 0 && t < N_WAYS; t++) {
-			spread_add(&rates[t], values[t]);
-			spread_add(&ratios[t], values[0] / values[t]);
+	for (i = -1; i < repeats(); i++) {
+		for (t = 0; t < N_WAYS; t++) {
+			rate = stream(&ways[t], chunk, cpus);
+			if (i >= 0)
+				rates[t][i] = rate;
 		}
 	}
-	for (t = 0; t < N_WAYS; t++)
-		printf("| %zu KiB | %s | %.0f (%.0f-%.0f) | %.2f (%.2f-%.2f) |\n", chunk / 1024,
-		       ways[t].name, median(&rates[t]) / 1e6, lowest(&rates[t]) / 1e6,
-		       highest(&rates[t]) / 1e6, median(&ratios[t]), lowest(&ratios[t]),
-		       highest(&ratios[t]));
+	for (t = 0; t < N_WAYS; t++) {
+		fprintf(json, "%s\"%s\": {\"bytes_per_second\": ", t ? ", " : "{", ways[t].key);
+		values_json(rates[t], repeats(), json);
+		fputc('}', json);
+	}
+	fputc('}', json);
 }
 
-static void layout(const char *name, const int cpus[2])
+static void layout(const char *key, const char *where, const int cpus[2], FILE *json)
 {
-	progress("native, %s", name);
-	printf("\nMB/s, %s: median of %d (min-max)\n\n", name, REPEATS);
-	puts("| chunk | way | MB/s | channel against it |\n| --- | --- | ---: | ---: |");
-	measure(4096, cpus);
-	measure(65536, cpus);
+	static const size_t chunks[] = { 4096, CHUNK_MAX };
+	size_t c;
+
+	fprintf(json, ", \"%s\": {\"streams\": ", key);
+	for (c = 0; c < ARRAY_SIZE(chunks); c++) {
+		progress("native: streams in chunks of %zu bytes, %s", chunks[c], where);
+		fprintf(json, "%s\"%zu\": ", c ? ", " : "{", chunks[c]);
+		measure(chunks[c], cpus, json);
+	}
+	fputs("}}", json);
 }
 
-static void print_load(const char *when)
+static void two_cpus(const int cpus[2], FILE *json)
 {
-	char line[64] = "";
-	FILE *file = fopen("/proc/loadavg", "r");
-
-	if (!file || !fgets(line, sizeof(line), file))
-		die("no /proc/loadavg");
-	fclose(file);
-	printf("- load average %s: %.14s\n", when, line);
-}
-
-/* What the CPUs could have done so far, and what a hypervisor took of that, in ticks. */
-static void cpu_ticks(unsigned long long *all, unsigned long long *stolen)
-{
-	unsigned long long t[8];
-	FILE *file = fopen("/proc/stat", "r");
+	double trips[REPEATS];
 	int i;
 
-	if (!file ||
-	    fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
-		   &t[4], &t[5], &t[6], &t[7]) != ARRAY_SIZE(t))
-		die("no /proc/stat");
-	fclose(file);
-	*all = 0;
-	for (i = 0; i < (int)ARRAY_SIZE(t); i++)
-		*all += t[i];
-	*stolen = t[7];
+	progress("native: round trips of a cache line between CPUs %d and %d", cpus[0], cpus[1]);
+	for (i = 0; i < repeats(); i++)
+		trips[i] = spin_round_trip(cpus);
+	fputs(", \"spin_ns\": ", json);
+	values_json(trips, repeats(), json);
+	layout("two_cpus", "two CPUs", cpus, json);
 }
 
 int main(void)
 {
-	unsigned long long all, stolen, all_then, stolen_then;
-	int two[2] = { -1, -1 }, one[2], cpu, found = 0, i;
-	struct spread trips = { 0 };
+	int two[2] = { -1, -1 }, one[2], cpu, found = 0;
+	FILE *json = open_json();
 	cpu_set_t set;
+	size_t t;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	sched_getaffinity(0, sizeof(set), &set);
 	for (cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++)
 		if (CPU_ISSET(cpu, &set))
@@ -295,23 +286,16 @@ int main(void)
 	one[0] = two[0];
 	one[1] = two[0];
 	world_begin();
-	print_load("at the start");
-	cpu_ticks(&all_then, &stolen_then);
-	if (found == 2) {
-		for (i = 0; i < REPEATS; i++)
-			spread_add(&trips, spin_round_trip(two));
-		printf("- spin round trip between CPUs %d and %d: %.0f ns (%.0f-%.0f)\n", two[0],
-		       two[1], median(&trips), lowest(&trips), highest(&trips));
-		layout("two CPUs, one for each side", two);
-	} else {
-		puts("- one CPU only: nothing was measured on two");
-	}
-	layout("both sides on one CPU", one);
-	putchar('\n');
-	print_load("at the end");
-	cpu_ticks(&all, &stolen);
-	printf("- taken by other guests of this machine's host (steal): %.1f %%\n",
-	       100.0 * (stolen - stolen_then) / (all > all_then ? all - all_then : 1));
+	fputs("{\"ways\": ", json);
+	for (t = 0; t < N_WAYS; t++)
+		fprintf(json, "%s\"%s\": \"%s\"", t ? ", " : "{", ways[t].key, ways[t].name);
+	fputc('}', json);
+	if (found == 2)
+		two_cpus(two, json);
+	else
+		progress("native: one CPU only: nothing is measured on two");
+	layout("one_cpu", "one CPU", one, json);
+	close_json(json);
 	world_end();
 	return 0;
 }

@@ -191,17 +191,15 @@ static double (*values)[N_FIGURES][REPEATS];
 static void figures_json(FILE *json, double (*of)[REPEATS])
 {
 	const char *between = "";
-	int f, i;
+	int f;
 
 	fputc('{', json);
 	for (f = 0; f < N_FIGURES; f++) {
 		if (isnan(of[f][0]))
 			continue;
-		fprintf(json, "%s\"%s\": [", between, figure_keys[f]);
+		fprintf(json, "%s\"%s\": ", between, figure_keys[f]);
 		between = ", ";
-		for (i = 0; i < repeats(); i++)
-			fprintf(json, "%s%.6g", i ? ", " : "", of[f][i]);
-		fputc(']', json);
+		values_json(of[f], repeats(), json);
 	}
 	fputc('}', json);
 }
