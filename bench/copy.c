@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * copy: what it costs to write and read a size, in nanoseconds for both together. In a
+ * copy: what it costs to pass a size on and to receive it, in nanoseconds for both together. In a
  * guest that counts instructions (vm-test/run --icount) that is instructions. It is done
  * several times; the median counts.
  *
@@ -12,6 +12,7 @@
 #include "links.h"
 
 #define WARM_UP	64	/* writes, and reads, that are not counted */
+#define LINE	64
 
 static const char *workflow;
 static char *buffer;
@@ -130,6 +131,86 @@ static uint64_t streams(void)
 	return now_ns() - begun;
 }
 
+static void splice_all(int in, int out, size_t n)
+{
+	ssize_t got;
+
+	for (; n; n -= got) {
+		got = splice(in, NULL, out, NULL, n, SPLICE_F_MOVE);
+		if (got <= 0)
+			die("splice: %s", got ? strerror(errno) : "end of file");
+	}
+}
+
+/*
+ * One process: what it writes into a pipe goes through the link into another pipe, and from there
+ * to where nobody looks at it. Only the write copies.
+ */
+static uint64_t splices(void)
+{
+	int null = open_one("/dev/null", O_WRONLY), ends[2], from[2], to[2];
+	uint64_t begun = 0;
+	unsigned long i;
+
+	open_link(workflow, 0, ends, O_WRONLY);
+	open_pipe(from);
+	open_pipe(to);
+	for (i = 0; i < WARM_UP + count; i++) {
+		if (i == WARM_UP)
+			begun = now_ns();
+		write_all(from[1], buffer, size);
+		splice_all(from[0], ends[1], size);
+		splice_all(ends[0], to[1], size);
+		splice_all(to[0], null, size);
+	}
+	begun = now_ns() - begun;
+	close_ends(from);
+	close_ends(to);
+	close_ends(ends);
+	close(null);
+	return begun;
+}
+
+/* One process: a line at a time, fills memory of the link's and touches what it receives of it. */
+static uint64_t window(void)
+{
+	struct faasctl_window *out, *in;
+	struct faasctl_error err;
+	volatile char *touched;
+	uint64_t begun = 0;
+	struct iovec part;
+	unsigned long i;
+	int ends[2];
+	size_t at;
+
+	open_link(workflow, 0, ends, O_RDWR);
+	if (faasctl_window_open(&out, ends[1], &err) || faasctl_window_open(&in, ends[0], &err))
+		die("%s", err.message);
+	for (i = 0; i < WARM_UP + count; i++) {
+		if (i == WARM_UP)
+			begun = now_ns();
+		part.iov_len = size;
+		if (faasctl_window_alloc(out, size, &part.iov_base, &err))
+			die("%s", err.message);
+		touched = part.iov_base;
+		for (at = 0; at < size; at += LINE)
+			touched[at] = i;
+		if (faasctl_window_send(out, &part, 1, &err) ||
+		    faasctl_window_receive(in, &part, 1, &err) != 1)
+			die("%s", err.message);
+		touched = part.iov_base;
+		for (at = 0; at < part.iov_len; at += LINE)
+			(void)touched[at];
+		if (part.iov_len != size || faasctl_window_release(in, &part, 1, &err))
+			die("what came is not what was sent, or cannot be released");
+	}
+	begun = now_ns() - begun;
+	faasctl_window_close(out);
+	faasctl_window_close(in);
+	close_ends(ends);
+	return begun;
+}
+
 static const struct way {
 	const char *name;
 	uint64_t (*run)(void);
@@ -138,6 +219,9 @@ static const struct way {
 	{ "stream", stream },
 	{ "trips", trips },
 	{ "streams", streams },
+	{ "splice", splices },
+	{ "sealed", window },
+	{ "trusted", window },
 };
 
 static const struct way *way_called(const char *name)
@@ -157,7 +241,7 @@ int main(int argc, char **argv)
 	unsigned long times;
 
 	if (argc != 6)
-		die("usage: copy WORKFLOW turns|stream|trips|streams SIZE COUNT TIMES");
+		die("usage: copy WORKFLOW turns|stream|trips|streams|splice|sealed|trusted SIZE COUNT TIMES");
 	workflow = argv[1];
 	way = way_called(argv[2]);
 	size = strtoul(argv[3], NULL, 10);
