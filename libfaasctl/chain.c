@@ -41,11 +41,13 @@ struct made {
  * @ctl: the handle it was created with; borrowed
  * @workflow: the name of the workflow
  * @made: the newest thing created
+ * @shared: others have stages in the workflow: it stays, and its cgroup with it
  */
 struct faasctl_chain {
 	struct faasctl *ctl;
 	char workflow[FAASIN_NAME_MAX + 1];
 	struct made *made;
+	bool shared;
 };
 
 static struct made *note(struct faasctl_chain *chain, enum kind kind,
@@ -436,12 +438,15 @@ static int undo_one(struct faasctl_chain *chain, const struct made *made,
 
 	switch (made->kind) {
 	case MADE_CGROUP:
+		if (chain->shared && !made->name[0])
+			return 0;
 		return faasctl__cgroup_remove(chain->workflow,
 					      made->name[0] ? made->name : NULL,
 					      made->levels, err);
 	case MADE_WORKFLOW:
 		ret = faasctl_workflow_each(chain->ctl, chain->workflow,
 					    count_stages, &stages, err);
+		chain->shared = !ret && stages;
 		if (!ret && !stages)
 			ret = faasctl_workflow_del(chain->ctl, chain->workflow,
 						   made->generation, err);

@@ -724,7 +724,7 @@ int faasctl_chain_add(struct faasctl *ctl, const char *workflow,
  * @err: why the first thing failed that did, or NULL
  *
  * Objects that existed before stay, and so do a workflow that others have added
- * stages to and a cgroup that has processes. The handle must still be open.
+ * stages to, with its cgroup, and a cgroup that has processes. The handle must still be open.
  *
  * Return: 0, or -EBUSY (a cgroup that was created has processes in it and
  * stays), or an error of the functions that delete.

@@ -325,11 +325,38 @@ done
 
 twice()
 {
-	runs 'sleep 1 | cat' &
-	local first=$!
-	soon test -d "$point/$wf/sleep"
-	[ "$(runs 'echo beside | wc -l')" = 1 ] && wait "$first" && nothing_left
+	local first beside
+	rm -f "$work/go"
+	mkfifo "$work/go"
+	runs "tac $work/go | sort" &
+	first=$!
+	soon test -d "$point/$wf/tac"
+	beside=$(runs 'echo beside | wc -l')
+	: >"$work/go"
+	wait "$first" && [ "$beside" = 1 ] && nothing_left
 }
 check 'two at once in one workflow do not meet' twice
+
+outlived()
+{
+	local first second got=0 other=0
+	rm -f "$work"/go*
+	mkfifo "$work/go1" "$work/go2"
+	runs "tac $work/go1 | sort" &
+	first=$!
+	soon test -d "$point/$wf/tac"
+	runs "head $work/go2 | wc -l" &
+	second=$!
+	soon test -d "$point/$wf/head"
+	: >"$work/go1"
+	wait "$first" || got=$?
+	ls "$point/$wf"
+	[ -d "$point/$wf/head" ] && [ ! -e "$point/$wf/tac" ] && [ ! -e "$cgroups/$wf/tac" ] || got=other
+	: >"$work/go2"
+	wait "$second" || other=$?
+	echo "exit status $got and $other"
+	[ "$got$other" = 00 ] && [ -d "$cgroups/$wf" ] && [ ! -e "$point/$wf/head" ] && wipe && nothing_left
+}
+check 'the first to end leaves the workflow to the other' outlived
 
 finish
