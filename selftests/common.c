@@ -38,7 +38,7 @@ const char *log_complaint(int fd)
 		"BUG:", "kernel BUG at", "WARNING:", "Oops", "KASAN:", "KCSAN:", "UBSAN:",
 		"possible circular locking", "possible recursive locking",
 		"inconsistent lock state", "suspicious RCU", "sleeping function called",
-		"scheduling while atomic", "corruption", "refcount_t:", "Bad page state",
+		"scheduling while atomic", "corruption", "refcount_t:", "Bad page state", "pagealloc:",
 		"blocked for more than", "general protection fault", "lock held when returning",
 	};
 	static char line[1024];

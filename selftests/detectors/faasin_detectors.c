@@ -6,7 +6,10 @@
  * Writing a fault's name to faasin_detectors in debugfs commits it.
  */
 #include <linux/debugfs.h>
+#include <linux/gfp.h>
 #include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -19,6 +22,9 @@
 
 /* Two threads race for so long, unless the report ends it all. */
 #define RACE_SECONDS	60
+
+/* Pages that are tried until a certain one comes back: those that a CPU has at hand come first. */
+#define PAGES	4096
 
 /* One could stay in a register or on a stack that is scanned; not all of them. */
 #define LEAKS		16
@@ -61,6 +67,38 @@ static noinline void faasin_detectors_kmemleak(void)
 		p = kmalloc(128, GFP_KERNEL);
 		/* Used, or the compiler does without. */
 		OPTIMIZER_HIDE_VAR(p);
+	}
+}
+
+/* As a mapping would that somebody still has: nothing looks at who writes by one. */
+static __no_sanitize_address noinline void faasin_detectors_poke(char *p)
+{
+	WRITE_ONCE(*p, 1);
+}
+
+/* A page that is written to when it is free. That is noticed when it is had again. */
+static noinline void faasin_detectors_poison(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL), *next;
+	LIST_HEAD(tried);
+	int i;
+
+	if (!page)
+		return;
+	__free_page(page);
+	faasin_detectors_poke((char *)page_address(page) + 100);
+	for (i = 0; i < PAGES; i++) {
+		next = alloc_page(GFP_KERNEL);
+		if (!next)
+			break;
+		list_add(&next->lru, &tried);
+		if (next == page)
+			break;
+	}
+	while (!list_empty(&tried)) {
+		next = list_first_entry(&tried, struct page, lru);
+		list_del(&next->lru);
+		__free_page(next);
 	}
 }
 
@@ -115,6 +153,7 @@ static const struct {
 	{ "kasan", faasin_detectors_kasan },
 	{ "lockdep", faasin_detectors_lockdep },
 	{ "kmemleak", faasin_detectors_kmemleak },
+	{ "poison", faasin_detectors_poison },
 	{ "hung", faasin_detectors_hung },
 	{ "ubsan", faasin_detectors_ubsan },
 	{ "kcsan", faasin_detectors_kcsan },
