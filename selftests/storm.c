@@ -375,6 +375,18 @@ static bool kill_one(struct storm *s, size_t i)
 	return true;
 }
 
+/* Everything that has to come up did: on a slow machine, few kills may come before. */
+static bool has_seen_all(const struct storm *s)
+{
+	const struct storm_found *found = s->found;
+
+	return found->whole && (s->options.never ? found->cut : found->aborted) &&
+	       (!s->options.trusted || found->lanes);
+}
+
+/* Kills that are spent on that, for each that is wanted; then it fails. */
+#define PATIENCE	20
+
 bool storm_blows(struct storm *s)
 {
 	const char *text = getenv("FAASIN_KILLS");
@@ -385,7 +397,7 @@ bool storm_blows(struct storm *s)
 
 	for (i = 0; i < STORM_PARTS; i++)
 		s->pids[i] = spawn(s, i);
-	while (s->kills < wanted) {
+	while (s->kills < wanted || (!has_seen_all(s) && s->kills < PATIENCE * wanted)) {
 		usleep(random_next(&s->seed) % 4000);
 		if (!kill_one(s, random_next(&s->seed) % STORM_PARTS))
 			return false;
