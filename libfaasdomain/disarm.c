@@ -30,6 +30,11 @@ bool disarmed(const void *address)
 	return false;
 }
 
+bool is_disarmed(void)
+{
+	return n_traps;
+}
+
 static bool is_gate(uint64_t address)
 {
 	const uintptr_t *at;

@@ -326,10 +326,11 @@ OVERRIDE int dlinfo(void *handle, int request, void *info)
 /* What dlerror() says then is the loader's, who takes no file without a mode. */
 #define REFUSED_LIBRARY	"no library can be loaded inside a domain"
 
-/* What binds functions when they are first called may have been made to trap. */
+/* What binds functions when they are first called may trap by now, even if domains could not begin. */
 static int library_mode(int mode)
 {
-	return gate_fixed.space_size || process_child() ? (mode & ~RTLD_LAZY) | RTLD_NOW : mode;
+	return gate_fixed.space_size || is_disarmed() || process_child() ?
+		(mode & ~RTLD_LAZY) | RTLD_NOW : mode;
 }
 
 OVERRIDE void *dlopen(const char *path, int mode)

@@ -566,6 +566,7 @@ int code_look(struct faasctl_error *err);
 int code_begin(struct faasctl_error *err);
 bool is_loader(uintptr_t address);
 bool disarmed(const void *address);
+bool is_disarmed(void);
 
 /* signals.c */
 void signals_begin(void);

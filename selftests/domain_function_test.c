@@ -281,6 +281,64 @@ TEST(cannot_be_bound)
 	EXPECT_LT(0, self->info.left);
 }
 
+/* Where the loader's last mapping ends. */
+static uintptr_t loader_end(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uintptr_t end = 0, to;
+	char line[4096];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "/ld-linux") && sscanf(line, "%*x-%lx", &to) == 1)
+			end = to;
+	if (f)
+		fclose(f);
+	return end;
+}
+
+/* They fail when the loader's way to bind late is a trap already: it must not be needed any more. */
+TEST(begin_fails)
+{
+	struct before before, *self = &before;
+	uintptr_t at = loader_end() + (16 << 20);
+	struct job job;
+	int in[2], out[2];
+	uint8_t *page;
+	void *handle;
+
+	memset(self, 0, sizeof(*self));
+	/* Behind the loader, so that this is what is found last. */
+	page = mmap((void *)at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	ASSERT_EQ((void *)at, page);
+	put_key_write(page);
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_EXEC));
+	if (!faasctl_domains_begin(NULL, &self->err)) {
+		faasctl_domains_info(&self->info);
+		NEED_KEYS(self);
+		EXPECT_EQ(0, self->info.threads);
+		return;
+	}
+	EXPECT_EQ(ENOEXEC, self->err.code);
+	EXPECT_NE(NULL, strstr(self->err.message, "code of this process could undo protection keys: wrpkru at 0x"))
+		TH_LOG("it said: %s", self->err.message);
+	handle = dlopen(FUNCTIONS "upper.so", RTLD_LAZY | RTLD_LOCAL);
+	ASSERT_NE(NULL, handle);
+	ASSERT_EQ(0, pipe(in));
+	ASSERT_EQ(0, pipe(out));
+	job = (struct job){ (int (*)(struct faas_io *))dlsym(handle, "faas_main"),
+		{ .size = sizeof(job.io), .input = in[0], .output = out[1], .stage = "f" } };
+	EXPECT_WRITE(in[1], "small letters");
+	close(in[1]);
+	EXPECT_EQ(0, run(&job));
+	EXPECT_READ(out[0], "SMALL LETTERS");
+	ASSERT_EQ(0, munmap(page, PAGE));
+	DOMAINS_SETUP(self, NULL);
+	EXPECT_EQ(1, self->info.threads);
+	ASSERT_EQ(0, faasctl_domain_new("f", NULL, &self->domain, &self->err));
+	EXPECT_OK(faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));
+	EXPECT_OK(faasctl_domain_free(self->domain, &self->err));
+}
+
 /* ------------------------------------------------------- what the host gets afterwards */
 
 /* A domain that is a thread, and one that was left already. */
@@ -363,15 +421,10 @@ TEST_F(later, library_of_a_function)
 
 TEST_F(later, mapping)
 {
-	/* Written by the byte: as one piece it would be in this program's own code. */
-	volatile uint8_t *code;
-	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ASSERT_NE(MAP_FAILED, page);
-	code = page + PAGE - 3;
-	code[0] = 0x0f;
-	code[1] = 0x01;
-	code[2] = 0xef;
+	put_key_write(page + PAGE - 3);
 	EXPECT_OPEN();
 	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_EXEC));
 	EXPECT_CLOSED("code of this process could undo protection keys: wrpkru at 0x");

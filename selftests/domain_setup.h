@@ -10,6 +10,16 @@
 /* From a domain's memory to that of the next one. */
 #define SLOT	(1ul << 35)
 
+/* WRPKRU, written by the byte: as one piece it would be in the program's own code. */
+static inline void put_key_write(uint8_t *at)
+{
+	volatile uint8_t *code = at;
+
+	code[0] = 0x0f;
+	code[1] = 0x01;
+	code[2] = 0xef;
+}
+
 /* For fixtures with the members err and info. */
 #define DOMAINS_SETUP(self, options)				\
 do {								\
