@@ -130,6 +130,9 @@ static atomic_uint known;
 /* How many objects the loader has ever loaded, as far as was noticed. */
 static atomic_ullong noticed;
 
+/* Threads that called dlopen() and did not come by again: what it brings may still come. */
+static atomic_uint loading;
+
 /* As often code may go while it is looked at. */
 #define LOOKS_MAX	100
 
@@ -141,17 +144,35 @@ void code_changed(void)
 	atomic_fetch_add(&code_changes, 1);
 }
 
+/* This thread is about to load something. */
+void code_loading(void)
+{
+	if (!inside.loads)
+		atomic_fetch_add(&loading, 1);
+	inside.loads = true;
+	/* After that: who sees the change sees that more may come. */
+	code_changed();
+}
+
 /* What this thread was to load is there. */
 void code_loaded(void)
 {
-	if (inside.loads)
-		code_changed();
+	if (!inside.loads)
+		return;
 	inside.loads = false;
+	code_changed();
+	atomic_fetch_sub(&loading, 1);
 }
 
-bool code_is_known(unsigned int changes)
+static bool is_known(unsigned int changes)
 {
 	return atomic_load(&known) == changes;
+}
+
+/* Whether all was looked through, and nothing can come that is not counted. */
+bool code_is_known(unsigned int changes)
+{
+	return is_known(changes) && !atomic_load(&loading);
 }
 
 static int count_loaded(struct dl_phdr_info *object, size_t size, void *arg)
@@ -166,8 +187,11 @@ static void notice_loaded(void)
 	unsigned long long now = 0;
 
 	dl_iterate_phdr(count_loaded, &now);
-	if (atomic_exchange(&noticed, now) != now)
-		code_changed();
+	if (atomic_load(&noticed) == now)
+		return;
+	/* In this order: who finds it noticed finds it counted. */
+	code_changed();
+	atomic_store(&noticed, now);
 }
 
 /*
@@ -180,13 +204,16 @@ int code_check(struct faasctl_error *err)
 	int ret = 0, tries = 0;
 
 	code_loaded();
-	if (code_is_known(atomic_load(&code_changes)))
+	/* Where others load, by the loader's own count: theirs was too early, and they may not come by. */
+	if (atomic_load(&loading))
+		notice_loaded();
+	if (is_known(atomic_load(&code_changes)))
 		return 0;
 	pthread_mutex_lock(&looking);
 	do {
 		/* Before the look: what comes meanwhile is looked for again. */
 		now = atomic_load(&code_changes);
-		ret = code_is_known(now) ? 0 : disarm(err);
+		ret = is_known(now) ? 0 : disarm(err);
 	} while (ret == -EAGAIN && ++tries < LOOKS_MAX);
 	if (!ret)
 		atomic_store(&known, now);

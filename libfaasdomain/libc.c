@@ -274,14 +274,8 @@ void loader_forget(void)
 /*
  * The last call has to be a jump here and below: the loader looks at who its caller is. So what
  * dlopen() brings is counted before it, and once more when its thread comes by again: by then it is
- * there, and others may have looked too early.
+ * there. Whoever looks in between goes by the loader's own count, too.
  */
-static void note_load(void)
-{
-	inside.loads = true;
-	code_changed();
-}
-
 OVERRIDE void *dlsym(void *handle, const char *name)
 {
 	static typeof(dlsym) *next;
@@ -341,7 +335,7 @@ OVERRIDE void *dlopen(const char *path, int mode)
 		mode = 0;
 	} else {
 		mode = library_mode(mode);
-		note_load();
+		code_loading();
 	}
 	return NEXT(dlopen)(path, mode);
 }
@@ -350,7 +344,7 @@ OVERRIDE void *dlmopen(Lmid_t space, const char *path, int mode)
 {
 	if (is_inside())
 		return dlopen(path, mode);
-	note_load();
+	code_loading();
 	return NEXT(dlmopen)(space, path, library_mode(mode));
 }
 

@@ -323,7 +323,7 @@ extern struct domains *domains;
  * @looked: where it was last seen that there is a stack of as much
  * @ready: as many code_changes there were when it had all data that it needs inside, and a stack
  *	for signals, and all code was looked through; 0: it was not inside yet
- * @loads: it has called dlopen(), which may not be done when others look
+ * @loads: it has called dlopen(), and not come by since: that may not be done when others look
  * @own_thread: this thread is the domain's: faasctl_domain_start()
  * @filtered: and has a filter: it gives no keys by itself, and cannot return from handlers
  */
@@ -559,6 +559,7 @@ int bind_all(struct faasctl_error *err);
 /* disarm.c */
 extern atomic_uint code_changes;
 void code_changed(void);
+void code_loading(void);
 void code_loaded(void);
 bool code_is_known(unsigned int changes);
 int code_check(struct faasctl_error *err);

@@ -2,6 +2,9 @@
 /* Functions: what is loaded, what is refused, and that nothing of it harms others. */
 #include <dlfcn.h>
 #include <elf.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/sendfile.h>
 
 #include "domain_setup.h"
 
@@ -393,6 +396,56 @@ TEST_F(later, library)
 	ASSERT_NE(NULL, handle);
 	EXPECT_OPEN();
 	EXPECT_EQ(0, dlclose(handle));
+}
+
+/* How far another thread is that loads something, and then what it is to do. */
+static atomic_int loaded, unload;
+
+static void *load(void *arg)
+{
+	void *handle = dlopen(arg, RTLD_NOW | RTLD_LOCAL);
+
+	atomic_store(&loaded, handle ? 1 : -1);
+	while (!atomic_load(&unload))
+		sched_yield();
+	return handle && dlclose(handle) ? arg : NULL;
+}
+
+/* Who looks while another thread's library is not there yet finds it when it is. */
+TEST_F(later, library_meanwhile)
+{
+	int file = open(FUNCTIONS "key_write.so", O_RDONLY), fd;
+	char path[] = "/tmp/faasin-XXXXXX";
+	struct stat stat;
+	pthread_t thread;
+	sigset_t signals;
+	void *ret;
+
+	fd = mkstemp(path);
+	ASSERT_EQ(0, fstat(file, &stat));
+	ASSERT_EQ(stat.st_size, sendfile(fd, file, NULL, stat.st_size));
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGIO);
+	ASSERT_EQ(0, pthread_sigmask(SIG_BLOCK, &signals, NULL));
+	/* Who opens it waits until this is given up. */
+	ASSERT_EQ(0, fcntl(fd, F_SETLEASE, F_WRLCK));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, load, path));
+	ASSERT_EQ(SIGIO, sigwaitinfo(&signals, NULL));
+	/* No thread: to make one waits for who loads. */
+	EXPECT_OK(faasctl_domain_call(self->domain, run_nothing, NULL, NULL, &self->err));
+	EXPECT_EQ(0, atomic_load(&loaded));
+	ASSERT_EQ(0, fcntl(fd, F_SETLEASE, F_UNLCK));
+	while (!atomic_load(&loaded))
+		sched_yield();
+	EXPECT_EQ(1, atomic_load(&loaded));
+	EXPECT_CLOSED(path);
+	atomic_store(&unload, 1);
+	EXPECT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(NULL, ret);
+	EXPECT_OPEN();
+	close(file);
+	close(fd);
+	unlink(path);
 }
 
 /* As libc loads what it needs by itself: no call of the library's tells. */
