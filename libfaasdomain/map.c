@@ -30,10 +30,13 @@ static long ask(struct map_call *call)
 	return -1;
 }
 
-/* What the host makes executable is looked through before the next one goes in. */
+/*
+ * What the host makes executable is looked through before the next one goes in. If that failed, some
+ * of it may be so: mprotect() goes as far as there is memory.
+ */
 static long made(int prot, long ret)
 {
-	if (prot & PROT_EXEC && ret != -1)
+	if (prot & PROT_EXEC)
 		code_changed();
 	return ret;
 }
@@ -71,7 +74,6 @@ OVERRIDE int mprotect(void *at, size_t size, int prot)
 	struct map_call call = {
 		.number = SYS_mprotect, .at = (uintptr_t)at, .size = size, .prot = prot,
 	};
-
 
 	if (is_domain())
 		return ask(&call);

@@ -486,6 +486,12 @@ TEST_F(later, mapping)
 	ASSERT_EQ(0, pkey_mprotect(page, PAGE, PROT_READ | PROT_EXEC, 0));
 	EXPECT_CLOSED("code of this process could undo protection keys: wrpkru at 0x");
 	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_OPEN();
+	/* It goes as far as there is memory. */
+	ASSERT_EQ(0, munmap(page + PAGE, PAGE));
+	ASSERT_EQ(-1, mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC));
+	EXPECT_CLOSED("code of this process could undo protection keys: wrpkru at 0x");
+	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
 	memset(page, 0xc3, PAGE);
 	ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_EXEC));
 	EXPECT_OPEN();
