@@ -200,8 +200,8 @@ static void notice_loaded(void)
  */
 int code_check(struct faasctl_error *err)
 {
+	int ret = 0, tries = 0, cancel;
 	unsigned int now;
-	int ret = 0, tries = 0;
 
 	code_loaded();
 	/* Where others load, by the loader's own count: theirs was too early, and they may not come by. */
@@ -209,6 +209,8 @@ int code_check(struct faasctl_error *err)
 		notice_loaded();
 	if (is_known(atomic_load(&code_changes)))
 		return 0;
+	/* To read what there is can be the end of a thread, which would leave the lock. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&looking);
 	do {
 		/* Before the look: what comes meanwhile is looked for again. */
@@ -218,6 +220,7 @@ int code_check(struct faasctl_error *err)
 	if (!ret)
 		atomic_store(&known, now);
 	pthread_mutex_unlock(&looking);
+	pthread_setcancelstate(cancel, NULL);
 	return ret;
 }
 

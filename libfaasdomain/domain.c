@@ -230,10 +230,6 @@ static int enter(struct faasctl_domain *domain, struct faasctl_error *err)
 {
 	int state = STATE_KEYED, ret;
 
-	/* With a filter it could not look; that was done when it was started. */
-	ret = inside.filtered ? 0 : code_check(err);
-	if (ret)
-		return ret;
 	if (!atomic_compare_exchange_strong(&domain->state, &state, STATE_ENTERED)) {
 		if (state == STATE_STOPPED)
 			return stopped(domain, err);
@@ -244,11 +240,16 @@ static int enter(struct faasctl_domain *domain, struct faasctl_error *err)
 			return faasctl__fail(err, -ret, "no memory to give stage %s a key",
 					     domain->name);
 	}
-	if (prepare_thread()) {
+	/*
+	 * Not before: who waits for a key may wait for long. With a filter it could not look; that was
+	 * done when it was started.
+	 */
+	ret = inside.filtered ? 0 : code_check(err);
+	if (!ret && prepare_thread())
+		ret = faasctl__fail(err, ENOMEM, "out of memory");
+	if (ret)
 		key_let_go(domain, STATE_KEYED);
-		return faasctl__fail(err, ENOMEM, "out of memory");
-	}
-	return 0;
+	return ret;
 }
 
 /*

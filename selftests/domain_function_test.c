@@ -504,4 +504,26 @@ TEST_F(later, mapping)
 	EXPECT_OPEN();
 }
 
+/* Goes in, and is to end as soon as something waits. */
+static void *call_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	return (void *)(long)faasctl_domain_call(arg, run_nothing, NULL, NULL, NULL);
+}
+
+/* A thread that is to end does so when it has looked, and not with what others need for that. */
+TEST_F(later, cancelled)
+{
+	pthread_t thread;
+	void *page, *ret;
+
+	page = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, call_cancelled, self->domain));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(NULL, ret);
+	EXPECT_OPEN();
+	ASSERT_EQ(0, munmap(page, PAGE));
+}
+
 TEST_HARNESS_MAIN

@@ -233,6 +233,36 @@ TEST_F(keys, one_more_waits)
 		EXPECT_EQ(0, faasctl_domain_join(self->domains[i], NULL, NULL));
 }
 
+/* What the host gets while somebody waits for a key is looked through before he goes in. */
+TEST_F(keys, code_meanwhile)
+{
+	pthread_t waiter;
+	uint8_t *page;
+	void *ret;
+	long i;
+
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	put_key_write(page);
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_start(self->domains[i], until, (void *)&self->flags[i], NULL));
+	for (i = 0; i < KEYS; i++)
+		while (!atomic_load(&self->flags[KEYS + i]))
+			sched_yield();
+	EXPECT_EQ(0, pthread_create(&waiter, NULL, call_last, self));
+	await_waits(1);
+	ASSERT_EQ(0, mprotect(page, 4096, PROT_READ | PROT_EXEC));
+	for (i = 0; i < KEYS; i++)
+		atomic_store(&self->flags[i], 1);
+	EXPECT_EQ(0, pthread_join(waiter, &ret));
+	EXPECT_EQ(-ENOEXEC, (long)ret);
+	for (i = 0; i < KEYS; i++)
+		EXPECT_EQ(0, faasctl_domain_join(self->domains[i], NULL, NULL));
+	/* It is not inside, and can be gone into when that is gone. */
+	ASSERT_EQ(0, munmap(page, 4096));
+	EXPECT_OK(faasctl_domain_call(self->domains[KEYS], nothing, NULL, NULL, &self->err));
+}
+
 static int waits_at;
 
 static long wait_there(void *arg)
