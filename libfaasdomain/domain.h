@@ -263,9 +263,10 @@ struct faasctl_domains_info {
  * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
  * an error. What the process gets later is looked through before the next one goes into a domain that is
  * a thread, or one is made: if this finds something, that fails, until it is gone. So it is for
- * libraries that the host loads, and for what it makes executable by mmap(2), mprotect(2) and
- * pkey_mprotect(2); for what libc loads by itself, when a domain is made or started next; not for
- * what is mapped by system calls past the C library. Who is inside meanwhile is not held off it.
+ * libraries that the host loads, and for what it makes executable by mmap(2), mprotect(2),
+ * pkey_mprotect(2) and shmat(2); for what libc loads by itself, when a domain is made or started next; not for
+ * what is mapped by system calls past the C library, what mremap(2) makes larger, and what is written to a
+ * file of which code is mapped. Who is inside meanwhile is not held off it.
  *
  * Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
  * of what happened outside of all domains, those are told that the program set, before or

@@ -6,6 +6,8 @@
  */
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 
 #include "mapping.h"
@@ -141,4 +143,27 @@ OVERRIDE int pkey_alloc(unsigned int flags, unsigned int rights)
 OVERRIDE int pkey_free(int key)
 {
 	return refused(EPERM) ? -1 : syscall(SYS_pkey_free, key);
+}
+
+/* At an address there may be something of others'. */
+OVERRIDE void *shmat(int id, const void *at, int flags)
+{
+	void *ret;
+
+	if ((flags & SHM_EXEC && refused(EPERM)) || (at && refused(EACCES)))
+		return (void *)-1;
+	ret = NEXT(shmat)(id, at, flags);
+	made(flags & SHM_EXEC ? PROT_EXEC : 0, 0);
+	return ret;
+}
+
+OVERRIDE int remap_file_pages(void *at, size_t size, int prot, size_t page, int flags)
+{
+	return refused(EPERM) ? -1 : NEXT(remap_file_pages)(at, size, prot, page, flags);
+}
+
+/* With some of these all that can be read can be executed. */
+OVERRIDE int personality(unsigned long which)
+{
+	return which != 0xffffffff && refused(EPERM) ? -1 : NEXT(personality)(which);
 }

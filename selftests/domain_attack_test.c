@@ -7,6 +7,8 @@
  */
 #include <dlfcn.h>
 #include <sys/auxv.h>
+#include <sys/personality.h>
+#include <sys/shm.h>
 
 #include "domain_targets.h"
 
@@ -207,6 +209,39 @@ static long make_code(void *arg)
 	return page != MAP_FAILED && !mprotect(page, PAGE, PROT_READ | PROT_EXEC);
 }
 
+static long share(void *at, int flags)
+{
+	int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0700);
+	void *there = shmat(id, at, flags);
+
+	shmctl(id, IPC_RMID, NULL);
+	return there != (void *)-1;
+}
+
+static long share_code(void *arg) { return share(NULL, SHM_RDONLY | SHM_EXEC); }
+static long share_over_other(void *arg) { return share(SPARE, SHM_REMAP); }
+
+/* Two pages of the host's, of which the first becomes the second. */
+static char *pages;
+
+static long remap_other(void *arg) { return !remap_file_pages(pages, PAGE, 0, 1, 0); }
+
+static long make_data_code(void *arg)
+{
+	char *page;
+
+	if (personality(READ_IMPLIES_EXEC) < 0)
+		return 0;
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return 0;
+	/* ret */
+	*page = 0xc3;
+	((void (*)(void))page)();
+	personality(0);
+	return !munmap(page, PAGE);
+}
+
 /* Of a key that is in use: outside it goes, but for the pages that have it. */
 static long free_key(void *arg) { return !pkey_free(14); }
 
@@ -262,6 +297,10 @@ ATTACK(key_of_other, .refused = true);
 ATTACK(protect_vault, .refused = true);
 ATTACK(new_code, .refused = true);
 ATTACK(make_code, .refused = true);
+ATTACK(share_code, .refused = true);
+ATTACK(share_over_other, .refused = true);
+ATTACK(remap_other, .refused = true);
+ATTACK(make_data_code, .refused = true);
 ATTACK(free_key, .refused = true);
 
 FIXTURE_SETUP(careful)
@@ -273,6 +312,8 @@ FIXTURE_SETUP(careful)
 	ASSERT_EQ(0, faasctl_input_share(self->input, self->a, &self->err));
 	t->input = faasctl_input_data(self->input);
 	strcpy(t->input, SECRET);
+	pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pages);
 }
 
 FIXTURE_TEARDOWN(careful)
