@@ -174,8 +174,8 @@ static int look_at(struct dl_phdr_info *object, size_t size, void *arg)
 #define BOUND	'+'
 
 /*
- * In a process of its own, which ends with it: of a function that is nowhere the loader says so, and
- * ends the process.
+ * In a process of its own, which ends with it: of a function that is nowhere the loader says so,
+ * and ends the process.
  */
 static void try_there(int out) __attribute__((noreturn));
 

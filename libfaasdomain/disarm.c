@@ -181,7 +181,7 @@ static int count_loaded(struct dl_phdr_info *object, size_t size, void *arg)
 	return 1;
 }
 
-/* Libraries that libc loads by itself, for names of users and hosts, say, are no calls of dlopen(). */
+/* Libraries that libc loads by itself, for names of users, say, are no calls of dlopen(). */
 static void notice_loaded(void)
 {
 	unsigned long long now = 0;
@@ -195,8 +195,8 @@ static void notice_loaded(void)
 }
 
 /*
- * Looks through all code if there may be some that was not. Called outside, without locks. Returns 0
- * or a negative errno: nobody may go in.
+ * Looks through all code if there may be some that was not. Called outside, without locks. Returns
+ * 0 or a negative errno: nobody may go in.
  */
 int code_check(struct faasctl_error *err)
 {
@@ -204,7 +204,7 @@ int code_check(struct faasctl_error *err)
 	unsigned int now;
 
 	code_loaded();
-	/* Where others load, by the loader's own count: theirs was too early, and they may not come by. */
+	/* Where others load, by the loader's count: theirs was early, and they may not come by. */
 	if (atomic_load(&loading))
 		notice_loaded();
 	if (is_known(atomic_load(&code_changes)))

@@ -241,8 +241,8 @@ static int enter(struct faasctl_domain *domain, struct faasctl_error *err)
 					     domain->name);
 	}
 	/*
-	 * Not before: who waits for a key may wait for long. With a filter it could not look; that was
-	 * done when it was started.
+	 * Not before: who waits for a key may wait for long. With a filter it could not look; that
+	 * was done when it was started.
 	 */
 	ret = inside.filtered ? 0 : code_check(err);
 	if (!ret && prepare_thread())

@@ -257,16 +257,17 @@ struct faasctl_domains_info {
  * @options: how, or NULL
  * @err: why it failed, or NULL
  *
- * To be called once, before there are other threads. Of all that is loaded those functions are bound
- * that would be when they are first called; one that is nowhere is an error. Then all code of the
- * process is looked through for instructions that write the key register. Those that system libraries
- * have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any other is
- * an error. What the process gets later is looked through before the next one goes into a domain that is
- * a thread, or one is made: if this finds something, that fails, until it is gone. So it is for
- * libraries that the host loads, and for what it makes executable by mmap(2), mprotect(2),
- * pkey_mprotect(2) and shmat(2); for what libc loads by itself, when a domain is made or started next; not for
- * what is mapped by system calls past the C library, what mremap(2) makes larger, and what is written to a
- * file of which code is mapped. Who is inside meanwhile is not held off it.
+ * To be called once, before there are other threads. Of all that is loaded those functions are
+ * bound that would be when they are first called; one that is nowhere is an error. Then all code
+ * of the process is looked through for instructions that write the key register. Those that
+ * system libraries have (glibc's pkey_set(), lazy binding of the loader's) are made to trap; any
+ * other is an error. What the process gets later is looked through before the next one goes into
+ * a domain that is a thread, or one is made: if this finds something, that fails, until it is
+ * gone. So it is for libraries that the host loads, and for what it makes executable by mmap(2),
+ * mprotect(2), pkey_mprotect(2) and shmat(2); for what libc loads by itself, when a domain is
+ * made or started next; not for what is mapped by system calls past the C library, what
+ * mremap(2) makes larger, and what is written to a file of which code is mapped. Who is inside
+ * meanwhile is not held off it.
  *
  * Signals SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and SIGPIPE get handlers;
  * of what happened outside of all domains, those are told that the program set, before or
@@ -423,9 +424,9 @@ int faasctl_domain_signal(const struct faasctl_domain *domain);
  *   -ENOEXEC   the process has code by now that writes the key register, or that can be written:
  *              see faasctl_domains_begin(). Nothing ran
  *   -ENOMEM    no memory
- *   and those of faasctl_scan_process(); for the first call of one that is a process, the errors of socketpair(2), pipe(2)
- *   and fork(2), and, if it is to have a filter or is hostile, of what that takes: then
- *   nothing ran, and the next call tries again.
+ *   and those of faasctl_scan_process(); for the first call of one that is a process, the
+ *   errors of socketpair(2), pipe(2) and fork(2), and, if it is to have a filter or is hostile,
+ *   of what that takes: then nothing ran, and the next call tries again.
  */
 int faasctl_domain_call(struct faasctl_domain *domain, long (*fn)(void *arg),
 			void *arg, long *result, struct faasctl_error *err);
@@ -460,7 +461,8 @@ int faasctl_domain_start(struct faasctl_domain *domain, long (*fn)(void *arg),
  *
  * Return: as faasctl_domain_call(), or
  *   -ESRCH     nothing was started
- *   -EOPNOTSUPP it is to have a filter, or is hostile, and another /proc was mounted since domains began
+ *   -EOPNOTSUPP it is to have a filter, or is hostile, and another /proc was mounted since
+ *              domains began
  *   and, if a filter cannot be made, the errors of what that takes.
  */
 int faasctl_domain_join(struct faasctl_domain *domain, long *result,

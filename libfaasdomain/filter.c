@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What keeps the thread of a careful domain from getting by system calls at what keys close: a
- * table of descriptors of its own, nothing of /proc (proc.c), no rights to reach past memory's borders,
- * and a filter. All of it is for good, and there is no other thread or process that could be made
- * without it.
+ * table of descriptors of its own, nothing of /proc (proc.c), no rights to reach past memory's
+ * borders, and a filter. All of it is for good, and there is no other thread or process that could
+ * be made without it.
  *
  * A filter cannot add. What is about a range of memory is let through if it begins in the first
  * half of where a function can map, and is shorter than that (MAPS_SIZE). It looks at the upper

@@ -320,7 +320,7 @@ OVERRIDE int dlinfo(void *handle, int request, void *info)
 /* What dlerror() says then is the loader's, who takes no file without a mode. */
 #define REFUSED_LIBRARY	"no library can be loaded inside a domain"
 
-/* What binds functions when they are first called may trap by now, even if domains could not begin. */
+/* What binds functions at their first call may trap by now, even if domains could not begin. */
 static int library_mode(int mode)
 {
 	return gate_fixed.space_size || is_disarmed() || process_child() ?

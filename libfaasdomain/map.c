@@ -33,8 +33,8 @@ static long ask(struct map_call *call)
 }
 
 /*
- * What the host makes executable is looked through before the next one goes in. If that failed, some
- * of it may be so: mprotect() goes as far as there is memory.
+ * What the host makes executable is looked through before the next one goes in. If that failed,
+ * some of it may be so: mprotect() goes as far as there is memory.
  */
 static long made(int prot, long ret)
 {

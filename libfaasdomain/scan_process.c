@@ -36,12 +36,12 @@ static bool parse(char *line, struct mapping *mapping)
 	return mapping->start < mapping->end && strlen(mapping->rights) == 4;
 }
 
-/* As much is looked at at once. */
+/* So much is looked at in one go. */
 #define PIECE	65536u
 
 /*
- * Takes a copy: other threads may unmap it meanwhile. If the kernel has no such call, or it is not let
- * through, they must not.
+ * Takes a copy: other threads may unmap it meanwhile. If the kernel has no such call, or it is not
+ * let through, they must not.
  */
 static int copy(uint8_t *piece, uint64_t at, size_t len, struct faasctl_error *err)
 {
