@@ -464,13 +464,19 @@ deps: ## install the packages that building and testing take (uses sudo where ne
 
 # The module's files but those that need the VFS, netlink or cgroups, which userspace/world.c
 # stands for.
-channel_sources := $(filter-out $(patsubst %,kmod/%.c,main fs inode workflow stage link wanted port mapping lane lane_end splice \
+channel_sources := $(filter-out $(patsubst %,kmod/%.c,main fs inode workflow stage link wanted port mapping splice \
 	cgroup event netlink netlink_link policy reply),$(patsubst %.o,%.c,$(shell sed -n 's/^faasin-y :*+*= //p' Kbuild)))
 userspace_sources := $(channel_sources) $(wildcard userspace/kernel/*.c) userspace/world.c \
-	userspace/turns.c userspace/merged.c userspace/crowd.c userspace/deals.c
+	userspace/turns.c userspace/merged.c userspace/crowd.c userspace/deals.c \
+	userspace/process.c userspace/lanes.c
+# What a process does at its end of a window. What it asks of the system, userspace/process.c answers.
+userspace_library := libfaasctl/lane.c libfaasctl/window.c libfaasctl/error.c
+USERSPACE_LIBRARY_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARNINGS) -MMD -MP $(NL_CFLAGS) \
+	-idirafter $(B)/include $(foreach call,ioctl fcntl close mmap munmap,-D$(call)=process_$(call))
 USERSPACE_CC ?= clang
 USERSPACE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARNINGS) -MMD -MP \
 	-Wno-sign-compare -Wno-shadow -I$(B)/userspace/include -Iuserspace -iquote kmod \
+	-Ilibfaasctl -idirafter $(B)/include \
 	-DFAASIN_HAVE_MNT_IDMAP_OPS -DFAASIN_HAVE_SIMPLE_INODE_INIT_TS -DFAASIN_HAVE_VM_FLAGS_SET
 
 # Each header of the kernel's that they name stands for userspace/kernel.h.
@@ -483,14 +489,18 @@ $(B)/userspace/include/made: $(channel_sources) $(wildcard kmod/*.h) Makefile
 	done
 	@touch $@
 
-# userspace_variant NAME,FLAGS: build/userspace/NAME/stress.
+# userspace_variant NAME,FLAGS,MORE: build/userspace/NAME/stress; MORE for the library's sources.
 define userspace_variant
-userspace_objects += $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
-$(B)/userspace/$(1)/%.o: %.c $(B)/userspace/include/made Makefile
+userspace_objects += $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) $(userspace_library) userspace/stress.c)
+$(B)/userspace/$(1)/%.o: %.c $(B)/userspace/include/made Makefile | $(headers)
 	@mkdir -p $$(@D)
 	$$(USERSPACE_CC) $$(USERSPACE_CFLAGS) -DSHIM_YIELDS $(2) -c -o $$@ $$<
 
-$(B)/userspace/$(1)/stress: $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) userspace/stress.c)
+$(B)/userspace/$(1)/libfaasctl/%.o: libfaasctl/%.c Makefile | $(headers)
+	@mkdir -p $$(@D)
+	$$(USERSPACE_CC) $$(USERSPACE_LIBRARY_CFLAGS) $(2) $(3) -c -o $$@ $$<
+
+$(B)/userspace/$(1)/stress: $(patsubst %.c,$(B)/userspace/$(1)/%.o,$(userspace_sources) $(userspace_library) userspace/stress.c)
 	$$(USERSPACE_CC) $(2) -o $$@ $$^ -lpthread
 userspace_programs += $(B)/userspace/$(1)/stress
 endef
@@ -498,15 +508,15 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 $(eval $(call userspace_variant,tsan,-fsanitize=thread))
 $(eval $(call userspace_variant,asan,$(ASAN)))
 # Negative controls: what has to be reported.
-$(eval $(call userspace_variant,weaken,-fsanitize=thread -DSHIM_WEAKEN))
+$(eval $(call userspace_variant,weaken,-fsanitize=thread -DSHIM_WEAKEN,-Wno-builtin-macro-redefined -include userspace/weak.h))
 $(eval $(call userspace_variant,short-pages,$(ASAN) -DSHIM_SHORT_PAGES))
 
 # What is measured has no sanitizer, and is built as the rest is.
-native_objects := $(patsubst %.c,$(B)/userspace/native/%.o,$(userspace_sources) userspace/bench.c)
+native_objects := $(patsubst %.c,$(B)/userspace/native/%.o,$(filter-out userspace/lanes.c,$(userspace_sources)) userspace/bench.c)
 userspace_objects += $(native_objects)
 $(native_objects): $(B)/userspace/native/%.o: %.c $(B)/userspace/include/made Makefile | $(headers)
 	@mkdir -p $(@D)
-	$(CC) $(USERSPACE_CFLAGS) -O2 -Ilibfaasctl -idirafter $(B)/include -c -o $@ $<
+	$(CC) $(USERSPACE_CFLAGS) -O2 -c -o $@ $<
 
 $(B)/userspace/native/bench: $(native_objects)
 	$(CC) -o $@ $^ -lpthread

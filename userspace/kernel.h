@@ -12,7 +12,8 @@
  *	smp_mb()	is one, but ThreadSanitizer does not know of fences: it neither sees
  *			what they order nor misses them. cursors.pml does.
  *	trees		are not balanced
- *	mappings	there are none, so nothing is to be unmapped
+ *	mappings	of windows there are none, so nothing is to be unmapped; what is mapped of a
+ *			lane is its memory, which nothing protects
  *	delayed work	comes sooner by a factor (work_hurry)
  */
 #ifndef _USERSPACE_KERNEL_H

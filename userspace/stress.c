@@ -5,6 +5,7 @@
  * written, each end with how the stream ended. Results are TAP.
  */
 #include "deals.h"
+#include "lanes.h"
 #include "turns.h"
 #include "world.h"
 #include "ring.h"
@@ -1058,6 +1059,10 @@ static const struct {
 	const char *name;
 	u64 (*one)(u64 seed);
 } rounds[] = {
+	{ "extents by a lane", lanes_round },
+	{ "extents by a lane, not waiting but polling", lanes_polled_round },
+	{ "extents by a lane, calls between, links that are paused", lanes_operated_round },
+	{ "extents by a lane, into which one side writes garbage", lanes_garbage_round },
 	{ "records that are dealt", deals_round },
 	{ "records that are dealt, live operations", deals_operated_round },
 	{ "records that are dealt, one who polls beside one who writes", deals_polled_round },
@@ -1070,10 +1075,17 @@ static const struct {
 	{ "several readers, each byte once", round_words },
 };
 
-/* Of a plan, or of @one where there is none. */
-static void result(unsigned int number, const char *name, const struct plan *plan,
-		   u64 (*one)(u64 seed), double seconds, u64 seed)
+/* Those of plans, then the others. */
+static const char *result_name(unsigned int which)
 {
+	return which < ARRAY_SIZE(plans) ? plans[which].name :
+					   rounds[which - ARRAY_SIZE(plans)].name;
+}
+
+static void result(unsigned int number, unsigned int which, double seconds, u64 seed)
+{
+	const struct plan *plan = which < ARRAY_SIZE(plans) ? &plans[which] : NULL;
+	const char *name = result_name(which);
 	u64 end = ktime_get_ns() + seconds * NSEC_PER_SEC, moved = 0;
 	unsigned int nr = 0;
 
@@ -1081,7 +1093,8 @@ static void result(unsigned int number, const char *name, const struct plan *pla
 	alarm(60 + 10 * seconds);
 	do {
 		printf("# %s: seed %llu\n", name, seed);
-		moved += plan ? round_pair(plan, seed) : one(seed);
+		moved += plan ? round_pair(plan, seed) :
+				rounds[which - ARRAY_SIZE(plans)].one(seed);
 		seed++;
 		nr++;
 	} while (ktime_get_ns() < end);
@@ -1091,12 +1104,13 @@ static void result(unsigned int number, const char *name, const struct plan *pla
 
 int main(int argc, char **argv)
 {
-	unsigned int i, nr = ARRAY_SIZE(plans) + ARRAY_SIZE(rounds);
+	unsigned int i, nr = 0, number = 0;
 	double seconds = 20;
+	const char *only = "";
 	u64 seed = 1;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:s:w:")) != -1) {
+	while ((c = getopt(argc, argv, "t:s:w:o:")) != -1) {
 		if (c == 't') {
 			seconds = atof(optarg);
 		} else if (c == 's') {
@@ -1105,21 +1119,23 @@ int main(int argc, char **argv)
 		} else if (c == 'w') {
 			weak = optarg;
 #endif
+		} else if (c == 'o') {
+			only = optarg;
 		} else {
-			fputs("Usage: stress [-t SECONDS] [-s SEED]\n", stderr);
+			fputs("Usage: stress [-t SECONDS] [-s SEED] [-o NAME]\n", stderr);
 			return 1;
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 0; i < ARRAY_SIZE(plans) + ARRAY_SIZE(rounds); i++)
+		nr += !strncmp(result_name(i), only, strlen(only));
 	printf("TAP version 13\n1..%u\n", nr);
 	pattern_make();
 	work_hurry = 100;
 	world_begin();
-	for (i = 0; i < ARRAY_SIZE(plans); i++)
-		result(i + 1, plans[i].name, &plans[i], NULL, seconds / nr, seed);
-	for (i = 0; i < ARRAY_SIZE(rounds); i++)
-		result(ARRAY_SIZE(plans) + 1 + i, rounds[i].name, NULL, rounds[i].one,
-		       seconds / nr, seed);
+	for (i = 0; i < ARRAY_SIZE(plans) + ARRAY_SIZE(rounds); i++)
+		if (!strncmp(result_name(i), only, strlen(only)))
+			result(++number, i, seconds / nr, seed);
 	world_end();
 	return 0;
 }

@@ -153,6 +153,14 @@ struct world *world_link(u64 capacity, enum faasin_abort_on abort_on,
 	return w;
 }
 
+struct world *world_link_trusted(u64 capacity)
+{
+	struct world *w = world_link(capacity, FAASIN_ABORT_ON_CRASH, FAASIN_EARLY_CLOSE_EPIPE);
+
+	w->channel->window.trusted = true;
+	return w;
+}
+
 void world_unlink(struct world *w)
 {
 	struct faasin_channel *ch = w->channel;
@@ -605,55 +613,4 @@ unsigned int port_poll(struct file *file)
 	}
 	finish_wait(wq, &wait);
 	return mask;
-}
-
-/* Nor does anybody share memory. */
-long faasin_lane_open(struct faasin_handle *h)
-{
-	return -EOPNOTSUPP;
-}
-
-long faasin_lane_wait(struct faasin_handle *h, bool nonblock)
-{
-	return 0;
-}
-
-long faasin_lane_kick(struct faasin_handle *h)
-{
-	return 0;
-}
-
-void faasin_lane_leave(struct faasin_handle *h)
-{
-}
-
-void faasin_lane_settle_now(struct faasin_channel *ch)
-{
-}
-
-void faasin_lane_retire_now(struct faasin_channel *ch)
-{
-}
-
-void faasin_lane_try_now(struct faasin_channel *ch)
-{
-}
-
-void faasin_lane_poll_now(struct faasin_handle *h)
-{
-}
-
-bool faasin_lane_rest(struct faasin_channel *ch)
-{
-	return false;
-}
-
-bool faasin_lane_came_back(struct faasin_channel *ch)
-{
-	return false;
-}
-
-bool faasin_lane_end_of(struct faasin_handle *h)
-{
-	return false;
 }

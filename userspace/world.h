@@ -48,6 +48,7 @@ void world_end(void);
 
 struct world *world_link(u64 capacity, enum faasin_abort_on abort_on,
 			 enum faasin_early_close early_close);
+struct world *world_link_trusted(u64 capacity);
 void world_unlink(struct world *w);
 void world_free(struct world *w);
 

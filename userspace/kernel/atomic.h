@@ -31,6 +31,8 @@ bool shim_weak(const char *access);
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb()		__atomic_thread_fence(__ATOMIC_RELEASE)
+#define smp_store_mb(x, v)	__atomic_store_n(&(x), v, __ATOMIC_SEQ_CST)
+#define smp_mb__after_atomic()	smp_mb()
 /* What may race is one of the shim's own functions, which are atomic. */
 #define data_race(x)		(x)
 
@@ -59,6 +61,8 @@ static inline bool atomic_add_unless(atomic_t *v, int n, int unless)
 #define atomic64_set(v, n)		WRITE_ONCE((v)->counter, n)
 #define atomic64_add(n, v) ((void)__atomic_fetch_add(&(v)->counter, n, __ATOMIC_RELAXED))
 #define atomic64_sub(n, v) ((void)__atomic_fetch_sub(&(v)->counter, n, __ATOMIC_RELAXED))
+/* Whoever needs it has a barrier behind it, which ThreadSanitizer does not know of. */
+#define atomic64_or(n, v) ((void)__atomic_fetch_or(&(v)->counter, n, __ATOMIC_SEQ_CST))
 #define atomic64_inc(v)			atomic64_add(1, v)
 #define atomic64_dec(v)			atomic64_sub(1, v)
 #define atomic64_sub_return_release(n, v) \
