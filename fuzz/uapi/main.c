@@ -41,11 +41,13 @@
  * @failed: results
  * @skipped: results
  * @beats: programs that were begun, repeated ones too
+ * @scans: for leaks: that takes as long as it takes
  * @complained: the kernel did: nothing that is asked of it now need come back
  */
 struct results {
 	int passed, failed, skipped;
 	long beats;
+	bool scans;
 	bool complained;
 };
 
@@ -126,14 +128,16 @@ static bool new_scene(void)
 	const char *wrong = scene_make();
 
 	since_new = 0;
-	scene_lost = false;
-	record_scene();
+	scene_lost = wrong;
 	spent.scenes += figures_clock() - start;
-	if (!wrong)
+	if (!wrong) {
+		record_scene();
 		return true;
+	}
 	printf("FAIL  run %ld: the scene cannot be made anew: %s\n", figures.runs, wrong);
+	/* Any of those before it did that. */
+	record_failure(figures.runs, NULL);
 	failures++;
-	scene_lost = true;
 	return false;
 }
 
@@ -328,8 +332,10 @@ static void check_ioctls(void)
 
 static void check_leaks(void)
 {
-	const char *leaks = fault_leaks();
+	const char *leaks;
 
+	results->scans = true;
+	leaks = fault_leaks();
 	if (!leaks) {
 		skip("leaks", "this kernel has no kmemleak");
 		return;
@@ -452,7 +458,7 @@ static bool await_engine(pid_t pid)
 	int status = 0;
 
 	while (!waitpid(pid, &status, WNOHANG)) {
-		if (results->beats != beats) {
+		if (results->beats != beats || results->scans) {
 			beats = results->beats;
 			moved = time(NULL);
 		}
@@ -473,6 +479,8 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	options_parse(argc, argv);
+	/* What was said stays said, if this is killed. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* It moves, mounts and kills: not on a machine that anybody works on. */
 	if (!getenv("FAASIN_GUEST")) {
 		fprintf(stderr, "uapi: this is no guest: vm-test/run -- fuzz/uapi-run\n");

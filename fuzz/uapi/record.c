@@ -92,7 +92,7 @@ void record_failure(long run, const struct program *p)
 
 	if (!failures_path)
 		return;
-	to = create("failure", run);
+	to = p ? create("failure", run) : NULL;
 	if (to) {
 		program_print(to, p);
 		fclose(to);

@@ -22,7 +22,10 @@ void record_scene(void);
 /* @p is executed next: in the scene that those since record_scene() left. */
 void record_run(const struct program *p);
 
-/* The program of this run failed: saves it, and what was executed in its scene before. */
+/*
+ * The program of this run failed: saves it, and what was executed in its scene before. @p:
+ * NULL if it is not known which of these it was.
+ */
 void record_failure(long run, const struct program *p);
 
 #endif /* _FUZZ_UAPI_RECORD_H */
