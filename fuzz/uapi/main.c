@@ -26,6 +26,7 @@
 #include "figures.h"
 #include "options.h"
 #include "record.h"
+#include "reduce.h"
 #include "scene.h"
 #include "worker.h"
 
@@ -43,12 +44,14 @@
  * @beats: programs that were begun, repeated ones too
  * @scans: for leaks: that takes as long as it takes
  * @complained: the kernel did: nothing that is asked of it now need come back
+ * @reduced: how a reduction ended
  */
 struct results {
 	int passed, failed, skipped;
 	long beats;
 	bool scans;
 	bool complained;
+	enum reduce_end reduced;
 };
 
 static struct results *results;
@@ -279,6 +282,57 @@ static void fuzz(void)
 	}
 }
 
+/* ---------------------------------------------------------------- reduction */
+
+static char attempt_wrong[300];
+
+/* What went wrong first counts. */
+static void note(const char *wrong)
+{
+	if (wrong && !attempt_wrong[0])
+		snprintf(attempt_wrong, sizeof(attempt_wrong), "%s", wrong);
+}
+
+/* In the scene that is there; and makes a new one. */
+static void attempt_once(const struct program *programs, unsigned int n, bool *over)
+{
+	const char *lost = NULL, *complaint;
+	unsigned int i;
+
+	for (i = 0; i < n && !attempt_wrong[0]; i++)
+		note(execute(&programs[i]));
+	worker_end();
+	if (!results->complained && !stuck) {
+		/* What is only noticed when links go is theirs, too. */
+		lost = scene_make();
+		note(lost);
+		complaint = log_complaint(kernel_log);
+		results->complained = complaint;
+		note(complaint);
+	}
+	*over = lost || results->complained || stuck;
+}
+
+static const char *attempt(const struct program *programs, unsigned int n, bool *over)
+{
+	int i;
+
+	attempt_wrong[0] = '\0';
+	for (i = 0; i < TRIES && !attempt_wrong[0]; i++)
+		attempt_once(programs, n, over);
+	return attempt_wrong[0] ? attempt_wrong : NULL;
+}
+
+static enum reduce_end reduce_file(void)
+{
+	const char *wrong = scene_make();
+
+	if (!wrong)
+		return reduce(want.reduce, attempt);
+	fprintf(stderr, "uapi: the scene cannot be made: %s\n", wrong);
+	return REDUCE_BROKEN;
+}
+
 /* ------------------------------------------------------------------- engine */
 
 static bool prepare(void)
@@ -351,6 +405,14 @@ static void __attribute__((noreturn)) engine(void)
 
 	if (!prepare())
 		exit(2);
+	if (want.reduce) {
+		no_faults = faults_start();
+		if (no_faults)
+			fprintf(stderr, "uapi: without faults: %s\n", no_faults);
+		results->reduced = reduce_file();
+		worker_end();
+		exit(0);
+	}
 	guided = cover_start();
 	if (!guided)
 		puts("no KCOV here: guided by how calls end, not by coverage");
@@ -498,6 +560,8 @@ int main(int argc, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		engine();
 	}
+	if (want.reduce)
+		return await_engine(pid) ? results->reduced : REDUCE_BROKEN;
 	result(await_engine(pid), "the fuzzer itself ran to its end");
 	result(none_stuck(), "no task is stuck");
 	if (results->complained)

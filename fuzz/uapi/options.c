@@ -26,6 +26,10 @@ static void usage(void)
 	     "  --seeds PATH   what to start from, a file or a directory; may be repeated\n"
 	     "                 (fuzz/seeds/uapi)\n"
 	     "  --replay FILE  only execute FILE's programs, in order, one after the other\n"
+	     "  --reduce FILE  leave out of FILE's programs what they still fail without: whole\n"
+	     "                 programs, calls, attributes, threads, faults, numbers; the smallest\n"
+	     "                 is in FILE.reduced. Exit status 3: the kernel complained, another\n"
+	     "                 has to go on (fuzz/uapi-reduce, on the host, lets it)\n"
 	     "  --record FILE  keep the last programs in FILE, in place of the kernel's log\n"
 	     "  --keep FILE    write the corpus there\n"
 	     "  --failures DIR write what fails there: failure-N, and history-N: it with all that\n"
@@ -109,6 +113,9 @@ static void take(int option)
 	case 'p':
 		want.replay = existing(optarg);
 		break;
+	case 'm':
+		want.reduce = existing(optarg);
+		break;
 	case 'R':
 		want.record = file(optarg);
 		break;
@@ -141,6 +148,7 @@ void options_parse(int argc, char **argv)
 	static const struct option known[] = {
 		{ "seconds", 1, NULL, 's' }, { "runs", 1, NULL, 'r' }, { "seed", 1, NULL, 'S' },
 		{ "seeds", 1, NULL, 'd' }, { "replay", 1, NULL, 'p' }, { "record", 1, NULL, 'R' },
+		{ "reduce", 1, NULL, 'm' },
 		{ "keep", 1, NULL, 'k' }, { "failures", 1, NULL, 'f' }, { "unload", 0, NULL, 'u' },
 		{ "stop", 0, NULL, 't' },
 		{ "verbose", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
@@ -151,6 +159,6 @@ void options_parse(int argc, char **argv)
 		take(option);
 	if (optind < argc)
 		refuse(argv[optind], "unknown argument; see --help");
-	if (!want.nseeds && !want.replay)
+	if (!want.nseeds && !want.replay && !want.reduce)
 		want.seeds[want.nseeds++] = existing("fuzz/seeds/uapi");
 }

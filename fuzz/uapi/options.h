@@ -12,7 +12,7 @@
 struct options {
 	const char *seeds[SEEDS_MAX];
 	size_t nseeds;
-	const char *replay, *record, *keep, *failures;
+	const char *replay, *reduce, *record, *keep, *failures;
 	long seconds, runs;
 	uint64_t seed;
 	bool unload, verbose, stop;
