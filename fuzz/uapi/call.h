@@ -94,7 +94,7 @@ call_fn call_fork, call_die, call_drop, call_shrink, call_pause;
 /* requests.c */
 call_fn call_netlink, call_hear;
 void requests_init(uint16_t family, uint32_t events);
-void requests_end(struct thread *t);	/* takes what was not read */
+void requests_end(struct thread *t);	/* with new sockets */
 
 /* Descriptors by numbers that programs give them. */
 int slot(uint64_t value);

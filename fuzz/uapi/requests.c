@@ -83,14 +83,21 @@ static int socket_of(struct thread *t, uint64_t which)
 	return *fd;
 }
 
+/*
+ * What was not read goes with the socket: a dump that could not go on for want of memory is
+ * not ended by reading, and holds the module. New ones are made here, where nothing is let fail.
+ */
 void requests_end(struct thread *t)
 {
 	int i;
 
-	/* Reading takes a dump to its end. */
-	for (i = 0; i < 2; i++)
-		if (t->nl[i] >= 0)
-			drain(t->nl[i], 1000);
+	for (i = 0; i < 2; i++) {
+		if (t->nl[i] < 0)
+			continue;
+		close(t->nl[i]);
+		t->nl[i] = -1;
+		socket_of(t, i);
+	}
 }
 
 /* The attributes behind the headers; returns where they end. */
