@@ -10,7 +10,7 @@
  *	spin locks	may sleep, as a holder can be preempted
  *	owner_on_cpu()	knows who sleeps and where a task last woke up, not who is preempted
  *	smp_mb()	is one, but ThreadSanitizer does not know of fences: it neither sees
- *			what they order nor misses them. cursors.pml does.
+ *			what they order nor misses them. cursors.pml and lanes.pml do.
  *	trees		are not balanced
  *	mappings	of windows there are none, so nothing is to be unmapped; what is mapped of a
  *			lane is its memory, which nothing protects
