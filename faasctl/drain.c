@@ -141,6 +141,7 @@ static void show_progress(const struct wait *wait, bool last)
 	else
 		fprintf(stderr, "\r\033[Kdraining: %zu of %zu links to go, %s held",
 			wait->left, wait->sel->n, text_bytes(wait->held).s);
+	fflush(stderr);
 }
 
 static int wait_for_all(struct wait *wait)

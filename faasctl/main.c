@@ -104,7 +104,11 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static char line[16384];
+
 	setlocale(LC_CTYPE, "");
+	/* A line is one write: what was started may say something at the same time. */
+	setvbuf(stderr, line, _IOLBF, sizeof(line));
 	if (argc < 2)
 		return main_help(stderr);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

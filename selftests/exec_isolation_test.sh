@@ -210,6 +210,10 @@ check 'is no function that ran' gives 125 "${without_restrict[@]}" faasctl exec 
 check 'one that has to be and can' gives 0 faasctl exec --thread --filter always "$wf" alone "$functions/once.so"
 says 'another filter' '^faasctl: "sometimes" is none of auto, always and never; see: faasctl exec --help$' \
 	faasctl exec --thread -f sometimes "$wf" alone ./f.so
+# The process that runs them may say something meanwhile.
+check 'how it runs is said in one piece' "$here/whole_lines.py" \
+	faasctl exec --thread -i hostile "$wf" alone "$functions/once.so"
+check 'and so as JSON' "$here/whole_lines.py" faasctl exec --thread -i hostile -j "$wf" alone "$functions/once.so"
 says 'no filter for a hostile one' '^faasctl: what may be hostile is always confined: leave out --filter; ' \
 	faasctl exec --thread -f never -i hostile "$wf" alone ./f.so
 # marks ISOLATION: what its constructor could do, and the function itself
