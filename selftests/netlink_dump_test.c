@@ -285,10 +285,15 @@ TEST_F(dump, of_stages_with_all_the_ports_there_can_be)
 	EXPECT_EQ(FAASIN_PORTS_MAX, n);
 }
 
-/* Linked in pairs, but for the last ones: messages end within ports of either kind. */
+/*
+ * Linked in pairs, but for the last ones: messages end within ports of either kind; the first one
+ * at each place in a linked port, as the room that it has becomes larger.
+ */
 TEST_F_TIMEOUT(dump, of_more_ports_than_a_message_has_room_for, 120)
 {
-	enum { PORTED = 12 };
+	enum { PORTED = 12, ROOM = 20000, PLACES = 4 * FAASIN_NAME_MAX };
+	/* A socket from which nothing else was read: the kernel remembers the largest buffer. */
+	struct nl nl = { .fd = -1, .family = self->nl.family };
 	static char name[FAASIN_NAME_MAX + 1];
 	char stage[PORTED][8];
 	int i, j, n = 0;
@@ -320,6 +325,17 @@ TEST_F_TIMEOUT(dump, of_more_ports_than_a_message_has_room_for, 120)
 			     NL_LIST(workflow_filter(&self->w)), count_ports, &n))
 		TH_LOG("%s", self->nl.text);
 	EXPECT_EQ(PORTED * FAASIN_PORTS_MAX, n);
+
+	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	ASSERT_LE(0, nl.fd);
+	for (nl.room = ROOM; nl.room < ROOM + PLACES; nl.room += NLA_ALIGNTO) {
+		n = 0;
+		ASSERT_EQ(0, nl_list(&nl, FAASIN_CMD_STAGE_GET,
+				     NL_LIST(workflow_filter(&self->w)), count_ports, &n));
+		ASSERT_EQ(PORTED * FAASIN_PORTS_MAX, n)
+			TH_LOG("%zu bytes of room", nl.room);
+	}
+	close(nl.fd);
 }
 
 /*

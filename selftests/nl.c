@@ -190,7 +190,7 @@ int nl_dump_some(struct nl *nl, nl_object_fn fn, void *arg, bool *done)
 	ssize_t got;
 
 	*done = false;
-	got = recv(nl->fd, buf, sizeof(buf), 0);
+	got = recv(nl->fd, buf, nl->room ?: sizeof(buf), 0);
 	if (got < 0)
 		return errno;
 	for (hdr = (void *)buf; NLMSG_OK(hdr, got); hdr = NLMSG_NEXT(hdr, got)) {

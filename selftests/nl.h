@@ -49,6 +49,7 @@ struct nl_attr {
  * @text: extended acknowledgment of the last one; "" if there was none
  * @intr: the last dump said that the state changed meanwhile
  * @parts: messages that the last dump took
+ * @room: bytes in the buffer for those, which the kernel makes the most of; 0: as many as help
  * @len: bytes in @reply
  * @reply: the attributes of the last answer
  */
@@ -60,6 +61,7 @@ struct nl {
 	char text[256];
 	bool intr;
 	unsigned int parts;
+	size_t room;
 	size_t len;
 	char reply[16384];
 };
