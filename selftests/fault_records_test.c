@@ -172,7 +172,7 @@ static bool has_dealt(struct try *t)
 	       open_others(t);
 }
 
-/* One record went to b, so that it is c's turn: that is the input from here on. */
+/* One record went to b, so that it is the turn of c, which has no memory yet: that is the input. */
 static bool dealt_has_begun(struct try *t)
 {
 	if (!has_dealt(t) || write(t->out, "", 1) != 1 || read(t->in, fault_back, 1) != 1)
@@ -374,9 +374,10 @@ OPERATION(splice_shared_in, has_shared_and_pipe, fault_splice_in, arrives_at_all
 OPERATION(read_shared, waits_for_all, fault_read_small, others_keep, FAULT);
 OPERATION(splice_shared_out, waits_for_all_and_pipe, fault_splice_out, spliced_and_kept, NOMEM);
 OPERATION(write_dealt_first, has_dealt, fault_write_small, first_arrives, NOMEM | FAULT);
-OPERATION(write_dealt, dealt_has_begun, fault_write_small, arrives_in_turn, FAULT);
-OPERATION(write_dealt_large, dealt_has_begun, fault_write_large, arrives_large_in_turn, FAULT);
-OPERATION(writev_dealt, dealt_has_begun, fault_write_parts, arrives_in_turn, FAULT);
+OPERATION(write_dealt, dealt_has_begun, fault_write_small, arrives_in_turn, NOMEM | FAULT);
+OPERATION(write_dealt_large, dealt_has_begun, fault_write_large, arrives_large_in_turn,
+	  NOMEM | FAULT);
+OPERATION(writev_dealt, dealt_has_begun, fault_write_parts, arrives_in_turn, NOMEM | FAULT);
 OPERATION(read_dealt, dealt_waits, fault_read_small, fault_keeps_small, FAULT);
 OPERATION(info_dealt, dealt_waits, dealt_info, dealt_is_told, FAULT);
 OPERATION(fionread_dealt, dealt_waits, dealt_unread, fault_all_unread, FAULT);

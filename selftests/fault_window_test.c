@@ -323,7 +323,7 @@ OPERATION(lane_poll, has_sent_by_lane, fault_poll, fault_two, NOMEM | FAULT);
 /* These end it. */
 OPERATION(lane_read, has_sent_by_lane, fault_read_small, fault_keeps_small, FAULT);
 OPERATION(lane_take, has_sent_by_lane, take_record, record_taken, NOMEM | FAULT);
-OPERATION(lane_write, has_sent_by_lane, fault_write_small, written_arrives_last, FAULT);
+OPERATION(lane_write, has_sent_by_lane, fault_write_small, written_arrives_last, NOMEM | FAULT);
 OPERATION(lane_send, has_sent_and_more, hand_off, both_arrive, NOMEM | FAULT);
 
 FAULT_MAIN
