@@ -39,7 +39,8 @@ const char *log_complaint(int fd)
 		"possible circular locking", "possible recursive locking",
 		"inconsistent lock state", "suspicious RCU", "sleeping function called",
 		"scheduling while atomic", "corruption", "refcount_t:", "Bad page state", "pagealloc:",
-		"blocked for more than", "general protection fault", "lock held when returning",
+		"blocked for more than", "general protection fault,", "general protection fault:",
+		"lock held when returning",
 	};
 	static char line[1024];
 	bool found = false;
