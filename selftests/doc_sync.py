@@ -145,6 +145,21 @@ def check_security(tap, known):
     tap.result("security: the result of each attempt exists", problems)
 
 
+def check_points(tap):
+    """Each operation has a row, as vm-test/fault writes them, and their sums are told."""
+    there = set()
+    for path in glob.glob(os.path.join(ROOT, "selftests/fault_*_test.c")):
+        test = re.sub(r"_test\.c$", "", os.path.basename(path))
+        operations = re.findall(r"^OPERATION\((\w+),", read(path), re.M)
+        there.update((test, operation) for operation in operations or ["loading"])
+    text = read("docs/fault-points.md")
+    rows = [[cell.strip("`") for cell in row] for row in table(text)]
+    tap.equal("points: each operation has a row", "operation", there, {(r[0], r[1]) for r in rows})
+    told = "%d operations, %d points, of which %d let the operation fail." % (
+        len(rows), sum(int(r[2]) for r in rows), sum(int(r[3]) for r in rows))
+    tap.result("points: their sums", [] if told in text else ["they are: " + told])
+
+
 def main():
     print("TAP version 13")
     tap = Tap()
@@ -152,6 +167,7 @@ def main():
     check_errors(tap, known)
     check_promises(tap, known)
     check_security(tap, known)
+    check_points(tap)
     return tap.done()
 
 
