@@ -430,7 +430,7 @@ instructions: ## count the instructions of operations, and fail if they became m
 # leave the process is replaced (fuzz/harness.c).
 FUZZ_CC ?= clang
 FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_WRAPPED := faasctl__connect genl_ctrl_resolve_grp sendto recvmsg setsockopt ppoll sigaction sigprocmask \
+FUZZ_WRAPPED := faasctl__connect genl_ctrl_resolve_grp sendto recvmsg setsockopt setvbuf ppoll sigaction sigprocmask \
 	fopen open openat mkdirat unlinkat fstatfs syscall execvp exit
 
 $(B)/fuzz/obj/%.o: %.c VERSION Makefile | $(headers)
