@@ -13,6 +13,7 @@
  * port that can be mapped, objects, references or memory that are left.
  */
 #include <dirent.h>
+#include <glob.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -512,6 +513,37 @@ static bool unload(void)
 	return false;
 }
 
+/* What every task of user space is at, for whoever looks for the reason that one is stuck. */
+static void tell_tasks(void)
+{
+	static const char *const files[] = { "stat", "syscall", "stack" };
+	char path[320], text[2048];
+	unsigned int i, f;
+	glob_t tasks;
+	ssize_t n;
+	int fd;
+
+	if (glob("/proc/[0-9]*/task/[0-9]*", 0, NULL, &tasks))
+		return;
+	for (i = 0; i < tasks.gl_pathc; i++) {
+		snprintf(path, sizeof(path), "%s/exe", tasks.gl_pathv[i]);
+		/* The kernel's own have none. */
+		if (readlink(path, text, sizeof(text)) < 0)
+			continue;
+		for (f = 0; f < ARRAY_SIZE(files); f++) {
+			snprintf(path, sizeof(path), "%s/%s", tasks.gl_pathv[i], files[f]);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+			if (fd < 0)
+				continue;
+			n = read(fd, text, sizeof(text));
+			if (n > 0)
+				printf("%.*s", (int)n, text);
+			close(fd);
+		}
+	}
+	globfree(&tasks);
+}
+
 /* Does it end, and well? A lock that is never given back stops it, too. */
 static bool await_engine(pid_t pid)
 {
@@ -525,7 +557,8 @@ static bool await_engine(pid_t pid)
 			moved = time(NULL);
 		}
 		if (time(NULL) > moved + STALL) {
-			printf("no answer for %d s\n", STALL);
+			printf("no answer for %d s; tasks, their system calls and stacks:\n", STALL);
+			tell_tasks();
 			kill(pid, SIGKILL);
 			return false;
 		}
