@@ -50,7 +50,7 @@ struct thread {
  * @name: in texts
  * @weight: how often, against the others
  * @call: makes it: its result, or -1 and errno
- * @changes: CHANGES_*; requests change by their command
+ * @changes: CHANGES_*, or ALWAYS_REFUSED; requests change by their command
  * @kind: its arguments
  */
 struct operation {

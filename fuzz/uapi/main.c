@@ -35,6 +35,7 @@
 #define RENEW		64		/* programs until the scene is made anew in any case */
 #define TRIES		3		/* of a program that failed */
 #define ENOUGH_RUNS	200		/* for the seeds, and some more */
+#define MANY_RUNS	5000		/* in which each call is to have succeeded once */
 #define STALL		240		/* seconds after which the engine itself counts as stuck */
 
 /**
@@ -369,7 +370,25 @@ static void print_calls(void)
 			    worker_report->ioctl_worked[i]);
 }
 
-/* What never succeeds is never tried either, as far as the module's bugs go. */
+/*
+ * What never succeeds is never tried either, as far as the module's bugs go. Calls that are rare
+ * get their chance in long runs only.
+ */
+static void check_calls(void)
+{
+	bool all = true;
+	size_t i;
+
+	for (i = 0; i < OPS; i++) {
+		if (ops[i].changes & ALWAYS_REFUSED || worker_report->worked[i])
+			continue;
+		printf("%s: of %llu calls none succeeded\n", ops[i].name,
+		       (unsigned long long)worker_report->tried[i]);
+		all = false;
+	}
+	result(all, "each call that can succeed did so at least once");
+}
+
 static void check_ioctls(void)
 {
 	bool all = true;
@@ -436,6 +455,8 @@ static void __attribute__((noreturn)) engine(void)
 		check_ioctls();
 	else if (!want.replay)
 		skip("whether each ioctl succeeds", "too few programs were executed");
+	if (!want.replay && figures.runs > MANY_RUNS)
+		check_calls();
 	if (!guided)
 		skip("coverage", "the kernel has no KCOV (the debug kernel has)");
 	else

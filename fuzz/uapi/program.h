@@ -80,6 +80,7 @@ struct program {
 #define CHANGES_MOUNTS	(1u << 1)
 #define CHANGES_CGROUPS	(1u << 2)
 #define CHANGES_CALLER	(1u << 3)	/* its process can do nothing else afterwards */
+#define ALWAYS_REFUSED	(1u << 4)	/* changes nothing: it is to fail */
 
 /* All that its calls may change; CHANGES_CALLER is about the process of thread 0. */
 unsigned int program_changes(const struct program *p);
