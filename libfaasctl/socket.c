@@ -175,6 +175,9 @@ static int result(const struct nlmsghdr *hdr, struct faasctl_error *err)
 	text = extack_text(hdr);
 	if (text)
 		return faasctl__fail(err, -code, "%s", text);
+	/* What netlink itself says to who asks for a list of a module that is on its way out. */
+	if (code == -EPROTONOSUPPORT)
+		return faasctl__fail(err, ENOENT, "faasin: the module is being unloaded");
 	if (code == -EPERM)
 		return faasctl__fail(err, EPERM,
 			"not permitted: run this as root of the host (CAP_NET_ADMIN and CAP_SYS_ADMIN)");

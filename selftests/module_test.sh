@@ -171,7 +171,25 @@ cycles()
 		cycle "$i" || { echo "in cycle $i"; return 1; }
 	done
 }
+# Whoever asks meanwhile is told, or hears that it is not there.
+asks()
+{
+	while :; do
+		faasctl show
+		faasctl workflow show
+	done
+}
+asks 2>"$work/asked" >/dev/null &
+asking=$!
 check "comes and goes, ${FAASIN_CYCLES:-5} times" cycles "${FAASIN_CYCLES:-5}"
+kill $asking
+wait $asking 2>/dev/null || true
+told()
+{
+	grep -v 'the module is not loaded; run: modprobe faasin$\|the module is being unloaded$' "$work/asked" | sort | uniq -c
+	! grep -qv 'the module is not loaded; run: modprobe faasin$\|the module is being unloaded$' "$work/asked"
+}
+check 'who asked meanwhile was told so' told
 check 'comes and goes with streams that nobody read' cycle keep
 sleep 2
 refuse 'nothing is logged of it' logged
