@@ -16,37 +16,11 @@ import subprocess
 import sys
 import threading
 
-from python_flow import ROOT, Thread, blocked, child, ends, equal, grows, main, python, raises, skipped, test, until
-
-SECRET = b"a secret that nobody else sees"
-KEYS = False
+from python_flow import ROOT, Thread, blocked, child, ends, equal, grows, main, python, raises, test, until
+from python_stages import KEYS, SECRET, Other, address, dies, needs_keys, pair, peek
 
 if os.path.isdir("/sys/module/faasin"):
     import faasin
-    KEYS = faasin.Stage(lambda: None, "keys").isolation == "keys"
-
-
-def address(memory):
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
-def peek(at):
-    """What is there, by no object that could object."""
-    return ctypes.string_at(at, len(SECRET))
-
-
-POOL = []
-
-
-def pair(function, isolation="keys"):
-    """A stage. Of those with keys, which they have for good, some few are used in turn."""
-    if isolation != "keys":
-        return faasin.stage(isolation=isolation)(function)
-    if len(POOL) < 4:
-        POOL.insert(0, faasin.stage(isolation="keys")(upper))
-    POOL.append(POOL.pop(0))
-    POOL[-1].function, POOL[-1].name = function, function.__name__
-    return POOL[-1]
 
 
 def upper(source, sink):
@@ -343,56 +317,6 @@ def private_in_use(flow):
         equal(4, left[0].end())
     os.close(read)
     os.close(write)
-
-
-def needs_keys(function):
-    """A test of what only keys do."""
-    return test(function) if KEYS else skipped(function, "there are no protection keys")
-
-
-class Other:
-    """Two stages at once: one that has a secret, and what the other one is to try meanwhile."""
-
-    def __init__(self, attempt, isolation="keys"):
-        self.ready, self.done = threading.Event(), threading.Event()
-        self.memory = self.view = self.at = self.result = None
-        self.owner = pair(self.own)
-        self.attempt = attempt
-        self.isolation = isolation
-
-    def own(self, *_):
-        self.memory = faasin.private(len(SECRET))
-        self.view = memoryview(self.memory)
-        self.view[:] = SECRET
-        self.at = address(self.memory)
-        equal(SECRET, peek(self.at))
-        self.ready.set()
-        self.done.wait(60)
-
-    def other(self, *_):
-        self.result = self.attempt(self)
-
-    def run(self):
-        owner = self.owner.start()
-        self.ready.wait(60)
-        try:
-            if self.isolation:
-                pair(self.other, self.isolation).start().join()
-            else:
-                self.other()
-        finally:
-            self.done.set()
-            owner.join()
-        return self.result
-
-
-def dies(attempt, isolation="keys"):
-    """In a child: the attempt is to end it, by the processor."""
-    def run():
-        faulthandler.disable()
-        Other(attempt, isolation).run()
-
-    equal(-signal.SIGSEGV, child(run))
 
 
 @needs_keys
