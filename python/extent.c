@@ -4,6 +4,7 @@
 
 #include <linux/faasin.h>
 
+#include "private.h"
 #include "window.h"
 
 PyTypeObject *extent_type;
@@ -358,9 +359,11 @@ PyDoc_STRVAR(extent_doc,
 /* Whether what a buffer was had of is not there any more. */
 static bool is_stale(PyObject *owner)
 {
+	struct private *private = private_behind(owner);
+
 	if (owner && Py_TYPE(owner) == extent_type)
 		return ((struct extent *)owner)->forks != forks;
-	return owner && Py_TYPE(owner) == private_type && private_stale(owner);
+	return private && private_stale(private);
 }
 
 /*
@@ -407,13 +410,16 @@ static PyObject *busy_buffers(PyObject *objects)
 {
 	PyObject *busy = PyList_New(0), *object;
 	PyMemoryViewObject *view;
+	struct private *private;
 	Py_ssize_t i;
 
 	for (i = 0; busy && i < PyList_GET_SIZE(objects); i++) {
 		object = PyList_GET_ITEM(objects, i);
 		view = (PyMemoryViewObject *)object;
-		if (!PyMemoryView_Check(object) || !view->exports ||
-		    !private_is_ended(view->mbuf->master.obj))
+		if (!PyMemoryView_Check(object) || !view->exports)
+			continue;
+		private = private_behind(view->mbuf->master.obj);
+		if (!private || !private->ended || private->forks != forks)
 			continue;
 		if (PyList_Append(busy, (PyObject *)view->mbuf))
 			Py_CLEAR(busy);

@@ -5,6 +5,7 @@
 
 #include <linux/faasin.h>
 
+#include "private.h"
 #include "window.h"
 
 unsigned int forks;
@@ -97,7 +98,7 @@ static int begin(PyObject *module)
 	    PyModule_AddIntMacro(module, FAASIN_CONTEXT_MAX))
 		return -1;
 	if (port_begin(module) || extent_begin(module) || record_begin(module) ||
-	    private_begin(module))
+	    private_begin(module) || secret_begin(module))
 		return -1;
 	return 0;
 }

@@ -5,7 +5,8 @@
  *
  * This is not libfaasdomain: inside its domains nothing of the interpreter's could run that
  * another thread's collector looks at, what it stops is torn out of the interpreter, and outside
- * of domains all their keys are open. Here objects are everybody's; only buffers are private.
+ * of domains all their keys are open. Here objects are everybody's; only buffers are private,
+ * and what secrets (secret.c) have in there.
  *
  * A key belongs to its arena for the life of the process: threads that a stage left behind may
  * have it open still, so that nobody else can have it later.
@@ -14,10 +15,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "private.h"
 #include "window.h"
 
-static PyTypeObject *arena_type;
-PyTypeObject *private_type;
+static PyTypeObject *arena_type, *private_type;
 
 /* Bits: keys of all arenas. */
 static unsigned int arena_keys;
@@ -29,27 +30,6 @@ static unsigned int arena_keys;
 struct arena {
 	PyObject_HEAD
 	int key;
-};
-
-/**
- * struct private - a buffer
- * @arena: whose it is; NULL: of the process
- * @at: its pages, or NULL: released
- * @size: how much was asked for
- * @mapped: whole pages
- * @exports: buffers in use
- * @forks: the value of forks when it was made: a child has zeroes there
- * @ended: its stage is over
- */
-struct private {
-	PyObject_HEAD
-	PyObject *arena;
-	char *at;
-	size_t size;
-	size_t mapped;
-	Py_ssize_t exports;
-	unsigned int forks;
-	bool ended;
 };
 
 /* ------------------------------------------------------------------------------ arenas */
@@ -176,62 +156,98 @@ static void unmap(struct private *private)
 	private->at = NULL;
 }
 
-static int private_getbuffer(PyObject *self, Py_buffer *view, int flags)
+bool private_is(PyObject *self)
 {
-	struct private *private = (struct private *)self;
-
-	view->obj = NULL;
-	if (!private->at || private->ended) {
-		PyErr_SetString(PyExc_ValueError,
-				"this private memory was released, or its stage is over");
-		return -1;
-	}
-	if (private->forks != forks) {
-		PyErr_SetString(PyExc_ValueError,
-				"this private memory belongs to the process that forked this one");
-		return -1;
-	}
-	if (private->arena && pkey_get(((struct arena *)private->arena)->key)) {
-		PyErr_SetString(PyExc_PermissionError, "this is private memory of another stage");
-		return -1;
-	}
-	if (PyBuffer_FillInfo(view, self, private->at, private->size, 0, flags))
-		return -1;
-	private->exports++;
-	all_exports++;
-	return 0;
+	return Py_TYPE(self) == private_type;
 }
 
-static void private_releasebuffer(PyObject *self, Py_buffer *view)
+/* Whether it must not be used any more. */
+bool private_stale(struct private *private)
 {
-	struct private *private = (struct private *)self;
+	return private->ended || private->forks != forks;
+}
 
+/* Where it is, if this thread may look at it; else NULL with an exception. */
+char *private_open(struct private *private)
+{
+	if (!private->at || private->ended)
+		PyErr_SetString(PyExc_ValueError,
+				"this private memory was released, or its stage is over");
+	else if (private->forks != forks)
+		PyErr_SetString(PyExc_ValueError,
+				"this private memory belongs to the process that forked this one");
+	else if (private->arena && pkey_get(((struct arena *)private->arena)->key))
+		PyErr_SetString(PyExc_PermissionError, "this is private memory of another stage");
+	else
+		return private->at;
+	return NULL;
+}
+
+/*
+ * Zeroes a piece of it. That can be in any thread, which has its key open meanwhile: only here,
+ * where nothing else of Python's can run.
+ */
+void private_wipe(struct private *private, size_t start, size_t size)
+{
+	int key = 0, was = 0;
+
+	if (!private->at || private->forks != forks)
+		return;
+	if (private->arena) {
+		key = ((struct arena *)private->arena)->key;
+		was = pkey_get(key);
+	}
+	if (was)
+		pkey_set(key, 0);
+	explicit_bzero(private->at + start, size);
+	if (was)
+		pkey_set(key, was);
+}
+
+/* A buffer of it is in use. */
+void private_hold(struct private *private)
+{
+	private->exports++;
+	all_exports++;
+}
+
+void private_let_go(struct private *private)
+{
 	all_exports--;
 	if (!--private->exports && private->ended)
 		unmap(private);
 }
 
-/* Whether a buffer of it must not be used any more. */
-bool private_stale(PyObject *self)
+static int private_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
 	struct private *private = (struct private *)self;
+	char *at = private_open(private);
 
-	return private->ended || private->forks != forks;
+	view->obj = NULL;
+	if (!at || PyBuffer_FillInfo(view, self, at, private->size, 0, flags))
+		return -1;
+	private_hold(private);
+	return 0;
 }
 
-/* Whether that is because its stage is over, in the process that it is of. */
-bool private_is_ended(PyObject *self)
+static void private_releasebuffer(PyObject *self, Py_buffer *view)
 {
-	struct private *private = (struct private *)self;
+	private_let_go((struct private *)self);
+}
 
-	return self && Py_TYPE(self) == private_type && private->ended && private->forks == forks;
+/* The memory that a buffer of @owner's is in; NULL: not private memory. */
+struct private *private_behind(PyObject *owner)
+{
+	if (owner && private_is(owner))
+		return (struct private *)owner;
+	return owner ? secret_memory(owner) : NULL;
 }
 
 static PyObject *private_release(PyObject *self, PyObject *unused)
 {
 	struct private *private = (struct private *)self;
 
-	if (private->exports && !private_stale(self))
+	if (private->exports && !private_stale(private))
 		return PyErr_Format(PyExc_BufferError,
 				    "%zd buffers of this memory are in use: release them first",
 				    private->exports);
@@ -245,7 +261,9 @@ static PyObject *private_end(PyObject *self, PyObject *unused)
 	struct private *private = (struct private *)self;
 
 	private->ended = true;
-	if (!private->exports)
+	if (private->exports)
+		secrets_wipe(private);
+	else
 		unmap(private);
 	return PyBool_FromLong(private->exports);
 }
@@ -270,12 +288,19 @@ static Py_ssize_t private_length(PyObject *self)
 
 static PyObject *get_released(PyObject *self, void *unused)
 {
-	return PyBool_FromLong(!((struct private *)self)->at || private_stale(self));
+	struct private *private = (struct private *)self;
+
+	return PyBool_FromLong(!private->at || private_stale(private));
+}
+
+PyObject *private_protection(struct private *private)
+{
+	return PyUnicode_FromString(private->arena ? "keys" : "process");
 }
 
 static PyObject *get_protection(PyObject *self, void *unused)
 {
-	return PyUnicode_FromString(((struct private *)self)->arena ? "keys" : "process");
+	return private_protection((struct private *)self);
 }
 
 /* Only arenas are referred to, which refer to nothing: there are no cycles. */

@@ -63,12 +63,6 @@ void extents_drop(struct port *port, struct handle *handle);
 
 extern Py_ssize_t all_exports;
 
-/* private.c */
-extern PyTypeObject *private_type;
-int private_begin(PyObject *module);
-bool private_stale(PyObject *self);
-bool private_is_ended(PyObject *self);
-
 /* record.c */
 extern PyMethodDef record_port_methods[];
 int record_begin(PyObject *module);

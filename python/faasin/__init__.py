@@ -28,19 +28,23 @@ A function can be a stage, which ends its stream, or aborts it; see stage():
     @faasin.stage
     def upper(input, output): ...
 
+private() is memory, and secret() an object with content, that other stages of the program cannot
+read.
+
 Errors are OSError, with errno, and the port as filename.
 """
 import atexit as _atexit
 import sys as _sys
 
 from faasin import _core
-from faasin._core import (Extent, Port, PortInfo, Private, Record, RecordTooLarge, StageReplaced,
-                          StreamAborted, __version__)
-from faasin._stage import Run, Stage, StageError, private, stage
+from faasin._core import (Extent, Port, PortInfo, Private, Record, RecordTooLarge, Secret,
+                          SecretBuffer, SecretBytes, SecretStr, StageReplaced, StreamAborted,
+                          __version__)
+from faasin._stage import Run, Stage, StageError, private, secret, stage
 
-__all__ = ["Extent", "Port", "PortInfo", "Private", "Record", "RecordTooLarge", "Run", "Stage",
-           "StageError", "StageReplaced", "StreamAborted", "input", "open", "output", "private",
-           "stage"]
+__all__ = ["Extent", "Port", "PortInfo", "Private", "Record", "RecordTooLarge", "Run", "Secret",
+           "SecretBuffer", "SecretBytes", "SecretStr", "Stage", "StageError", "StageReplaced",
+           "StreamAborted", "input", "open", "output", "private", "secret", "stage"]
 
 # A reader of this module meets the stage's files, not the built-in functions.
 # pylint: disable=redefined-builtin

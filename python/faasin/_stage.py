@@ -32,21 +32,42 @@ class StageError(RuntimeError):
         self.details = details
 
 
-def private(size):
-    """Memory that is the running stage's alone: a Private. For keys, tokens, what is decrypted.
-
-    RuntimeError where no stage runs, or one whose isolation is 'none': it is never less private
-    than it says.
-    """
+def _running():
+    """What runs in this thread, and has private memory."""
     run = getattr(_thread, "run", None)
     if run is None:
         raise RuntimeError("no stage runs in this thread: private memory belongs to a stage")
     if run.isolation == "none":
         raise RuntimeError("stage %s has no private memory: give it isolation='keys' or 'process'"
                            % run.stage.name)
-    memory = _core.Private(run.stage._arena if run.isolation == "keys" else None, size)
+    return run
+
+
+def private(size):
+    """Memory that is the running stage's alone: a Private. For keys, tokens, what is decrypted.
+
+    RuntimeError where no stage runs, or one whose isolation is 'none': it is never less private
+    than it says.
+    """
+    run = _running()
+    memory = _core.Private(run._arena, size)
     run._private.append(memory)
     return memory
+
+
+def secret(value):
+    """An object whose content is in the running stage's private memory: a Secret.
+
+    Of str it is a SecretStr, of bytearray a SecretBuffer, which can be changed, and of all else
+    that is like bytes a SecretBytes. value itself stays what it is: ordinary memory. RuntimeError
+    as private().
+    """
+    run = _running()
+    if run._pool is None:
+        # Few stages have secrets, and what this imports takes time.
+        from faasin._pool import Pool  # pylint: disable=import-outside-toplevel
+        run._pool = Pool(run._arena, run._private)
+    return _core.make_secret(run._pool, value)
 
 
 class Stage:
@@ -144,7 +165,9 @@ class Run:
         self.pid = None
         self.input = _port(input, "faasin", "r")
         self.output = _port(output, "faasout", "w")
+        self._arena = of._arena if of.isolation == "keys" else None
         self._private = []
+        self._pool = None
         self._worker = self._error = self._report = self._failed = None
         self._joined = False
 
@@ -153,19 +176,20 @@ class Run:
     def _inside(self):
         """Calls the function, with what is private to it open."""
         outer = getattr(_thread, "run", None)
-        arena = self.stage._arena if self.isolation == "keys" else None
         _thread.run = self
-        if arena:
-            was = arena.enter()
+        if self._arena:
+            was = self._arena.enter()
         try:
             self.stage.function(self.input, self.output)
         finally:
+            if self._pool:
+                self._pool.ended = True
             # A list, as all have to be asked.
             if any([memory._end() for memory in self._private]):
                 _core.revoke_stale()
             del self._private[:]
-            if arena:
-                arena.leave(was)
+            if self._arena:
+                self._arena.leave(was)
             _thread.run = outer
 
     def _settle(self, error, exiting):
