@@ -197,6 +197,8 @@ def grows(function, rounds=300):
 
 def child(function, *args):
     """Runs it in a child of fork; returns its exit status, negative of a signal."""
+    # Else the child prints it, too.
+    sys.stdout.flush()
     pid = os.fork()
     if not pid:
         status = 1
