@@ -578,7 +578,7 @@ static bool await_engine(pid_t pid)
 			moved = time(NULL);
 		}
 		if (time(NULL) > moved + STALL) {
-			printf("no answer for %d s; tasks, their system calls and stacks:\n", STALL);
+			printf("no answer for %d s; tasks, their calls and stacks:\n", STALL);
 			tell_tasks();
 			kill(pid, SIGKILL);
 			return false;
