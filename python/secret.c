@@ -131,7 +131,7 @@ static void let_go(struct secret *secret)
 	Py_DECREF(piece);
 }
 
-/* Of memory that stays for now, as buffers of it are in use: all that has none. */
+/* Of memory that stays for now, as buffers of it are in use: what has none of these. */
 void secrets_wipe(struct private *private)
 {
 	struct secret *secret;
@@ -483,8 +483,12 @@ static void secret_releasebuffer(PyObject *self, Py_buffer *view)
 {
 	struct secret *secret = (struct secret *)self;
 
-	secret->exports--;
-	private_let_go((struct private *)secret->memory);
+	struct private *private = (struct private *)secret->memory;
+
+	/* The stage's end left it, and a neighbour can keep its page. */
+	if (!--secret->exports && private->ended)
+		private_wipe(private, secret->start, secret->size);
+	private_let_go(private);
 }
 
 static Py_ssize_t secret_length(PyObject *self)

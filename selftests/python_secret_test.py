@@ -509,7 +509,7 @@ def ended(flow):
 
 @test
 def ended_in_use(flow):
-    """secrets: at the end what a call of a thread that was left behind is using stays until that is done; all else is zeroed"""
+    """secrets: at the end what a call of a thread that was left behind is using stays until that is done; all else is zeroed, views or not"""
     del flow
     read, write = os.pipe()
     left, kept = [], []
@@ -518,20 +518,25 @@ def ended_in_use(flow):
         buffer, secret = faasin.secret(bytearray(100)), faasin.secret(SECRET)
         with secret.reveal() as view:
             kept.extend((secret, address(view)))
+        other = faasin.secret(SECRET)
+        idle = other.reveal()
+        # Dropped, it would be zeroed for that.
+        kept.extend((idle, address(idle), other))
         view = buffer.reveal()
-        kept.append(view)
         left.append(Thread(os.readv, read, [view]))
         until(lambda: blocked(left[0].native_id, "pipe_read"))
-        equal(SECRET, peek(kept[1]))
+        equal([SECRET] * 2, [peek(at) for at in kept[1::2]])
 
     made = pair(work)
     if made.isolation == "keys":
         made()
         was = made._arena.enter()
-        equal(bytes(len(SECRET)), peek(kept[1]))
+        equal([bytes(len(SECRET))] * 2, [peek(at) for at in kept[1::2]])
         made._arena.leave(was)
         with raises(ValueError):
             kept[0].reveal()
+        with raises(ValueError):
+            bytes(kept[2])
         os.write(write, b"late")
         equal(4, left[0].end())
     os.close(read)
