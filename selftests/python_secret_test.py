@@ -544,6 +544,77 @@ def ended_in_use(flow):
 
 
 @test
+def ended_meanwhile(flow):
+    """secrets: one that is being made while its stage ends, with memory that the end does not know of, is not made"""
+    del flow
+    memories = []
+    pool = pair(lambda *_: None, "process")._make_pool(None, memories)
+
+    def end(frame, event, _):
+        if frame.f_code.co_name == "_new_arena" and event == "call":
+            pool.ended = True
+
+    sys.settrace(end)
+    try:
+        with raises(ValueError, text="over"):
+            pool.take(10)
+    finally:
+        sys.settrace(None)
+    equal(1, len(memories))
+
+
+@test
+def ended_handler(flow):
+    """secrets: a handler of signals that runs while a stage ends gets no memory of that stage"""
+    del flow
+    made = {}
+
+    def at_end(frame, event, _):
+        if frame.f_code.co_name != "_inside":
+            return None
+        if event == "line" and frame.f_locals["self"]._pool.ended:
+            try:
+                made["private"], made["secret"] = faasin.private(10), faasin.secret(b"late")
+            except RuntimeError:
+                made["refused"] = True
+        return at_end
+
+    def work(*_):
+        faasin.secret(b"x")
+
+    stage = pair(work)
+    if stage.isolation == "keys":
+        sys.settrace(at_end)
+        try:
+            stage()
+        finally:
+            sys.settrace(None)
+        equal({"refused": True}, made)
+
+
+@test
+def imports_nothing(flow):
+    """secrets: a stage imports nothing for them: who forks beside it would wait for that for ever"""
+    del flow
+    program = """
+import faasin, sys
+class Importer:
+    def find_spec(self, name, *_): raise AssertionError("imported: " + name)
+def work(*_):
+    secret = faasin.secret("text") + "more"
+    assert secret[:4].encode() == b"text"
+    secret.release()
+for isolation in ("keys", "process"):
+    stage = faasin.stage(isolation=isolation)(work)
+    sys.meta_path.insert(0, Importer())
+    stage()
+    del sys.meta_path[0]
+print("end")
+"""
+    equal("end\n", ends(python(program)))
+
+
+@test
 def exits(flow):
     """secrets: an interpreter that exits with some alive, of stages that ended and of one that runs, does so without a word"""
     del flow

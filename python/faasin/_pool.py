@@ -6,11 +6,14 @@ objects and not in what it gives out: any thread can keep them, and a stray poin
 not reach them. Here its arenas are private memory. jemalloc, which domains have, cannot be loaded into
 an interpreter that runs: it takes more static TLS than there is.
 """
+import contextlib
 import mmap
 import os
 from multiprocessing import heap
 
 from faasin import _core
+
+OVER = "the stage is over that this secret would be of"
 
 
 class _Arena:
@@ -41,7 +44,9 @@ class _Heap(heap.Heap):
     def _discard_arena(self, arena):
         super()._discard_arena(arena)
         if arena not in self._arenas:
-            self._memories.remove(arena.memory)
+            # The stage's end empties the list.
+            with contextlib.suppress(ValueError):
+                self._memories.remove(arena.memory)
             arena.memory.release()
 
 
@@ -63,7 +68,7 @@ class Pool:
     def take(self, size):
         """A piece: a Private, where in there it begins, and what give() wants."""
         if self.ended:
-            raise ValueError("the stage is over that this secret would be of")
+            raise ValueError(OVER)
         if self._pid != os.getpid():
             self._idle, self._pid = [], os.getpid()
         try:
@@ -76,6 +81,9 @@ class Pool:
             self._idle.append(own)
             raise
         self._idle.append(own)
+        # It can have ended meanwhile, and not know of memory that is new. No call follows, so no end.
+        if self.ended:
+            raise ValueError(OVER)
         return block[0].memory, block[1], (own, block)
 
     def give(self, piece):

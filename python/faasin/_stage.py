@@ -62,12 +62,7 @@ def secret(value):
     that is like bytes a SecretBytes. value itself stays what it is: ordinary memory. RuntimeError
     as private().
     """
-    run = _running()
-    if run._pool is None:
-        # Few stages have secrets, and what this imports takes time.
-        from faasin._pool import Pool  # pylint: disable=import-outside-toplevel
-        run._pool = Pool(run._arena, run._private)
-    return _core.make_secret(run._pool, value)
+    return _core.make_secret(_running()._pool, value)
 
 
 class Stage:
@@ -85,7 +80,12 @@ class Stage:
         self.name = function.__name__
         self.asked = self.isolation = isolation
         self.why = ""
-        self._arena = None
+        self._arena = self._make_pool = None
+        if isolation != "none":
+            # What this imports takes time, and others need it not. Not in a stage, either: in a
+            # child of fork() nobody gives back what a thread that imports has locked.
+            from faasin._pool import Pool  # pylint: disable=import-outside-toplevel
+            self._make_pool = Pool
         if isolation == "keys":
             try:
                 self._arena = _core.Arena()
@@ -167,7 +167,7 @@ class Run:
         self.output = _port(output, "faasout", "w")
         self._arena = of._arena if of.isolation == "keys" else None
         self._private = []
-        self._pool = None
+        self._pool = of._make_pool(self._arena, self._private) if of._make_pool else None
         self._worker = self._error = self._report = self._failed = None
         self._joined = False
 
@@ -182,15 +182,16 @@ class Run:
         try:
             self.stage.function(self.input, self.output)
         finally:
+            # First, so that a handler of signals gets nothing of this stage that does not end.
+            _thread.run = outer
+            if self._arena:
+                self._arena.leave(was)
             if self._pool:
                 self._pool.ended = True
             # A list, as all have to be asked.
             if any([memory._end() for memory in self._private]):
                 _core.revoke_stale()
             del self._private[:]
-            if self._arena:
-                self._arena.leave(was)
-            _thread.run = outer
 
     def _settle(self, error, exiting):
         """Ends the stream, or aborts it; an exit status can be left to the link's rule."""
