@@ -39,8 +39,9 @@ struct private {
  * @memory: the Private that it is in; NULL: it was released
  * @next: the next secret in there
  * @prev: where that is pointed to from
- * @pool: who is told when it is not needed any more
- * @piece: what the pool calls it
+ * @pool: what secrets made of it have their room from
+ * @freed: the list where the pool looks for what is not needed any more
+ * @piece: what is put there for it
  * @start: where it is in @memory
  * @size: how many bytes it has
  * @length: how many characters, if it is text, else bytes
@@ -51,7 +52,7 @@ struct secret {
 	PyObject_HEAD
 	PyObject *memory;
 	struct secret *next, **prev;
-	PyObject *pool, *piece;
+	PyObject *pool, *freed, *piece;
 	size_t start, size, length;
 	Py_ssize_t exports;
 	unsigned int revealing;

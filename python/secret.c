@@ -55,12 +55,26 @@ static unsigned char *open_secret(struct secret *secret)
 /* ------------------------------------------------------------------- beginning and end */
 
 /*
+ * Nothing of Python's runs here: this can be in the middle of anything, where an exception of a
+ * handler of signals would find nobody. Without memory for it the room is lost until the end of
+ * the stage.
+ */
+static void give_back(PyObject *freed, PyObject *piece)
+{
+	PyObject *kind, *value, *traceback;
+
+	PyErr_Fetch(&kind, &value, &traceback);
+	PyList_Append(freed, piece);
+	PyErr_Restore(kind, value, traceback);
+}
+
+/*
  * What is put into memory of a stage's takes a pool, whose take() gives a tuple: a Private, where
- * in there the piece is, and what its give() is to be told later. It is not believed.
+ * in there the piece is, a list, and what is put into that later. It is not believed.
  */
 static struct secret *secret_new(PyTypeObject *type, PyObject *pool, size_t size)
 {
-	PyObject *taken, *memory, *piece, *done;
+	PyObject *taken, *memory, *freed, *piece;
 	struct secret *secret = NULL;
 	struct private *private;
 	Py_ssize_t start;
@@ -72,7 +86,7 @@ static struct secret *secret_new(PyTypeObject *type, PyObject *pool, size_t size
 		PyErr_SetString(PyExc_TypeError, "take() of a pool gives a tuple");
 		goto out;
 	}
-	if (!PyArg_ParseTuple(taken, "OnO:take", &memory, &start, &piece))
+	if (!PyArg_ParseTuple(taken, "OnO!O:take", &memory, &start, &PyList_Type, &freed, &piece))
 		goto out;
 	private = private_is(memory) ? (struct private *)memory : NULL;
 	if (!private || start < 0 || (size_t)start > private->size ||
@@ -82,12 +96,12 @@ static struct secret *secret_new(PyTypeObject *type, PyObject *pool, size_t size
 	}
 	secret = (struct secret *)type->tp_alloc(type, 0);
 	if (!secret) {
-		done = PyObject_CallMethod(pool, "give", "(O)", piece);
-		Py_XDECREF(done);
+		give_back(freed, piece);
 		goto out;
 	}
 	secret->memory = Py_NewRef(memory);
 	secret->pool = Py_NewRef(pool);
+	secret->freed = Py_NewRef(freed);
 	secret->piece = Py_NewRef(piece);
 	secret->start = start;
 	secret->size = size;
@@ -105,8 +119,7 @@ out:
 /* Zeroes it, and gives its memory back. Nobody has a buffer of it. */
 static void let_go(struct secret *secret)
 {
-	PyObject *memory = secret->memory, *pool = secret->pool, *piece = secret->piece, *done;
-	PyObject *kind, *value, *traceback;
+	PyObject *memory = secret->memory;
 
 	if (!memory)
 		return;
@@ -115,20 +128,13 @@ static void let_go(struct secret *secret)
 	if (secret->next)
 		secret->next->prev = secret->prev;
 	secret->memory = NULL;
-	secret->pool = NULL;
-	secret->piece = NULL;
-	/* When the stage is over nobody wants it; when Python ends there is nobody. */
-	if (!private_stale((struct private *)memory) && Py_IsInitialized()) {
-		PyErr_Fetch(&kind, &value, &traceback);
-		done = PyObject_CallMethod(pool, "give", "(O)", piece);
-		if (!done)
-			PyErr_WriteUnraisable(pool);
-		Py_XDECREF(done);
-		PyErr_Restore(kind, value, traceback);
-	}
+	/* When the stage is over nobody wants it. */
+	if (!private_stale((struct private *)memory))
+		give_back(secret->freed, secret->piece);
+	Py_CLEAR(secret->pool);
+	Py_CLEAR(secret->freed);
+	Py_CLEAR(secret->piece);
 	Py_DECREF(memory);
-	Py_DECREF(pool);
-	Py_DECREF(piece);
 }
 
 /* Of memory that stays for now, as buffers of it are in use: what has none of these. */
@@ -296,17 +302,19 @@ static PyObject *secret_add(PyObject *left, PyObject *right)
 	PyObject *pool;
 	bool text = Py_TYPE(mine) == text_type;
 
-	if (part_begin(&parts[0], left, text))
+	if (!open_secret((struct secret *)mine))
 		return NULL;
-	if (part_begin(&parts[1], right, text)) {
-		part_end(&parts[0]);
-		return NULL;
-	}
+	/* Whose buffer is asked for could release it. */
 	pool = Py_NewRef(((struct secret *)mine)->pool);
-	secret = join(Py_TYPE(mine), pool, parts, 2);
-	Py_DECREF(pool);
+	if (part_begin(&parts[0], left, text))
+		goto out;
+	if (!part_begin(&parts[1], right, text)) {
+		secret = join(Py_TYPE(mine), pool, parts, 2);
+		part_end(&parts[1]);
+	}
 	part_end(&parts[0]);
-	part_end(&parts[1]);
+out:
+	Py_DECREF(pool);
 	return (PyObject *)secret;
 }
 

@@ -6,14 +6,17 @@ As with private memory, what keys keep off is attacked by raw addresses, and the
 objects, where it has to succeed. What is made in a secret piece by piece is nowhere else: other
 processes then look through all memory of this one for copies.
 """
+import collections
 import copy
 import ctypes
 import gc
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import mmap
+import operator
 import os
 import pickle
 import random
@@ -22,7 +25,7 @@ import signal
 import sys
 import traceback
 
-from python_flow import Thread, blocked, child, ends, equal, grows, main, python, raises, test, until
+from python_flow import Thread, blocked, child, ends, equal, grows, handler, main, python, raises, test, until
 from python_stages import KEYS, SECRET, Other, address, dies, needs_keys, pair, peek
 
 if os.path.isdir("/sys/module/faasin"):
@@ -772,6 +775,7 @@ def room(flow):
         big = faasin.secret(bytearray(9 << 20))
         assert held() >= before + len(big)
         del big
+        faasin.secret(b"room is found")
         equal(before, held())
         with mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE) as huge:
             with raises(MemoryError):
@@ -812,7 +816,6 @@ def interrupted(flow):
 
     def work(*_):
         chance, live, stops = random.Random(2), {"first": (faasin.secret(b"first"), b"first")}, 0
-        unraisable, sys.unraisablehook = sys.unraisablehook, lambda _: None
 
         def fill(i):
             size = chance.choice((1, 30, 200, 3000))
@@ -823,25 +826,47 @@ def interrupted(flow):
             live["inner"] = (faasin.secret(b"outer"), b"outer")
             assert inner == b"inner"
 
-        try:
-            for then, step in ((raising, 1), (more, 1), (gc.collect, 9)):
-                for n in range(1, 60, step):
-                    for i in range(3):
-                        sys.settrace(at_line(n, then))
-                        try:
-                            fill(n + i)
-                        except Stop:
-                            stops += 1
-                        finally:
-                            sys.settrace(None)
-                    for secret, plain in live.values():
-                        assert secret == plain
-        finally:
-            sys.unraisablehook = unraisable
+        for then, step in ((raising, 1), (more, 1), (gc.collect, 9)):
+            for n in range(1, 60, step):
+                for i in range(3):
+                    sys.settrace(at_line(n, then))
+                    try:
+                        fill(n + i)
+                    except Stop:
+                        stops += 1
+                    finally:
+                        sys.settrace(None)
+                for secret, plain in live.values():
+                    assert secret == plain
         assert stops > 50, stops
         places = sorted((address(s.reveal()), len(p)) for s, p in live.values())
         for (at, size), (following, _) in zip(places, places[1:]):
             assert at + size <= following, "two have the same memory"
+
+    for isolation in BOTH:
+        pair(work, isolation)()
+
+
+@test
+def handlers(flow):
+    """memory: what a handler of signals raises while a secret is dropped, or released, is not lost"""
+    del flow
+
+    class Stop(Exception):
+        """From the handler."""
+
+    def stop(*_):
+        raise Stop
+
+    def work(*_):
+        kick = ctypes.PyDLL(None)["raise"]
+        for drop in (lambda kept: map(kept.pop, [0]), lambda kept: map(operator.methodcaller("release"), kept)):
+            kept = [faasin.secret(b"x")]
+            # All in one call of C: the handler runs where Python does next.
+            steps = itertools.chain(map(kick, [signal.SIGUSR1]), drop(kept))
+            with handler(signal.SIGUSR1, stop), raises(Stop):
+                collections.deque(steps, maxlen=0)
+            assert all(each.released for each in kept)
 
     for isolation in BOTH:
         pair(work, isolation)()

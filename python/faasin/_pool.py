@@ -3,7 +3,7 @@
 
 The allocator is the standard library's of shared memory, multiprocessing.heap, as its books are
 objects and not in what it gives out: any thread can keep them, and a stray pointer of a stage does
-not reach them. Here its arenas are private memory. jemalloc, which domains have, cannot be loaded into
+not reach them. What any thread drops it takes from a list, when it is asked for room again. Here its arenas are private memory. jemalloc, which domains have, cannot be loaded into
 an interpreter that runs: it takes more static TLS than there is.
 """
 import contextlib
@@ -66,7 +66,7 @@ class Pool:
         self._pid = os.getpid()
 
     def take(self, size):
-        """A piece: a Private, where in there it begins, and what give() wants."""
+        """A piece: a Private, where in there it begins, a list, and what is put there when it is free."""
         if self.ended:
             raise ValueError(OVER)
         if self._pid != os.getpid():
@@ -84,16 +84,4 @@ class Pool:
         # It can have ended meanwhile, and not know of memory that is new. No call follows, so no end.
         if self.ended:
             raise ValueError(OVER)
-        return block[0].memory, block[1], (own, block)
-
-    def give(self, piece):
-        """Takes a piece back, which is zeroed by now."""
-        own, block = piece
-        try:
-            self._idle.remove(own)
-        except ValueError:
-            # It is in use: that frees what it is told of now.
-            own.free(block)
-            return
-        own.free(block)
-        self._idle.append(own)
+        return block[0].memory, block[1], own._pending_free_blocks, block
