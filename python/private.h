@@ -46,7 +46,7 @@ struct private {
  * @size: how many bytes it has
  * @length: how many characters, if it is text, else bytes
  * @exports: buffers in use
- * @revealing: calls of reveal() that ask for a buffer: nobody else is given one
+ * @revealing: it is reveal() that asks for a buffer: nobody else is given one
  */
 struct secret {
 	PyObject_HEAD
@@ -55,7 +55,7 @@ struct secret {
 	PyObject *pool, *freed, *piece;
 	size_t start, size, length;
 	Py_ssize_t exports;
-	unsigned int revealing;
+	bool revealing;
 };
 
 /* private.c */

@@ -460,10 +460,15 @@ static PyObject *secret_reveal(PyObject *self, PyObject *unused)
 {
 	struct secret *secret = (struct secret *)self;
 	PyObject *view;
+	int collects;
 
-	secret->revealing++;
+	/* The collector runs Python, where anybody could ask for a buffer. */
+	collects = PyGC_Disable();
+	secret->revealing = true;
 	view = PyMemoryView_FromObject(self);
-	secret->revealing--;
+	secret->revealing = false;
+	if (collects)
+		PyGC_Enable();
 	return view;
 }
 

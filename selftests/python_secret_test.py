@@ -282,6 +282,38 @@ def refused(flow):
 
 
 @test
+def reveals(flow):
+    """secrets: what the collector runs while reveal() makes its view is given no buffer"""
+    del flow
+
+    def work(*_):
+        secret = faasin.secret(SECRET)
+        refusals = []
+
+        def collects(*_):
+            with raises(TypeError):
+                bytes(secret)
+            refusals.append("refused")
+
+        before = gc.get_threshold()
+        unraisable, sys.unraisablehook = sys.unraisablehook, lambda what: refusals.append(what.exc_value)
+        gc.callbacks.append(collects)
+        gc.set_threshold(1)
+        try:
+            views = [secret.reveal() for _ in range(100)]
+        finally:
+            gc.callbacks.remove(collects)
+            gc.set_threshold(*before)
+            sys.unraisablehook = unraisable
+        equal(100, len(views))
+        assert refusals and not any(isinstance(each, Exception) for each in refusals), refusals
+        assert gc.isenabled()
+
+    for isolation in BOTH:
+        pair(work, isolation)()
+
+
+@test
 def no_copies(flow):
     """secrets: what is done with one leaves no copy in the process, nor does what is refused; what reveal() gives does"""
     del flow
