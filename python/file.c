@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core.h"
+#include "private.h"
 
 /* Read ahead for lines, and the first step of reading to the end. */
 #define AHEAD	65536
@@ -236,6 +236,13 @@ static PyObject *file_readall(PyObject *self, PyObject *unused)
 	return read_many(self, -1, false);
 }
 
+static bool is_private(PyObject *owner)
+{
+	if (PyMemoryView_Check(owner))
+		owner = PyMemoryView_GET_BUFFER(owner)->obj;
+	return private_behind(owner);
+}
+
 /* Into @to: what was read ahead comes first. */
 static PyObject *read_into(PyObject *self, PyObject *to, bool once)
 {
@@ -264,7 +271,8 @@ static PyObject *read_into(PyObject *self, PyObject *to, bool once)
 		if (n > 0)
 			done += n;
 	}
-	if (n == FAILED && done)
+	/* What is private stays where it is: the port's buffer is everybody's. */
+	if (n == FAILED && done && !is_private(data.obj))
 		put_back(port, data.buf, done);
 	read_end(self, handle);
 	PyBuffer_Release(&data);

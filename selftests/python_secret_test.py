@@ -76,7 +76,7 @@ def hidden(seed):
 def needles(seed):
     """What to look for: a piece of it, as bytes and as wider text. For who is not looked through."""
     piece = bytes(letter(seed, i) for i in range(WHOLE))[PIECE]
-    return piece, piece.decode().encode("utf-16-le")
+    return piece, piece.decode().encode("utf-16-le"), piece.decode().encode("utf-32-le")
 
 
 def find(seed, pid, apart=()):
@@ -94,6 +94,8 @@ def find(seed, pid, apart=()):
                 got = memory.read(end - begin)
             except OSError:
                 continue
+            # What is longer than a read can be is none of these tests'.
+            assert len(got) == min(end - begin, 0x7ffff000), line
             for piece in wanted:
                 at = got.find(piece)
                 while at >= 0:
@@ -311,6 +313,59 @@ def reveals(flow):
 
     for isolation in BOTH:
         pair(work, isolation)()
+
+
+@test
+def no_copies_read(flow):
+    """secrets: what is read into one leaves no copy in the process: from a pipe, a file without a buffer, a port, and one that fails"""
+    def writes(seed, to):
+        # A process has copies of what is left in this one: it is made there.
+        equal(0, child(lambda: to(bytes(letter(seed, i) for i in range(WHOLE))) and 0))
+
+    def sends(abort):
+        def to(data):
+            out = flow.out()
+            out.write(data)
+            if abort:
+                out.abort()
+            out.close()
+        return to
+
+    def by_pipe(seed, view, *_):
+        read, write = os.pipe()
+        writes(seed, lambda data: os.write(write, data))
+        equal(WHOLE, os.readv(read, [view]))
+        os.close(read)
+        os.close(write)
+
+    def by_file(seed, view, *_):
+        read, write = os.pipe()
+        writes(seed, lambda data: os.write(write, data))
+        os.close(write)
+        with open(read, "rb", buffering=0) as file:
+            equal(WHOLE, file.readinto(view))
+
+    def by_port(seed, view, source):
+        writes(seed, sends(False))
+        equal(WHOLE, source.readinto(view))
+
+    def by_failing_port(seed, view, source):
+        writes(seed, sends(True))
+        with raises(faasin.StreamAborted):
+            source.readinto(view)
+
+    def work(seed, how, source):
+        secret = faasin.secret(bytearray(WHOLE + (how is by_failing_port)))
+        with secret.reveal() as view:
+            how(seed, view, source)
+        apart = [(address(memory), len(memory)) for memory in memories()]
+        equal((how.__name__, 0), (how.__name__, seen(seed, apart)))
+        assert seen(seed, ()) > 0, "it was not read"
+
+    for n, isolation in enumerate(BOTH):
+        for m, how in enumerate((by_pipe, by_file, by_port, by_failing_port)):
+            pair(lambda source, _, seed=40 + 4 * n + m, how=how: work(seed, how, source), isolation)(
+                flow.path("b", "faasin"), flow.path("b", "faasout"))
 
 
 @test
