@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, final, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Self, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -64,6 +64,7 @@ class Private:
     def release(self) -> None: ...
 
 class Secret:
+    __hash__: ClassVar[None]  # type: ignore[assignment]
     nbytes: int
     protection: str | None
     released: bool
