@@ -765,6 +765,35 @@ def forked(flow):
         pair(work, isolation)()
 
 
+@test
+def forked_meanwhile(flow):
+    """secrets: a child of a fork() in the middle of making one, by a handler of signals, say, makes it"""
+    del flow
+
+    def work(*_):
+        parent = os.getpid()
+        status = []
+
+        def fork(frame, event, _):
+            if frame.f_code.co_name == "malloc" and event == "call" and not status:
+                status.append(os.fork())
+
+        sys.settrace(fork)
+        try:
+            secret = faasin.secret(b"made")
+        except BaseException:  # pylint: disable=broad-except
+            secret = None
+        finally:
+            sys.settrace(None)
+        if os.getpid() != parent:
+            os._exit(0 if secret == b"made" and secret + b"more" == b"mademore" else 1)
+        equal(0, os.waitstatus_to_exitcode(os.waitpid(status[0], 0)[1]))
+        assert secret == b"made"
+
+    for isolation in BOTH:
+        pair(work, isolation)()
+
+
 @needs_keys
 def process_beside(flow):
     """secrets: a stage as a process sees nothing of those with keys"""

@@ -3,12 +3,12 @@
 
 The allocator is the standard library's of shared memory, multiprocessing.heap, as its books are
 objects and not in what it gives out: any thread can keep them, and a stray pointer of a stage does
-not reach them. What any thread drops it takes from a list, when it is asked for room again. Here its arenas are private memory. jemalloc, which domains have, cannot be loaded into
-an interpreter that runs: it takes more static TLS than there is.
+not reach them. What is dropped it takes from a list, when it is asked for room again. Here its
+arenas are private memory. jemalloc, which domains have, cannot be loaded into an interpreter that
+runs: it takes more static TLS than there is.
 """
 import contextlib
 import mmap
-import os
 from multiprocessing import heap
 
 from faasin import _core
@@ -25,12 +25,15 @@ class _Arena:
 
 
 class _Heap(heap.Heap):
-    """An allocator over private memory of a stage, which it adds to a list of such memory."""
+    """An allocator over private memory of a stage, which it adds to a list of such memory.
 
-    def __init__(self, key, memories):
+    In the child of a fork() malloc() calls __init__() again, without these.
+    """
+
+    def __init__(self, key=None, memories=None):
         super().__init__()
-        self._key = key
-        self._memories = memories
+        if memories is not None:
+            self._key, self._memories = key, memories
 
     def _new_arena(self, size):
         length = self._roundup(max(self._size, size), mmap.PAGESIZE)
@@ -63,14 +66,14 @@ class Pool:
         self._key = key
         self._memories = memories
         self._idle = []
-        self._pid = os.getpid()
+        self._forks = _core.count_forks()
 
     def take(self, size):
         """A piece: a Private, where in there it begins, a list, and what is put there when it is free."""
         if self.ended:
             raise ValueError(OVER)
-        if self._pid != os.getpid():
-            self._idle, self._pid = [], os.getpid()
+        if self._forks != _core.count_forks():
+            self._idle, self._forks = [], _core.count_forks()
         try:
             own = self._idle.pop()
         except IndexError:
