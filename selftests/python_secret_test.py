@@ -465,6 +465,25 @@ def control(flow):
 
 
 @needs_keys
+def nested_none(flow):
+    """secrets: a stage without keys that is called, or started, inside one with keys sees what that has"""
+    del flow
+    found = []
+
+    def work(*_):
+        secret = faasin.secret(SECRET)
+
+        def inner(*_):
+            found.append(secret == SECRET)
+
+        pair(inner, "none")()
+        pair(inner, "none").start().join()
+
+    pair(work)()
+    equal([True, True], found)
+
+
+@needs_keys
 def headers(flow):
     """secrets: the object itself can be looked at by all, and has none of the content"""
     del flow
