@@ -84,8 +84,8 @@ struct faasctl_info {
  * @err: why it failed, or NULL
  *
  * Return: 0, or
- *   -ENOENT    the module is not loaded, or being unloaded, or this is another
- *              network namespace than the initial one
+ *   -ENOENT    the module is not loaded, or just being loaded or unloaded, or this
+ *              is another network namespace than the initial one
  *   -EPROTO    the module speaks another version of the interface
  *   and the common errors; also those of socket(2).
  */

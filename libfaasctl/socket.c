@@ -6,6 +6,7 @@
  * because libnl folds the kernel's errnos into fewer codes of its own and drops
  * the text that comes with them.
  */
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -23,11 +24,29 @@
 /* Room for a stage with all its ports. */
 #define REQUEST_SIZE	16384
 
+/* Its directory is there before the module can be asked, and for a while afterwards. */
+static bool is_live(void)
+{
+	char state[16] = "";
+	ssize_t n;
+	int fd;
+
+	fd = open("/sys/module/faasin/initstate", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, state, sizeof(state) - 1);
+	close(fd);
+	return n > 0 && !strcmp(state, "live\n");
+}
+
 static int absent(struct faasctl_error *err)
 {
 	if (access("/sys/module/faasin", F_OK))
 		return faasctl__fail(err, ENOENT,
 			"faasin: the module is not loaded; run: modprobe faasin");
+	if (!is_live())
+		return faasctl__fail(err, ENOENT,
+			"faasin: the module is being loaded or unloaded; try again");
 	return faasctl__fail(err, ENOENT,
 		"faasin: the module is loaded but cannot be reached from this network namespace; run this in the host's");
 }
@@ -49,6 +68,9 @@ int faasctl__connect(struct faasctl *ctl, struct faasctl_error *err)
 					   "no generic netlink socket");
 	}
 	ctl->family = genl_ctrl_resolve(ctl->sock, FAASIN_GENL_NAME);
+	/* It may have come since. */
+	if (ctl->family < 0 && is_live())
+		ctl->family = genl_ctrl_resolve(ctl->sock, FAASIN_GENL_NAME);
 	if (ctl->family < 0)
 		return absent(err);
 
@@ -175,9 +197,10 @@ static int result(const struct nlmsghdr *hdr, struct faasctl_error *err)
 	text = extack_text(hdr);
 	if (text)
 		return faasctl__fail(err, -code, "%s", text);
-	/* What netlink itself says to who asks for a list of a module that is on its way out. */
-	if (code == -EPROTONOSUPPORT)
-		return faasctl__fail(err, ENOENT, "faasin: the module is being unloaded");
+	/* What netlink itself says, where the module has a text: it is gone, or about to be. */
+	if (code == -ENOENT || code == -EPROTONOSUPPORT)
+		return faasctl__fail(err, ENOENT,
+			"faasin: the module is being unloaded; run: modprobe faasin");
 	if (code == -EPERM)
 		return faasctl__fail(err, EPERM,
 			"not permitted: run this as root of the host (CAP_NET_ADMIN and CAP_SYS_ADMIN)");

@@ -186,8 +186,8 @@ kill $asking
 wait $asking 2>/dev/null || true
 told()
 {
-	grep -v 'the module is not loaded; run: modprobe faasin$\|the module is being unloaded$' "$work/asked" | sort | uniq -c
-	! grep -qv 'the module is not loaded; run: modprobe faasin$\|the module is being unloaded$' "$work/asked"
+	grep -v 'the module is not loaded; run: modprobe faasin$\|the module is being \(loaded or unloaded; try again\|unloaded; run: modprobe faasin\)' "$work/asked" | sort | uniq -c
+	! grep -qv 'the module is not loaded; run: modprobe faasin$\|the module is being \(loaded or unloaded; try again\|unloaded; run: modprobe faasin\)' "$work/asked"
 }
 check 'who asked meanwhile was told so' told
 check 'comes and goes with streams that nobody read' cycle keep
